@@ -1,0 +1,95 @@
+"""What every API model shares: frozen, camelCase on the wire, unknown fields refused."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic.alias_generators import to_camel
+
+DECIMAL_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,9})?$"
+DURATION_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h)$"
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Model(BaseModel):
+    """Base of all API models."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_enum_values=False,
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object as the API server would hold it: camelCase, no nulls."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def schema_rules(*rules: tuple[str, str]) -> dict[str, Any]:
+    """CEL rules, as (expression, message), for a model's `json_schema_extra`."""
+    return {"x-kubernetes-validations": [{"rule": r, "message": m} for r, m in rules]}
+
+
+def _decimal(value: object) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(
+            f'write the number as a string, "{value}", so that no cent is rounded away'
+        )
+    if not isinstance(value, str) or not re.match(DECIMAL_PATTERN, value):
+        raise ValueError('must be a plain decimal string such as "2.49"')
+    return Decimal(value)
+
+
+def _duration(value: object) -> float:
+    if isinstance(value, float):
+        return value
+    if not isinstance(value, str) or not re.match(DURATION_PATTERN, value):
+        raise ValueError('must be a duration such as "500ms", "2s" or "1m"')
+    unit = "ms" if value.endswith("ms") else value[-1]
+    return float(value.removesuffix(unit)) * _UNIT_S[unit]
+
+
+def _plain(value: Decimal) -> str:
+    return format(value, "f")
+
+
+def _duration_text(seconds: float) -> str:
+    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
+
+
+Quantity = Annotated[
+    Decimal,
+    BeforeValidator(_decimal),
+    PlainSerializer(_plain, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": DECIMAL_PATTERN}),
+]
+"""A decimal written as a string: money, prices and weights are never floats on the wire."""
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    PlainSerializer(_duration_text, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+]
+"""Seconds in Python, text such as `2s` on the wire."""
+
+Name = Annotated[str, Field(min_length=1, max_length=253)]
+"""The name of a Kubernetes object, a header or a model."""
+
+Label = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+"""A DNS label: used in file names and metric labels."""

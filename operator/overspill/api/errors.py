@@ -1,0 +1,59 @@
+"""Errors that name whose turn it is.
+
+OverspillError
+├── InvalidPolicy    a person edits the resource; becomes a condition, never retried
+└── InvalidConfig    the sidecar keeps its last good configuration and says so
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+
+class OverspillError(Exception):
+    """Root of every error this package raises on purpose."""
+
+
+class InvalidPolicy(OverspillError):
+    """The policy cannot be obeyed until a person edits it.
+
+    `problems` holds one sentence a fault, each with path, value and remedy.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class InvalidConfig(OverspillError):
+    """The sidecar's configuration file cannot be used; the last good one stays."""
+
+
+def sentences(error: ValidationError, root: str) -> list[str]:
+    """Say each fault of a pydantic error as `path: what is wrong (got VALUE); what to do`."""
+    return [_sentence(detail, root) for detail in error.errors(include_url=False)]
+
+
+_REMEDIES = {
+    "missing": "required field is missing; add it",
+    "extra_forbidden": "unknown field; remove it or correct its spelling",
+}
+
+
+def _sentence(detail: ErrorDetails, root: str) -> str:
+    path = root
+    for part in detail["loc"]:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    if remedy := _REMEDIES.get(detail["type"]):
+        return f"{path}: {remedy}"
+    message = detail["msg"].removeprefix("Value error, ")
+    value = detail["input"]
+    if isinstance(value, dict | list):  # a whole object says nothing; the message names the fields
+        return f"{path}: {message}"
+    return f"{path}: {message} (got {value!r})"

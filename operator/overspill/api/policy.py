@@ -1,0 +1,309 @@
+"""`RoutingPolicy.spec`: the one thing a user writes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+
+from overspill.api.base import Duration, Label, Model, Name, Quantity, schema_rules
+from overspill.api.errors import InvalidPolicy, sentences
+
+
+class Mode(StrEnum):
+    """`Observe` decides and records everything and changes nothing."""
+
+    ENFORCE = "Enforce"
+    OBSERVE = "Observe"
+
+
+class Tier(StrEnum):
+    """Who answers: one's own small model, or a frontier API."""
+
+    SMALL = "Small"
+    FRONTIER = "Frontier"
+
+
+class FrontierAPI(StrEnum):
+    """The wire that a provider speaks."""
+
+    OPENAI = "OpenAI"
+    ANTHROPIC = "Anthropic"
+
+
+class Overflow(StrEnum):
+    """Whether a request for a full small tier may go to the frontier."""
+
+    ALLOW = "Allow"
+    DENY = "Deny"
+
+
+class BudgetPeriod(StrEnum):
+    """Calendar periods in the budget's time zone; a week starts on Monday."""
+
+    DAY = "Day"
+    WEEK = "Week"
+    MONTH = "Month"
+
+
+class OnExhausted(StrEnum):
+    """What happens to requests for the frontier once the budget is spent."""
+
+    SMALL_ONLY = "SmallOnly"
+    REJECT = "Reject"
+    SUSPEND = "Suspend"
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http(s) URL such as https://api.anthropic.com")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold no credentials, query or fragment; keys belong in a Secret")
+    return value.rstrip("/")
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be an IANA time zone such as UTC or Europe/Berlin") from None
+    return value
+
+
+def _refuse_twins(field: str, names: list[str]) -> None:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ValueError(f"{field}[{index}].name: {name!r} is already used; give another name")
+
+
+HttpURL = Annotated[
+    str, AfterValidator(_http_url), Field(pattern=r"^https?://[^/@?#]+(/[^?#]*)?$", max_length=2048)
+]
+TimeZone = Annotated[str, AfterValidator(_time_zone), Field(max_length=64)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class LabelSelector(Model):
+    """Pods, by exact labels."""
+
+    model_config = ConfigDict(
+        json_schema_extra=schema_rules(
+            ("size(self.matchLabels) > 0", "matchLabels: name at least one label, such as app: api")
+        )
+    )
+    match_labels: dict[str, str] = Field(max_length=32)
+
+    @model_validator(mode="after")
+    def _not_every_pod(self) -> Self:
+        if not self.match_labels:
+            raise ValueError("matchLabels: name at least one label, such as app: api")
+        return self
+
+
+class Workload(Model):
+    """The app pods whose model calls this policy routes."""
+
+    selector: LabelSelector
+
+
+class ScaleTargetRef(Model):
+    """Anything with a `/scale` subresource, in the policy's namespace."""
+
+    api_version: Name = "apps/v1"
+    kind: Name = "Deployment"
+    name: Name
+
+
+class SmallService(Model):
+    """The Service in front of the small-tier pods, in the policy's namespace."""
+
+    name: Name
+    port: Port
+
+
+class ReplicaBounds(Model):
+    """How few and how many small replicas there may be."""
+
+    model_config = ConfigDict(
+        json_schema_extra=schema_rules(
+            ("self.min <= self.max", "min exceeds max; lower min or raise max")
+        )
+    )
+    min: int = Field(default=0, ge=0, le=1000)
+    max: int = Field(ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} exceeds max {self.max}; lower min or raise max")
+        return self
+
+
+class Capacity(Model):
+    """What one small replica can do.
+
+    Work is counted in tokens: output tokens + inputTokenWeight × input tokens.
+    """
+
+    output_tokens_per_second: int = Field(ge=1, le=10_000_000)
+    input_token_weight: Quantity = Decimal("0.1")
+    max_concurrency: int = Field(default=32, ge=1, le=4096)
+
+
+class SmallTier(Model):
+    """The cheap model on one's own GPUs."""
+
+    scale_target_ref: ScaleTargetRef
+    service: SmallService
+    model: Name
+    context_window: int = Field(default=32768, ge=256, le=100_000_000)
+    replicas: ReplicaBounds
+    replica_hourly_cost: Quantity = Field(description="USD that one replica costs per hour.")
+    capacity: Capacity
+    startup_seconds: int = Field(
+        default=180, ge=1, le=7200, description="From asking for a replica to its first answer."
+    )
+
+
+class SecretKey(Model):
+    """One key of a Secret in the policy's namespace. Only the sidecar container reads it."""
+
+    secret_name: Name
+    key: Name = "api-key"
+
+
+class Price(Model):
+    """List price in USD per million tokens."""
+
+    input_per_m_tok: Quantity = Field(alias="inputPerMTok")
+    cached_input_per_m_tok: Quantity | None = Field(default=None, alias="cachedInputPerMTok")
+    output_per_m_tok: Quantity = Field(alias="outputPerMTok")
+
+
+class FrontierProvider(Model):
+    """An external model API, paid per token."""
+
+    name: Label
+    api: FrontierAPI
+    base_url: HttpURL = Field(alias="baseURL")
+    model: Name
+    credentials: SecretKey
+    price: Price
+    max_output_tokens: int = Field(
+        default=4096,
+        ge=1,
+        le=10_000_000,
+        description="Sent where the wire demands a limit (Anthropic) and the client gave none.",
+    )
+
+
+class HeaderMatch(Model):
+    """A request header with exactly this value; the name is not case-sensitive."""
+
+    name: Name
+    value: Annotated[str, Field(max_length=1024)]
+
+
+class RuleMatch(Model):
+    """What a request must look like; everything given must match."""
+
+    model_config = ConfigDict(
+        json_schema_extra=schema_rules(
+            ("has(self.header) || has(self.model)", "give header, model or both")
+        )
+    )
+    header: HeaderMatch | None = None
+    model: Name | None = Field(default=None, description="The model name the client asked for.")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.header is None and self.model is None:
+            raise ValueError("give header, model or both")
+        return self
+
+
+class Rule(Model):
+    """Requests that match go to this tier."""
+
+    model_config = ConfigDict(
+        json_schema_extra=schema_rules(
+            (
+                "self.tier == 'Small' || self.overflow == 'Allow'",
+                "overflow: Deny only means something with tier: Small; remove it",
+            )
+        )
+    )
+    name: Label
+    when: RuleMatch
+    tier: Tier
+    overflow: Overflow = Overflow.ALLOW
+
+    @model_validator(mode="after")
+    def _overflow_needs_small(self) -> Self:
+        if self.tier is Tier.FRONTIER and self.overflow is Overflow.DENY:
+            raise ValueError("overflow: Deny only means something with tier: Small; remove it")
+        return self
+
+
+class OverflowSpec(Model):
+    """When a request leaves the small tier before it was answered there."""
+
+    first_token_deadline: Duration = Field(default=2.0, json_schema_extra={"default": "2s"})
+
+
+class Routing(Model):
+    """Which tier answers which request."""
+
+    rules: tuple[Rule, ...] = Field(default=(), max_length=64)
+    overflow: OverflowSpec = OverflowSpec()
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        _refuse_twins("rules", [rule.name for rule in self.rules])
+        return self
+
+
+class Budget(Model):
+    """Frontier dollars per calendar period."""
+
+    limit: Quantity = Field(description="USD per period.")
+    period: BudgetPeriod = BudgetPeriod.DAY
+    time_zone: TimeZone = "UTC"
+    on_exhausted: OnExhausted = OnExhausted.SMALL_ONLY
+
+
+class RoutingPolicySpec(Model):
+    """One object decides replicas, spill and dollars together."""
+
+    mode: Mode = Mode.ENFORCE
+    workload: Workload
+    small: SmallTier
+    frontier: tuple[FrontierProvider, ...] = Field(
+        min_length=1, max_length=16, description="Tried in order."
+    )
+    routing: Routing = Routing()
+    budget: Budget | None = None
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        _refuse_twins("frontier", [provider.name for provider in self.frontier])
+        return self
+
+
+def parse_policy(spec: object) -> RoutingPolicySpec:
+    """Read `spec` as the API server or a file gives it.
+
+    Raises: InvalidPolicy with one sentence a fault: path, value and remedy.
+    """
+    plain: Any = spec
+    if hasattr(spec, "items") and not isinstance(spec, dict):
+        plain = dict(spec.items())
+    try:
+        return RoutingPolicySpec.model_validate(plain)
+    except ValidationError as error:
+        raise InvalidPolicy(sentences(error, "spec")) from None

@@ -1,0 +1,77 @@
+"""What the operator publishes for the sidecars of one policy, as one JSON file.
+
+It holds no secret: each provider names the file its key is mounted at.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from overspill.api.base import Model, Name, Quantity
+from overspill.api.errors import InvalidConfig, sentences
+from overspill.api.policy import FrontierAPI, HttpURL, Mode, OnExhausted, Price, Rule
+
+CONFIG_FILE = "policy.json"
+CREDENTIALS_DIR = "credentials"
+
+Endpoint = Annotated[str, Field(pattern=r"^\S+:[0-9]{1,5}$")]
+
+
+class SmallConfig(Model):
+    """The small tier as the sidecar sees it."""
+
+    model: Name
+    context_window: int
+    endpoints: tuple[Endpoint, ...] = Field(description="host:port of each ready replica.")
+    slots_per_endpoint: int = Field(
+        ge=1, description="Requests this sidecar may have in flight at one endpoint."
+    )
+    input_token_weight: Quantity
+    first_token_deadline_s: float
+
+
+class FrontierConfig(Model):
+    """One external provider, in the order they are tried."""
+
+    name: Name
+    api: FrontierAPI
+    base_url: HttpURL = Field(alias="baseURL")
+    model: Name
+    credential_file: str = Field(
+        description="Relative to the configuration file's folder, or absolute."
+    )
+    price: Price
+    max_output_tokens: int
+
+
+class BudgetConfig(Model):
+    """Whether the frontier may be paid right now."""
+
+    open: bool = True
+    on_exhausted: OnExhausted = OnExhausted.SMALL_ONLY
+    resets_at_s: float | None = Field(
+        default=None, description="Unix time at which the period ends."
+    )
+
+
+class SidecarConfig(Model):
+    """The whole file."""
+
+    version: Literal[1] = 1
+    policy: str = Field(description="namespace/name: the `policy` label of every metric.")
+    generation: int
+    mode: Mode
+    small: SmallConfig
+    frontier: tuple[FrontierConfig, ...] = Field(min_length=1)
+    rules: tuple[Rule, ...] = ()
+    budget: BudgetConfig = BudgetConfig()
+
+
+def parse_sidecar_config(text: str | bytes) -> SidecarConfig:
+    """Read the file's text. Raises: InvalidConfig, one sentence a fault."""
+    try:
+        return SidecarConfig.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidConfig("; ".join(sentences(error, CONFIG_FILE))) from None

@@ -1,0 +1,1 @@
+"""Every metric name and every PromQL query, in one place."""

@@ -1,0 +1,66 @@
+"""One PromQL query a signal, for all policies at once.
+
+Each answers one sample a policy (and a second label where said). A policy that is not in the
+answer is *missing*, never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from overspill.telemetry import names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A PromQL expression and the label that tells its samples apart below a policy."""
+
+    expr: str
+    by: str | None = None
+
+
+def _rate(metric: str, window_s: int, by: str | None = None, match: str = "") -> Query:
+    labels = names.POLICY if by is None else f"{names.POLICY}, {by}"
+    return Query(expr=f"sum by ({labels}) (rate({metric}{match}[{window_s}s]))", by=by)
+
+
+def work_tokens_per_s(window_s: int) -> Query:
+    """Work offered to the small tier, spilled and shed work included."""
+    return _rate(names.WORK_TOKENS, window_s)
+
+
+def frontier_equivalent_usd_per_s(window_s: int) -> Query:
+    """What that same work costs per second at the first frontier provider."""
+    return _rate(names.FRONTIER_EQUIVALENT_USD, window_s, match='{eligible="true"}')
+
+
+def requests_per_s(window_s: int) -> Query:
+    """Finished requests by tier."""
+    return _rate(names.REQUESTS, window_s, by="tier")
+
+
+def spend_usd(period_s: int) -> Query:
+    """Dollars paid since `period_s` seconds ago."""
+    return Query(expr=f"sum by ({names.POLICY}) (increase({names.SPEND_USD}[{period_s}s]))")
+
+
+def config_generation() -> Query:
+    """The oldest generation that any sidecar runs."""
+    return Query(expr=f"min by ({names.POLICY}) ({names.CONFIG_GENERATION})")
+
+
+def sidecars_scraped() -> Query:
+    """How many sidecars Prometheus sees."""
+    return Query(expr=f"count by ({names.POLICY}) ({names.CONFIG_GENERATION})")
+
+
+def last_scrape_s() -> Query:
+    """Unix time of the newest scrape of any sidecar."""
+    return Query(expr=f"max by ({names.POLICY}) (timestamp({names.CONFIG_GENERATION}))")
+
+
+def credential_missing() -> Query:
+    """1 for each provider whose key some sidecar lacks."""
+    return Query(
+        expr=f"max by ({names.POLICY}, provider) ({names.CREDENTIAL_MISSING})", by="provider"
+    )
