@@ -47,9 +47,7 @@ def _decimal(value: object) -> Decimal:
     if isinstance(value, Decimal):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(
-            f'write the number as a string, "{value}", so that no cent is rounded away'
-        )
+        raise ValueError(f'write it as a string, "{value}", so that no cent is rounded away')
     if not isinstance(value, str) or not re.match(DECIMAL_PATTERN, value):
         raise ValueError('must be a plain decimal string such as "2.49"')
     return Decimal(value)

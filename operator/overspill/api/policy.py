@@ -75,6 +75,15 @@ def _time_zone(value: str) -> str:
     return value
 
 
+def _unique_names(field: str) -> dict[str, Any]:
+    return schema_rules(
+        (
+            "self.all(x, self.exists_one(y, y.name == x.name))",
+            f"{field}: two entries have the same name; give each its own",
+        )
+    )
+
+
 def _refuse_twins(field: str, names: list[str]) -> None:
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -259,7 +268,12 @@ class OverflowSpec(Model):
 class Routing(Model):
     """Which tier answers which request."""
 
-    rules: tuple[Rule, ...] = Field(default=(), max_length=64)
+    rules: tuple[Rule, ...] = Field(
+        default=(),
+        max_length=64,
+        description="The first match wins.",
+        json_schema_extra=_unique_names("rules"),
+    )
     overflow: OverflowSpec = OverflowSpec()
 
     @model_validator(mode="after")
@@ -284,7 +298,10 @@ class RoutingPolicySpec(Model):
     workload: Workload
     small: SmallTier
     frontier: tuple[FrontierProvider, ...] = Field(
-        min_length=1, max_length=16, description="Tried in order."
+        min_length=1,
+        max_length=16,
+        description="Tried in order.",
+        json_schema_extra=_unique_names("frontier"),
     )
     routing: Routing = Routing()
     budget: Budget | None = None

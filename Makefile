@@ -1,0 +1,71 @@
+# One place for every command. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+# own | kind | existing; picked by what this machine has when left empty
+CLUSTER ?=
+export CLUSTER
+NODE := $(BIN)/python -m e2e.cluster
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup check format unit test e2e demo crds manifests lock clean
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with the overspill command and all tools
+$(READY): requirements/dev.lock pyproject.toml
+	@echo "setup: creating $(VENV) from requirements/dev.lock"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "setup: Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "setup: $(PYTHON) has no venv module; install it (Debian: apt-get install python3-venv)"; exit 2; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+check: $(READY) ## format, lint, types, import direction
+	@ruff format --check .
+	@ruff check .
+	@mypy operator/overspill tests e2e bench
+	@lint-imports --no-logo
+
+format: $(READY) ## rewrite the code in the project's format
+	@ruff format . && ruff check --fix .
+
+unit: $(READY) ## unit tests and chart tests; no cluster, no root
+	@$(NODE) build --only helm
+	@pytest tests
+
+test: check unit e2e ## everything, the real cluster included
+
+e2e: $(READY) ## the real cluster: build, start, test, stop (CLUSTER=kind where Docker runs)
+	@$(BIN)/python -m e2e.run tests
+
+demo: $(READY) ## watch it work: a policy, traffic, replicas, spill and spend on a real cluster
+	@$(BIN)/python -m e2e.run demo
+
+bench-decide: $(READY) ## how fast the scaling core decides
+	@$(BIN)/python -m bench.decide
+
+crds: $(READY) ## generate crds/ from the models
+	@overspill crd > crds/overspill.dev_routingpolicies.yaml
+	@cp crds/overspill.dev_routingpolicies.yaml charts/overspill/files/
+
+manifests: crds ## render manifests/ from the chart
+	@$(NODE) build --only helm
+	@$(BIN)/python manifests/render.py
+
+lock: $(READY) ## renew requirements/*.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	@uv pip compile --universal --python-version 3.11 --generate-hashes -q --no-header --no-annotate \
+	  pyproject.toml -o requirements/runtime.lock
+	@uv pip compile --universal --python-version 3.11 --generate-hashes -q --no-header --no-annotate \
+	  pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock
+
+clean: ## remove .venv and build/ (binaries of the cluster stay in the cache)
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

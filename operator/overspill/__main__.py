@@ -1,0 +1,5 @@
+"""`python -m overspill` is the `overspill` command."""
+
+from overspill.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,141 @@
+"""A RoutingPolicy is read whole, or refused with path, value and remedy."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overspill.api import InvalidPolicy, RoutingPolicySpec, parse_policy
+from tests.api.policies import policy
+
+
+def test_the_full_policy_is_read_and_written_back_unchanged() -> None:
+    assert parse_policy(policy()).to_json() | {} == {
+        **policy(),
+        "frontier": [{**policy()["frontier"][0], "maxOutputTokens": 4096}],
+        "routing": {
+            **policy()["routing"],
+            "rules": [{**policy()["routing"]["rules"][0], "overflow": "Allow"}],
+        },
+    }
+
+
+def test_money_is_exact() -> None:
+    assert parse_policy(policy(small__replicaHourlyCost="0.1")).small.replica_hourly_cost == (
+        Decimal("0.1")
+    )
+
+
+def test_optional_parts_have_defaults() -> None:
+    spec = parse_policy(policy(mode=None, routing=None, budget=None))
+    assert (spec.mode, spec.routing.overflow.first_token_deadline, spec.budget) == (
+        "Enforce",
+        2.0,
+        None,
+    )
+
+
+REFUSED = [
+    pytest.param({"mode": "Dry"}, "spec.mode: ", "'Dry'", id="unknown mode"),
+    pytest.param({"colour": 1}, "spec.colour: ", "unknown field; remove it", id="unknown field"),
+    pytest.param({"workload": None}, "spec.workload: ", "add it", id="missing field"),
+    pytest.param(
+        {"small__replicaHourlyCost": 2.49},
+        "spec.small.replicaHourlyCost: ",
+        'write it as a string, "2.49"',
+        id="money as a float",
+    ),
+    pytest.param(
+        {"small__replicaHourlyCost": "1e3"}, "spec.small.replicaHourlyCost: ", "1e3", id="exponent"
+    ),
+    pytest.param(
+        {"small__replicaHourlyCost": "-1"}, "spec.small.replicaHourlyCost: ", "'-1'", id="negative"
+    ),
+    pytest.param(
+        {"small__replicas": {"min": 3, "max": 2}},
+        "spec.small.replicas: ",
+        "min 3 exceeds max 2; lower min or raise max",
+        id="min above max",
+    ),
+    pytest.param({"frontier": []}, "spec.frontier: ", "at least 1 item", id="no frontier"),
+    pytest.param(
+        {"frontier": [policy()["frontier"][0]] * 2},
+        "spec: frontier[1].name: ",
+        "'opus' is already used",
+        id="twin providers",
+    ),
+    pytest.param(
+        {"frontier__0__baseURL": "api.anthropic.com"},
+        "spec.frontier[0].baseURL: ",
+        "must be an http(s) URL",
+        id="URL without scheme",
+    ),
+    pytest.param(
+        {"frontier__0__baseURL": "https://key@host"},
+        "spec.frontier[0].baseURL: ",
+        "keys belong in a Secret",
+        id="key in the URL",
+    ),
+    pytest.param(
+        {"routing__rules__0__when": {}},
+        "spec.routing.rules[0].when: ",
+        "give header, model or both",
+        id="empty match",
+    ),
+    pytest.param(
+        {"routing__rules__0__overflow": "Deny"},
+        "spec.routing.rules[0]: ",
+        "only means something with tier: Small",
+        id="overflow on a frontier rule",
+    ),
+    pytest.param(
+        {"routing__overflow__firstTokenDeadline": "soon"},
+        "spec.routing.overflow.firstTokenDeadline: ",
+        '"500ms", "2s" or "1m"',
+        id="not a duration",
+    ),
+    pytest.param(
+        {"budget__timeZone": "Mars/Olympus"}, "spec.budget.timeZone: ", "IANA", id="time zone"
+    ),
+    pytest.param(
+        {"workload__selector__matchLabels": {}},
+        "spec.workload.selector: ",
+        "name at least one label",
+        id="selects every pod",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "path", "remedy"), REFUSED)
+def test_a_bad_policy_is_refused_with_path_and_remedy(
+    change: dict[str, object], path: str, remedy: str
+) -> None:
+    with pytest.raises(InvalidPolicy) as refusal:
+        parse_policy(policy(**change))
+    assert [p for p in refusal.value.problems if p.startswith(path) and remedy in p], (
+        refusal.value.problems
+    )
+
+
+def test_every_fault_is_named_at_once() -> None:
+    with pytest.raises(InvalidPolicy) as refusal:
+        parse_policy(policy(mode="Dry", small__model="", budget__limit=5))
+    assert len(refusal.value.problems) == 3
+
+
+@given(st.decimals(min_value=0, max_value=10**9, places=6))
+def test_a_money_string_survives_the_round_trip(amount: Decimal) -> None:
+    text = format(amount, "f")
+    spec = parse_policy(policy(small__replicaHourlyCost=text))
+    again = RoutingPolicySpec.model_validate(spec.to_json())
+    assert again.small.replica_hourly_cost == amount
+    assert again == spec
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
+def test_junk_is_refused_and_never_crashes(junk: object) -> None:
+    with pytest.raises(InvalidPolicy):
+        parse_policy(junk)
