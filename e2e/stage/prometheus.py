@@ -1,0 +1,130 @@
+"""A real Prometheus in the cluster, scraping what a user's would."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import yaml
+
+from e2e.stage import kube
+from e2e.stage.manifests import RESTRICTED, deployment, namespace, service
+
+if TYPE_CHECKING:
+    from e2e.stage.manifests import Manifest
+
+NS = "monitoring"
+IMAGE = "overspill.test/prometheus:e2e"
+URL = f"http://prometheus.{NS}.svc:9090"
+
+CONFIG = {
+    "global": {"scrape_interval": "2s", "scrape_timeout": "2s"},
+    "scrape_configs": [
+        {
+            "job_name": "overspill-sidecars",
+            "kubernetes_sd_configs": [{"role": "pod"}],
+            "relabel_configs": [
+                {
+                    "source_labels": ["__meta_kubernetes_pod_labelpresent_overspill_dev_policy"],
+                    "regex": "true",
+                    "action": "keep",
+                },
+                {
+                    "source_labels": ["__meta_kubernetes_pod_phase"],
+                    "regex": "Running",
+                    "action": "keep",
+                },
+                {
+                    "source_labels": ["__meta_kubernetes_pod_container_port_number"],
+                    "regex": "4001",
+                    "action": "keep",
+                },
+                {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+                {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+            ],
+        }
+    ],
+}
+
+
+def _role() -> list[Manifest]:
+    meta = {"name": "prometheus"}
+    reads: Manifest = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
+    subject = {"kind": "ServiceAccount", "name": "prometheus", "namespace": NS}
+    group = "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta | {"namespace": NS}},
+        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": meta, "rules": [reads]},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "prometheus"},
+            "subjects": [subject],
+        },
+    ]
+
+
+def _server() -> Manifest:
+    container = {
+        "image": IMAGE,
+        "args": [
+            "--config.file=/etc/prometheus/prometheus.yml",
+            "--storage.tsdb.path=/data",
+            "--storage.tsdb.retention.time=6h",
+        ],
+        "ports": [{"containerPort": 9090}],
+        "readinessProbe": {"httpGet": {"path": "/-/ready", "port": 9090}, "periodSeconds": 1},
+        "securityContext": RESTRICTED,
+        "volumeMounts": [
+            {"name": "config", "mountPath": "/etc/prometheus"},
+            {"name": "data", "mountPath": "/data"},
+        ],
+    }
+    made = deployment("prometheus", NS, container)
+    pod = made["spec"]["template"]["spec"]
+    pod |= {
+        "serviceAccountName": "prometheus",
+        "automountServiceAccountToken": True,
+        "securityContext": {"fsGroup": 1000},
+        "volumes": [
+            {"name": "config", "configMap": {"name": "prometheus"}},
+            {"name": "data", "emptyDir": {}},
+        ],
+    }
+    return made
+
+
+def install() -> None:
+    """Apply it and wait until it answers."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "prometheus", "namespace": NS},
+        "data": {"prometheus.yml": yaml.safe_dump(CONFIG)},
+    }
+    kube.apply(namespace(NS))
+    kube.apply(*_role(), config, _server(), service("prometheus", NS, 9090))
+    start()
+
+
+def stop() -> None:
+    """Take it away; its data goes too."""
+    kube.kubectl("scale", "deployment/prometheus", "-n", NS, "--replicas=0")
+    kube.until("Prometheus gone", lambda: not kube.listing("pods", NS, "app=prometheus"))
+
+
+def start() -> None:
+    """Bring it (back) and wait until it is ready."""
+    kube.kubectl("scale", "deployment/prometheus", "-n", NS, "--replicas=1")
+    kube.until("Prometheus ready", lambda: kube.ready_pods(NS, "app=prometheus"))
+
+
+def query(expr: str) -> list[dict[str, Any]]:
+    """Evaluate PromQL now; one dict a series."""
+    pod = kube.until("Prometheus ready", lambda: kube.ready_pods(NS, "app=prometheus"))[0]
+    path = f"/api/v1/query?query={quote(expr, safe='')}"
+    answer = json.loads(kube.http_get(NS, pod, 9090, path))
+    found: list[dict[str, Any]] = answer["data"]["result"]
+    return found

@@ -1,0 +1,54 @@
+"""One cluster with Prometheus and Overspill for the whole run; a namespace for each test."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from e2e.stage import kube, overspill, prometheus
+from e2e.stage.scene import Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> None:
+    prometheus.install()
+    overspill.install()
+
+
+@pytest.fixture
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """A namespace named after the test, removed afterwards."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
+    scene = Scene(name[:40].strip("-"))
+    yield scene
+    scene.remove()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the cluster says beside a failure."""
+    report = yield
+    if report.when == "call" and report.failed:
+        report.sections.append(("cluster", _evidence()))
+    return report
+
+
+def _evidence() -> str:
+    commands = (
+        ("get", "rp", "-A", "-o", "yaml"),
+        ("get", "pods,deployments", "-A", "-o", "wide"),
+        ("get", "events", "-A", "--sort-by=.lastTimestamp"),
+        ("logs", "-n", overspill.NS, "-l", overspill.APP, "--tail=80", "--prefix"),
+    )
+    said = []
+    for words in commands:
+        try:
+            said.append(f"$ kubectl {' '.join(words)}\n{kube.kubectl(*words)}")
+        except kube.KubectlError as error:
+            said.append(str(error))
+    return "\n".join(said)
