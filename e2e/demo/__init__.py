@@ -1,0 +1,1 @@
+"""`make demo`: an hour of real conversation traffic in two and a half minutes, to watch."""
