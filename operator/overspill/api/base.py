@@ -16,8 +16,10 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-DECIMAL_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,9})?$"
-DURATION_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h)$"
+DECIMAL_PATTERN = "^[0-9]{1,12}([.][0-9]{1,9})?$"
+DURATION_PATTERN = "^[0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h)$"
+_DECIMAL_REMEDY = 'must be a plain decimal string such as "2.49"'
+_DURATION_REMEDY = 'must be a duration such as "500ms", "2s" or "1m"'
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -39,8 +41,22 @@ class Model(BaseModel):
 
 
 def schema_rules(*rules: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules, as (expression, message), for a model's `json_schema_extra`."""
-    return {"x-kubernetes-validations": [{"rule": r, "message": m} for r, m in rules]}
+    """CEL rules for a model's `json_schema_extra`, each as (expression, message).
+
+    A message that starts with a quote is itself an expression, so that it can name the values.
+    """
+    return {"x-kubernetes-validations": [_rule(*rule) for rule in rules]}
+
+
+def _rule(expression: str, message: str) -> dict[str, str]:
+    said_by = "messageExpression" if message.startswith("'") else "message"
+    return {"rule": expression, said_by: message}
+
+
+def _text(pattern: str, longest: int, remedy: str) -> WithJsonSchema:
+    """A string whose pattern is checked by CEL: a bare `pattern` could not say what to write."""
+    rules = schema_rules((f"self.matches('{pattern}')", remedy))
+    return WithJsonSchema({"type": "string", "maxLength": longest, **rules})
 
 
 def _decimal(value: object) -> Decimal:
@@ -49,7 +65,7 @@ def _decimal(value: object) -> Decimal:
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f'write it as a string, "{value}", so that no cent is rounded away')
     if not isinstance(value, str) or not re.match(DECIMAL_PATTERN, value):
-        raise ValueError('must be a plain decimal string such as "2.49"')
+        raise ValueError(_DECIMAL_REMEDY)
     return Decimal(value)
 
 
@@ -57,7 +73,7 @@ def _duration(value: object) -> float:
     if isinstance(value, float):
         return value
     if not isinstance(value, str) or not re.match(DURATION_PATTERN, value):
-        raise ValueError('must be a duration such as "500ms", "2s" or "1m"')
+        raise ValueError(_DURATION_REMEDY)
     unit = "ms" if value.endswith("ms") else value[-1]
     return float(value.removesuffix(unit)) * _UNIT_S[unit]
 
@@ -74,7 +90,7 @@ Quantity = Annotated[
     Decimal,
     BeforeValidator(_decimal),
     PlainSerializer(_plain, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DECIMAL_PATTERN}),
+    _text(DECIMAL_PATTERN, 22, _DECIMAL_REMEDY),
 ]
 """A decimal written as a string: money, prices and weights are never floats on the wire."""
 
@@ -82,7 +98,7 @@ Duration = Annotated[
     float,
     BeforeValidator(_duration),
     PlainSerializer(_duration_text, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+    _text(DURATION_PATTERN, 12, _DURATION_REMEDY),
 ]
 """Seconds in Python, text such as `2s` on the wire."""
 
