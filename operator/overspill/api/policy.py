@@ -140,11 +140,7 @@ class ReplicaBounds(Model):
 
     model_config = ConfigDict(
         json_schema_extra=schema_rules(
-            (
-                "self.min <= self.max",
-                "'min ' + string(self.min) + ' exceeds max ' + string(self.max)"
-                " + '; lower min or raise max'",
-            )
+            ("self.min <= self.max", "min exceeds max; lower min or raise max")
         )
     )
     min: int = Field(default=0, ge=0, le=1000)
