@@ -1,0 +1,56 @@
+"""Whether the frontier may be paid: a limit, the spend seen, and what follows from the two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from overspill.api.policy import OnExhausted
+    from overspill.budget.period import Period
+
+
+class Effect(StrEnum):
+    """What the budget does to requests and replicas right now."""
+
+    OPEN = "Open"
+    SMALL_ONLY = "SmallOnly"
+    REJECT = "Reject"
+    SUSPEND = "Suspend"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetState:
+    """Spend of one policy in one period. `spent_usd` is None until it was seen once."""
+
+    period: Period
+    limit_usd: Decimal
+    spent_usd: Decimal | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the limit is reached. Spend never seen does not exhaust a budget."""
+        return self.spent_usd is not None and self.spent_usd >= self.limit_usd
+
+    def effect(self, on_exhausted: OnExhausted) -> Effect:
+        """Say what holds now, given what the policy wants once its budget is spent."""
+        return Effect(on_exhausted.value) if self.exhausted else Effect.OPEN
+
+
+def observe_spend(
+    before: BudgetState | None, *, period: Period, limit_usd: Decimal, seen_usd: Decimal | None
+) -> BudgetState:
+    """Take in one look at the spend of `period`; `None` means that it could not be seen.
+
+    Unseen spend keeps what is known of the same period and is never taken for zero. Within a
+    period spend only grows: a Prometheus that lost its data reopens no budget. Spend seen with a
+    new period starts from it alone.
+    """
+    fresh = BudgetState(period=period, limit_usd=limit_usd, spent_usd=seen_usd)
+    if before is None or before.period.start_s != period.start_s or before.spent_usd is None:
+        return fresh
+    known = before.spent_usd if seen_usd is None else max(before.spent_usd, seen_usd)
+    return replace(fresh, spent_usd=known)
