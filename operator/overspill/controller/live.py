@@ -1,0 +1,122 @@
+"""The real cluster behind the `Cluster` seam."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from overspill import api
+from overspill.controller import kube, observation
+from overspill.controller.discovery import ScalePaths
+from overspill.controller.errors import Missing, NotFound, Refused, Unavailable
+from overspill.controller.keys import FIELD_MANAGER
+
+if TYPE_CHECKING:
+    from overspill.api.policy import ScaleTargetRef
+    from overspill.controller.cluster import Scale
+    from overspill.controller.keys import Manifest, PolicyKey
+    from overspill.controller.kube import Api
+
+log = logging.getLogger(__name__)
+
+
+class LiveCluster:
+    """`Cluster` over the API server."""
+
+    def __init__(self, client: Api) -> None:
+        self._api = client
+        self._scales = ScalePaths(client)
+
+    async def scale(self, namespace: str, target: ScaleTargetRef) -> Scale:
+        """Read `/scale`; a target that is not there is Missing."""
+        path = await self._scales.of(namespace, target)
+        try:
+            return observation.scale_of(await self._api.get(path))
+        except NotFound:
+            raise Missing(
+                "TargetNotFound",
+                f"{target.kind} {target.name} (spec.small.scaleTargetRef) does not exist in "
+                f"namespace {namespace}; create it or correct the name",
+            ) from None
+        except Refused as error:
+            if error.status != 403:
+                raise
+            raise _forbidden(target, error) from None
+
+    async def write_scale(self, namespace: str, target: ScaleTargetRef, replicas: int) -> None:
+        """Merge `spec.replicas` into `/scale`."""
+        path = await self._scales.of(namespace, target)
+        await self._api.patch(path, {"spec": {"replicas": replicas}}, fieldManager=FIELD_MANAGER)
+
+    async def pods(self, namespace: str, selector: str) -> list[Manifest]:
+        """List from the API server's cache."""
+        path = f"/api/v1/namespaces/{namespace}/pods"
+        return await self._api.items(path, labelSelector=selector, resourceVersion="0")
+
+    async def service(self, namespace: str, name: str) -> Manifest | None:
+        """Read a Service, None where there is none."""
+        try:
+            path = f"/api/v1/namespaces/{namespace}/services/{name}"
+            return await self._api.get(path, resourceVersion="0")
+        except NotFound:
+            return None
+
+    async def apply_config_map(self, manifest: Manifest) -> None:
+        """Server-side apply; what we own wins over other field managers."""
+        meta = manifest["metadata"]
+        path = f"/api/v1/namespaces/{meta['namespace']}/configmaps/{meta['name']}"
+        await self._api.patch(
+            path, manifest, kube.APPLY_PATCH, fieldManager=FIELD_MANAGER, force="true"
+        )
+
+    async def annotate_pod(
+        self, namespace: str, name: str, annotation: str, value: str | None
+    ) -> None:
+        """Merge one annotation; null removes it."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        patch = {"metadata": {"annotations": {annotation: value}}}
+        try:
+            await self._api.patch(path, patch, fieldManager=FIELD_MANAGER)
+        except NotFound:
+            log.debug("pod %s/%s is gone", namespace, name)
+
+    async def patch_status(self, key: PolicyKey, patch: Manifest) -> None:
+        """Merge into /status."""
+        path = f"{_group()}/namespaces/{key.namespace}/{api.PLURAL}/{key.name}/status"
+        try:
+            await self._api.patch(path, {"status": patch}, fieldManager=FIELD_MANAGER)
+        except NotFound:
+            log.debug("policy %s is gone", key)
+
+    async def post_event(self, manifest: Manifest) -> None:
+        """Create an Event; one that is refused is logged and dropped."""
+        path = f"/api/v1/namespaces/{manifest['metadata']['namespace']}/events"
+        try:
+            await self._api.create(path, manifest)
+        except (Refused, Unavailable) as error:
+            log.warning("Event %s was not recorded: %s", manifest["reason"], error)
+
+    async def policies(self, namespace: str) -> list[Manifest]:
+        """List the policies of one namespace from the API server's cache."""
+        path = f"{_group()}/namespaces/{namespace}/{api.PLURAL}"
+        return await self._api.items(path, resourceVersion="0")
+
+    async def serves_policies(self) -> bool:
+        """Whether the CustomResourceDefinition is installed."""
+        try:
+            served = await self._api.get(_group())
+        except NotFound:
+            return False
+        return any(r["name"] == api.PLURAL for r in served.get("resources") or ())
+
+
+def _group() -> str:
+    return f"/apis/{api.API_VERSION}"
+
+
+def _forbidden(target: ScaleTargetRef, error: Refused) -> Missing:
+    return Missing(
+        "Forbidden",
+        f"the operator may not scale {target.kind} {target.name}; grant its service account "
+        f"get and patch on that /scale: {error}",
+    )
