@@ -1,0 +1,82 @@
+"""What Prometheus said at one moment, for all policies, and what it means for one of them.
+
+A policy that is not in an answer is missing, never zero. The one thing known without Prometheus
+is that a policy none of whose sidecars run has no demand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from overspill.scaling import Demand, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NO_DEMAND = Demand(work_tokens_per_s=0.0, frontier_usd_per_s=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One poll. Every mapping goes from `namespace/name` to a value."""
+
+    taken_at_s: float
+    failure: str = ""
+    """Why Prometheus could not be asked; empty where it answered."""
+    work_tokens_per_s: Mapping[str, float] = field(default_factory=dict)
+    frontier_usd_per_s: Mapping[str, float] = field(default_factory=dict)
+    requests_per_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By tier."""
+    generation: Mapping[str, float] = field(default_factory=dict)
+    sidecars: Mapping[str, float] = field(default_factory=dict)
+    last_scrape_s: Mapping[str, float] = field(default_factory=dict)
+    credential_missing: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By provider; 1 where some sidecar lacks the key."""
+    spend_usd: Mapping[float, Mapping[str, float]] = field(default_factory=dict)
+    """By the start of the budget period, Unix time."""
+
+
+UNASKED = Snapshot(taken_at_s=0.0, failure="Prometheus has not been asked yet")
+
+
+def demand_of(
+    snapshot: Snapshot, policy: str, *, running_sidecars: int, now_s: float, stale_after_s: float
+) -> Demand | Unknown:
+    """Say what one policy's small tier is asked for, or why that cannot be known."""
+    if running_sidecars == 0:
+        return NO_DEMAND
+    if snapshot.failure:
+        return Unknown(
+            reason="PrometheusUnavailable",
+            message=f"{snapshot.failure}; check the operator's --prometheus-url",
+        )
+    work = snapshot.work_tokens_per_s.get(policy)
+    scraped_s = snapshot.last_scrape_s.get(policy)
+    if scraped_s is not None and now_s - scraped_s > stale_after_s:
+        return Unknown(
+            reason="StaleSamples",
+            message=f"the newest sample of {policy} is {now_s - scraped_s:.0f} s old; "
+            "check that Prometheus reaches port 4001 of the app pods",
+        )
+    usd = snapshot.frontier_usd_per_s.get(policy, 0.0 if work == 0.0 else None)
+    if scraped_s is None or work is None or usd is None:
+        return Unknown(
+            reason="NoSamples",
+            message=f"{running_sidecars} sidecars run and Prometheus has no samples of {policy} "
+            "yet; if this stays, let it scrape pods labelled overspill.dev/policy on port 4001",
+        )
+    return Demand(work_tokens_per_s=work, frontier_usd_per_s=usd)
+
+
+def frontier_share(snapshot: Snapshot, policy: str) -> str | None:
+    """Return the frontier's share of answered requests, such as `18%`; None where unknown."""
+    by_tier = snapshot.requests_per_s.get(policy, {})
+    frontier = by_tier.get("frontier", 0.0)
+    answered = frontier + by_tier.get("small", 0.0)
+    return f"{100 * frontier / answered:.0f}%" if answered > 0 else None
+
+
+def providers_without_key(snapshot: Snapshot, policy: str) -> list[str]:
+    """Providers whose key some sidecar does not find."""
+    return sorted(name for name, v in snapshot.credential_missing.get(policy, {}).items() if v > 0)
