@@ -1,0 +1,199 @@
+"""Five conditions, each with a reason for machines and a message a person can act on. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from overspill.api.policy import Mode
+from overspill.controller.snapshot import providers_without_key
+from overspill.controller.times import timestamp
+from overspill.scaling import Reason, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from overspill.api.policy import RoutingPolicySpec
+    from overspill.budget import BudgetState
+    from overspill.controller.errors import Missing
+    from overspill.controller.observation import Coverage
+    from overspill.controller.snapshot import Snapshot
+    from overspill.scaling import Decision, Demand
+
+Truth = Literal["True", "False", "Unknown"]
+
+READY: Final = "Ready"
+SIDECARS_CURRENT: Final = "SidecarsCurrent"
+METRICS_AVAILABLE: Final = "MetricsAvailable"
+SCALING_ACTIVE: Final = "ScalingActive"
+BUDGET_AVAILABLE: Final = "BudgetAvailable"
+
+_IDLE_SCALING: Final = {Reason.PAUSED, Reason.UNSCHEDULABLE, Reason.DEMAND_UNKNOWN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One condition without its history."""
+
+    type: str
+    status: Truth
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Everything seen and decided in one reconcile of a valid policy."""
+
+    policy: str
+    generation: int
+    spec: RoutingPolicySpec
+    snapshot: Snapshot
+    demand: Demand | Unknown
+    running_sidecars: int
+    coverage: Coverage
+    endpoints: Sequence[str]
+    missing: Missing | None
+    """What the policy names and the cluster does not have."""
+    decision: Decision | None
+    """None where there is nothing to scale."""
+    budget: BudgetState | None
+
+
+def invalid(problems: Iterable[str]) -> Finding:
+    """Find a policy that cannot be obeyed until a person edits it."""
+    message = "; ".join(problems)
+    return Finding(type=READY, status="False", reason="InvalidPolicy", message=message)
+
+
+def findings(look: Look) -> tuple[Finding, ...]:
+    """All five, for a policy that could be read."""
+    return (ready(look), sidecars(look), metrics(look), scaling(look), budget(look))
+
+
+def ready(look: Look) -> Finding:
+    """Whether the policy is in force."""
+    if look.missing:
+        return Finding(
+            type=READY, status="False", reason=look.missing.reason, message=look.missing.message
+        )
+    message = f"in force: {len(look.endpoints)} small endpoints published"
+    return Finding(type=READY, status="True", reason="Published", message=message)
+
+
+def sidecars(look: Look) -> Finding:
+    """Whether every app pod runs the sidecar with this generation and every key."""
+    status, reason, message = _sidecars(look)
+    return Finding(type=SIDECARS_CURRENT, status=status, reason=reason, message=message)
+
+
+def _sidecars(look: Look) -> tuple[Truth, str, str]:
+    coverage, running = look.coverage, look.running_sidecars
+    if coverage.uncovered:
+        return (
+            "False",
+            "NotInjected",
+            (
+                f"{coverage.uncovered} of {coverage.matching} pods run without the sidecar; "
+                f"restart them: {coverage.restart}"
+            ),
+        )
+    if not running:
+        labels = ",".join(
+            f"{k}={v}" for k, v in sorted(look.spec.workload.selector.match_labels.items())
+        )
+        return "False", "NoSidecars", f"no running pod matches {labels}"
+    if lacking := providers_without_key(look.snapshot, look.policy):
+        return "False", "CredentialMissing", _credentials(look.spec, lacking)
+    if look.snapshot.failure:
+        return "Unknown", "PrometheusUnavailable", look.snapshot.failure
+    seen = int(look.snapshot.sidecars.get(look.policy, 0))
+    oldest = int(look.snapshot.generation.get(look.policy, 0))
+    if seen < running:
+        return "False", "Outdated", f"{seen} of {running} sidecars have reported their generation"
+    if oldest < look.generation:
+        return "False", "Outdated", f"some sidecar runs generation {oldest} of {look.generation}"
+    return "True", "Current", f"{running} sidecars run generation {look.generation}"
+
+
+def _credentials(spec: RoutingPolicySpec, lacking: Sequence[str]) -> str:
+    keys = {provider.name: provider.credentials for provider in spec.frontier}
+    said = [
+        f"{name}: create Secret {keys[name].secret_name} with key {keys[name].key}"
+        if name in keys
+        else f"{name}: a sidecar with an older configuration lacks its key"
+        for name in lacking
+    ]
+    return f"no key for {'; '.join(said)}"
+
+
+def metrics(look: Look) -> Finding:
+    """Whether demand is known."""
+    status: Truth = "True"
+    reason, message = "Fresh", "Prometheus has fresh samples"
+    if isinstance(look.demand, Unknown):
+        status, reason, message = "False", look.demand.reason, look.demand.message
+    elif not look.running_sidecars:
+        reason, message = "NoSidecars", "no sidecar runs, so there is no demand"
+    return Finding(type=METRICS_AVAILABLE, status=status, reason=reason, message=message)
+
+
+def scaling(look: Look) -> Finding:
+    """Whether the operator sets the number of small replicas."""
+    status, reason, message = _scaling(look)
+    return Finding(type=SCALING_ACTIVE, status=status, reason=reason, message=message)
+
+
+def _scaling(look: Look) -> tuple[Truth, str, str]:
+    if look.decision is None:
+        if look.missing is None:
+            return "Unknown", "Undecided", "nothing was decided yet"
+        return "False", look.missing.reason, look.missing.message
+    reason, message = look.decision.reason, look.decision.message
+    if reason is Reason.PAUSED:
+        return "False", reason, message
+    if look.spec.mode is Mode.OBSERVE:
+        return "False", "Observe", f"mode is Observe; would ask for {look.decision.desired}"
+    return ("False" if reason in _IDLE_SCALING else "True"), reason, message
+
+
+def budget(look: Look) -> Finding:
+    """Whether the frontier may be paid."""
+    status, reason, message = _budget(look)
+    return Finding(type=BUDGET_AVAILABLE, status=status, reason=reason, message=message)
+
+
+def _budget(look: Look) -> tuple[Truth, str, str]:
+    state = look.budget
+    if state is None or look.spec.budget is None:
+        return "True", "NoBudget", "the policy sets no budget"
+    until = timestamp(state.period.end_s)
+    if state.spent_usd is None:
+        return "Unknown", "SpendUnknown", "Prometheus has no spend of this period yet"
+    spent = f"{state.spent_usd:.2f} of {state.limit_usd} USD spent"
+    if state.exhausted:
+        effect = look.spec.budget.on_exhausted
+        return "False", "Exhausted", f"{spent}; {effect} until {until}; raise the limit or wait"
+    return "True", "WithinLimit", f"{spent}; resets at {until}"
+
+
+def merge(
+    before: Sequence[dict[str, Any]], found: Iterable[Finding], generation: int, now: str
+) -> list[dict[str, Any]]:
+    """Lay findings over the conditions on record; `lastTransitionTime` moves with the status only.
+
+    Conditions that were not looked at stay as they are.
+    """
+    merged = {condition["type"]: condition for condition in before}
+    for finding in found:
+        old = merged.get(finding.type, {})
+        changed = old.get("status") != finding.status
+        merged[finding.type] = {
+            "type": finding.type,
+            "status": finding.status,
+            "reason": finding.reason,
+            "message": finding.message,
+            "lastTransitionTime": now if changed else old["lastTransitionTime"],
+            "observedGeneration": generation,
+        }
+    return list(merged.values())

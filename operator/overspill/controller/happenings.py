@@ -1,0 +1,93 @@
+"""Events on a policy: what changed between two statuses that a person would want to read. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from overspill import api
+from overspill.controller.keys import FIELD_MANAGER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from overspill.controller.keys import Manifest
+
+NORMAL: Final = "Normal"
+WARNING: Final = "Warning"
+_LONGEST: Final = 1000
+_QUIET: Final = frozenset({"NoSidecars", "Observe", "Paused", "Outdated"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """An Event before it has an object and a time."""
+
+    type: str
+    reason: str
+    message: str
+
+
+def happenings(before: Manifest, after: Manifest, *, observing: bool) -> Iterator[Happening]:
+    """Tell of a changed desired count and of changed conditions."""
+    yield from _scaling(before.get("lastDecision"), after.get("lastDecision"), observing)
+    old = {condition["type"]: condition for condition in before.get("conditions", ())}
+    for condition in after.get("conditions", ()):
+        if _is_news(old.get(condition["type"]), condition):
+            yield _of_condition(condition)
+
+
+def event_manifest(owner: Manifest, happening: Happening, now: str) -> Manifest:
+    """Write an Event on the policy."""
+    meta = owner["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{meta['name']}.", "namespace": meta["namespace"]},
+        "type": happening.type,
+        "reason": happening.reason,
+        "message": happening.message[:_LONGEST],
+        "involvedObject": {
+            "apiVersion": api.API_VERSION,
+            "kind": api.KIND,
+            "name": meta["name"],
+            "namespace": meta["namespace"],
+            "uid": meta["uid"],
+        },
+        "source": {"component": FIELD_MANAGER},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }
+
+
+def _scaling(before: Manifest | None, after: Manifest | None, observing: bool) -> Iterator[Any]:
+    if not after or not before or before["desired"] == after["desired"]:
+        return
+    word = "ScaledUp" if after["desired"] > before["desired"] else "ScaledDown"
+    yield Happening(
+        type=NORMAL,
+        reason=f"WouldHave{word}" if observing else word,
+        message=f"{before['desired']} → {after['desired']} ({after['reason']}): {after['message']}",
+    )
+
+
+def _is_news(before: Manifest | None, after: Manifest) -> bool:
+    """A first condition is news only if something is wrong; later ones when they turn."""
+    wrong = after["status"] == "False" and after["reason"] not in _QUIET
+    if before is None or after["status"] == "Unknown":
+        return before is None and wrong
+    if before["status"] != after["status"]:
+        return wrong or before["status"] == "False"
+    if after["reason"] == "InvalidPolicy" and before["message"] != after["message"]:
+        return True
+    return wrong and before["reason"] != after["reason"]
+
+
+def _of_condition(condition: Manifest) -> Happening:
+    wrong = condition["status"] == "False" and condition["reason"] not in _QUIET
+    return Happening(
+        type=WARNING if wrong else NORMAL,
+        reason=condition["reason"],
+        message=f"{condition['type']}: {condition['message']}",
+    )

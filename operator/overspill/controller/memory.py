@@ -1,0 +1,90 @@
+"""What the operator remembers of a policy between two looks, and how it outlives the process.
+
+The copy in memory is authoritative while the process runs; `status.scalingState` is read once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from overspill.api.status import ScalingState
+from overspill.controller.observation import Coverage
+from overspill.scaling import LevelState
+
+if TYPE_CHECKING:
+    from overspill.budget import BudgetState
+    from overspill.controller.keys import Manifest
+
+STATE_VERSION: Final = 1
+WORTH_WRITING: Final = 0.02
+"""A level that moved by this share of a start's cost is written down."""
+_MICROS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """One policy's memory; `uid` tells a policy from an earlier one of the same name."""
+
+    uid: str
+    levels: LevelState | None = None
+    levels_written: LevelState | None = None
+    decided_at_s: float | None = None
+    """When demand was last credited."""
+    desired: int | None = None
+    budget: BudgetState | None = None
+    status: Manifest | None = None
+    """The status as last written."""
+    revision: str = ""
+    published_at_s: float = 0.0
+    coverage: Coverage = field(default_factory=Coverage)
+    coverage_at_s: float | None = None
+
+    def forget_levels(self) -> Memory:
+        """Start anew with break-even."""
+        return replace(self, levels=None, levels_written=None)
+
+
+def elapsed_s(memory: Memory, now_s: float, interval_s: float) -> float:
+    """Seconds for which the demand seen now is credited.
+
+    Never more than two intervals: nobody looked in the time before. Nothing for the first look.
+    """
+    if memory.decided_at_s is None:
+        return 0.0
+    return min(max(0.0, now_s - memory.decided_at_s), 2 * interval_s)
+
+
+def dump_levels(levels: LevelState, updated_at: str) -> dict[str, Any]:
+    """Write break-even's memory down, in whole micro-dollars."""
+    return ScalingState(
+        version=STATE_VERSION,
+        updated_at=updated_at,
+        replicas_on=levels.on,
+        accrued_usd_micros=tuple(round(usd * _MICROS) for usd in levels.accrued_usd),
+    ).to_json()
+
+
+def load_levels(saved: object) -> LevelState:
+    """Read it back. Raises: ValueError for what no version of the operator wrote."""
+    try:
+        state = ScalingState.model_validate(saved)
+    except ValidationError as error:
+        raise ValueError(f"{error.error_count()} fields of it cannot be read") from None
+    if state.version != STATE_VERSION:
+        raise ValueError(f"it has version {state.version}; this operator reads {STATE_VERSION}")
+    if state.replicas_on < 0 or any(micros < 0 for micros in state.accrued_usd_micros):
+        raise ValueError("it holds a negative amount")
+    accrued = tuple(micros / _MICROS for micros in state.accrued_usd_micros)
+    return LevelState(on=state.replicas_on, accrued_usd=accrued)
+
+
+def worth_writing(written: LevelState | None, now: LevelState, start_cost_usd: float) -> bool:
+    """Whether a restart would lose something that matters."""
+    if written is None or written.on != now.on:
+        return True
+    least = max(start_cost_usd * WORTH_WRITING, 1 / _MICROS)
+    levels = range(1, max(len(written.accrued_usd), len(now.accrued_usd)) + 1)
+    return any(abs(written.level(k) - now.level(k)) >= least for k in levels)

@@ -1,0 +1,76 @@
+"""The operator's own metrics. The series of a policy end when the policy does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+
+from overspill.telemetry import names
+
+if TYPE_CHECKING:
+    from overspill.budget import BudgetState
+    from overspill.controller.keys import Manifest, PolicyKey
+
+
+class Meters:
+    """Counters and gauges over one registry."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        by_policy = (names.POLICY,)
+        self._desired = Gauge(
+            names.DESIRED_REPLICAS, "Small replicas asked for.", by_policy, registry=registry
+        )
+        self._ready = Gauge(
+            names.READY_REPLICAS, "Small replicas ready.", by_policy, registry=registry
+        )
+        self._limit = Gauge(
+            names.BUDGET_LIMIT_USD, "Budget of this period.", by_policy, registry=registry
+        )
+        self._spent = Gauge(
+            names.BUDGET_SPENT_USD, "Spent in this period.", by_policy, registry=registry
+        )
+        self._reconciles = Counter(
+            names.RECONCILES, "Looks at a policy.", ("outcome",), registry=registry
+        )
+        self.reconcile_seconds = Histogram(
+            names.RECONCILE_SECONDS, "Time of one look.", registry=registry
+        )
+        self.leader = Gauge(names.LEADER, "1 on the leader.", registry=registry)
+        self.metrics_age = Gauge(
+            names.METRICS_AGE_SECONDS, "Age of what Prometheus last said.", registry=registry
+        )
+        for outcome in ("ok", "invalid", "unavailable", "error"):
+            self._reconciles.labels(outcome)
+
+    def reconciled(self, outcome: str) -> None:
+        """Count one look."""
+        self._reconciles.labels(outcome).inc()
+
+    def show(self, key: PolicyKey, status: Manifest, budget: BudgetState | None) -> None:
+        """Set one policy's gauges from its status."""
+        policy = str(key)
+        if replicas := status.get("replicas"):
+            self._desired.labels(policy).set(replicas["desired"])
+            self._ready.labels(policy).set(replicas["ready"])
+        if budget is None:
+            self._drop(policy, self._limit, self._spent)
+            return
+        self._limit.labels(policy).set(float(budget.limit_usd))
+        if budget.spent_usd is not None:
+            self._spent.labels(policy).set(float(budget.spent_usd))
+
+    def forget(self, key: PolicyKey) -> None:
+        """End the series of a policy that is gone."""
+        self._drop(str(key), self._desired, self._ready, self._limit, self._spent)
+
+    def exposition(self) -> bytes:
+        """Return the text that Prometheus scrapes."""
+        return generate_latest(self.registry)
+
+    @staticmethod
+    def _drop(policy: str, *gauges: Gauge) -> None:
+        for gauge in gauges:
+            gauge.remove_by_labels({names.POLICY: policy})
