@@ -1,1 +1,1 @@
-""""""
+"""Protocols without sockets: OpenAI and Anthropic shapes, SSE framing, translation, usage, cost."""
