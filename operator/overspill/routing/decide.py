@@ -1,0 +1,129 @@
+"""Rules, context, budget: everything about a route that does not depend on the moment's load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Tier(StrEnum):
+    """Who answers; also the `tier` label of metrics."""
+
+    SMALL = "small"
+    FRONTIER = "frontier"
+    NONE = "none"
+
+
+class Reason(StrEnum):
+    """The binding reason of a route, first what decided it, then what moved it on."""
+
+    RULE_MATCHED = "RuleMatched"
+    CONTEXT_TOO_LONG = "ContextTooLong"
+    BUDGET_EXHAUSTED = "BudgetExhausted"
+    SMALL_FITS = "SmallFits"
+    NO_ENDPOINTS = "NoEndpoints"
+    SLOTS_FULL = "SlotsFull"
+    FIRST_TOKEN_DEADLINE = "FirstTokenDeadline"
+    SMALL_FAILED = "SmallFailed"
+    FRONTIER_FAILED = "FrontierFailed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of a request before it is sent anywhere."""
+
+    model: str
+    input_tokens: int
+    max_tokens: int | None
+    header: Callable[[str], str | None]
+    """Value of a request header; names are not case-sensitive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A rule, ready to be tried."""
+
+    name: str
+    header: tuple[str, str] | None
+    model: str | None
+    tier: Tier
+    may_overflow: bool
+
+    def fits(self, facts: Facts) -> bool:
+        """Whether everything the rule asks for is so."""
+        if self.header is not None and facts.header(self.header[0]) != self.header[1]:
+            return False
+        return self.model is None or facts.model == self.model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the policy says, as far as routing needs it."""
+
+    rules: tuple[Match, ...]
+    context_window: int
+    frontier_open: bool
+    small_when_exhausted: bool
+    """With the budget spent: answer from the small tier (else refuse)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where a request goes, and whether it may go elsewhere."""
+
+    tier: Tier
+    reason: Reason
+    rule: str = ""
+    eligible: bool = True
+    """Whether the small tier could answer it: such work is what the small tier is sized for."""
+    may_overflow: bool = True
+    """Whether it may go to the frontier when the small tier has no room."""
+
+
+def decide(facts: Facts, terms: Terms) -> Route:
+    """Route one request. Order: rules, context fit, budget."""
+    wanted = _wanted(facts, terms)
+    if wanted.tier is Tier.FRONTIER and not terms.frontier_open:
+        return _exhausted(wanted, terms)
+    if not terms.frontier_open:
+        return Route(
+            tier=wanted.tier,
+            reason=wanted.reason,
+            rule=wanted.rule,
+            eligible=wanted.eligible,
+            may_overflow=False,
+        )
+    return wanted
+
+
+def _wanted(facts: Facts, terms: Terms) -> Route:
+    fits = facts.input_tokens + (facts.max_tokens or 0) <= terms.context_window
+    rule = next((rule for rule in terms.rules if rule.fits(facts)), None)
+    if rule is not None and (rule.tier is Tier.FRONTIER or fits):
+        return Route(
+            tier=rule.tier,
+            reason=Reason.RULE_MATCHED,
+            rule=rule.name,
+            eligible=rule.tier is Tier.SMALL,
+            may_overflow=rule.may_overflow,
+        )
+    if not fits:
+        return Route(tier=Tier.FRONTIER, reason=Reason.CONTEXT_TOO_LONG, eligible=False)
+    return Route(tier=Tier.SMALL, reason=Reason.SMALL_FITS)
+
+
+def _exhausted(wanted: Route, terms: Terms) -> Route:
+    """The frontier is closed: what does not fit the small model's context cannot be answered."""
+    answerable = wanted.reason is not Reason.CONTEXT_TOO_LONG
+    tier = Tier.SMALL if terms.small_when_exhausted and answerable else Tier.NONE
+    return Route(
+        tier=tier,
+        reason=Reason.BUDGET_EXHAUSTED,
+        rule=wanted.rule,
+        eligible=False,
+        may_overflow=False,
+    )
