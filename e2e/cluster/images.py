@@ -132,7 +132,10 @@ def daemon() -> Iterator[str]:
 
 def _daemon_words(home: Path, socket: str, group: str) -> list[str]:
     config = home / "buildkitd.toml"
-    config.write_text(f'[worker.oci]\n  defaultCgroupParent = "/{group}"\n')
+    config.write_text(
+        f'[otel]\n  socketPath = "{home}/otel.sock"\n'
+        f'[worker.oci]\n  defaultCgroupParent = "/{group}"\n'
+    )
     runc = build.part(versions.module_set("runc"), "runc")
     return [
         str(build.part(versions.module_set("buildkitd"), "buildkitd")),

@@ -192,8 +192,8 @@ def saved_settings() -> Path:
 def forget(state: Path) -> None:
     """Remove a run folder, keeping its logs for a look afterwards."""
     kept = paths.cache() / "logs" / state.name
-    shutil.rmtree(kept, ignore_errors=True)
     if (state / "log").exists():
+        shutil.rmtree(kept, ignore_errors=True)
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(state / "log", kept)
     shutil.rmtree(state, ignore_errors=True)

@@ -36,12 +36,14 @@ class Progress:
         ended = threading.Event()
         ticker = threading.Thread(target=self._tick, args=(head, began_s, ended), daemon=True)
         ticker.start()
+        outcome = " failed"
         try:
             yield
+            outcome = ""
         finally:
             ended.set()
             ticker.join()
-        self._write(f"{head} {clock(time.monotonic() - began_s)}", end="\n")
+            self._write(f"{head} {clock(time.monotonic() - began_s)}{outcome}", end="\n")
 
     def _tick(self, head: str, began_s: float, ended: threading.Event) -> None:
         if not self._live:

@@ -16,10 +16,21 @@ if TYPE_CHECKING:
 
 PAUSE = "overspill.test/pause:1"
 PROMETHEUS = "overspill.test/prometheus:e2e"
-BASE_EDITION = "2"  # raise it with any change to what the base image holds
+BASE_EDITION = "4"  # raise it with any change to what the base image holds
 PACKAGES = (
-    *("base-files", "base-passwd", "bash", "busybox", "ca-certificates", "coreutils", "dash"),
-    *("findutils", "grep", "libc-bin", "netbase", "python3", "python3-venv", "sed", "tzdata"),
+    *("base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash", "findutils"),
+    *(
+        "grep",
+        "gzip",
+        "libc-bin",
+        "libstdc++6",
+        "netbase",
+        "passwd",
+        "python3",
+        "python3-venv",
+        "sed",
+    ),
+    *("tar", "tzdata"),
 )
 _UNREAD = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache")
 
@@ -134,18 +145,19 @@ def _finish_debian(root: Path) -> None:
 
 
 def _finish_python(root: Path, python: str) -> None:
-    """pip, and Python where the official image has it."""
-    library = root / "usr/lib" / f"python{python}"
-    (library / "EXTERNALLY-MANAGED").unlink(missing_ok=True)
+    """pip, and /usr/local as Python's prefix, as the official image has it.
+
+    pyvenv.cfg does that: without it Debian's Python installs into dist-packages.
+    """
     local = root / "usr/local"
-    packages = local / "lib" / f"python{python}" / "dist-packages"
+    packages = local / "lib" / f"python{python}" / "site-packages"
     packages.mkdir(parents=True)
-    (packages.parent / "site-packages").symlink_to("dist-packages")
-    for wheel in (root / "usr/share/python-wheels").glob("pip-*.whl"):
-        zipfile.ZipFile(wheel).extractall(packages)
     (local / "bin").mkdir(exist_ok=True)
+    (local / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
     for name in ("python", "python3", f"python{python}"):
         (local / "bin" / name).symlink_to(f"/usr/bin/python{python}")
+    for wheel in (root / "usr/share/python-wheels").glob("pip-*.whl"):
+        zipfile.ZipFile(wheel).extractall(packages)
     for name in ("pip", "pip3"):
         script = local / "bin" / name
         script.write_text('#!/bin/sh\nexec python3 -m pip "$@"\n')

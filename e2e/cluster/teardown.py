@@ -21,9 +21,9 @@ _LAST = ("containerd", "kube-apiserver", "etcd")  # what the others still talk t
 
 def down(target: Node) -> None:
     """Processes, mounts, cgroups, sockets, namespace, state. Raises: Failed if a mount stays."""
+    sockets = [node.shim_socket(bundle) for bundle in node.bundles(target.state)]
     stop(target)
-    for bundle in node.bundles(target.state):
-        socket = node.shim_socket(bundle)
+    for socket in sockets:
         if socket:
             socket.unlink(missing_ok=True)
     unmount(target.state)
