@@ -64,8 +64,11 @@ KINDS: dict[str, type[Own | Kind | Existing]] = {
 }
 
 
-def chosen_kind(environ: Mapping[str, str], *, linux_root: bool, docker: bool) -> str:
-    """own, kind or existing. Raises: Unusable with the way out where none is possible."""
+def chosen_kind(environ: Mapping[str, str], state: Path, *, linux_root: bool, docker: bool) -> str:
+    """own, kind or existing. Raises: Unusable with the way out where none is possible.
+
+    A KUBECONFIG below `state` is one of ours, exported by hand, and says nothing.
+    """
     asked = environ.get("CLUSTER", "")
     if asked and asked not in KINDS:
         raise Unusable(f"CLUSTER={asked}: want own, kind or existing")
@@ -75,7 +78,8 @@ def chosen_kind(environ: Mapping[str, str], *, linux_root: bool, docker: bool) -
         raise Unusable("CLUSTER=kind needs a running Docker; start it, or use root on Linux")
     if asked:
         return asked
-    if environ.get("KUBECONFIG"):
+    given = environ.get("KUBECONFIG")
+    if given and not Path(given).is_relative_to(state):
         return "existing"
     if linux_root:
         return "own"
@@ -89,9 +93,11 @@ def chosen_kind(environ: Mapping[str, str], *, linux_root: bool, docker: bool) -
 def cluster() -> Cluster:
     """The cluster that this environment asks for."""
     linux_root = platform.system() == "Linux" and os.geteuid() == 0
-    docker = bool(shutil.which("docker")) and command.succeeds(["docker", "info"])
-    kind = chosen_kind(os.environ, linux_root=linux_root, docker=docker)
-    return KINDS[kind](paths.cluster_name())
+    wanted = not linux_root or os.environ.get("CLUSTER") == "kind"  # asking Docker takes a while
+    docker = wanted and bool(shutil.which("docker")) and command.succeeds(["docker", "info"])
+    name = paths.cluster_name()
+    kind = chosen_kind(os.environ, paths.run(name), linux_root=linux_root, docker=docker)
+    return KINDS[kind](name)
 
 
 def kind_of(target: Cluster) -> str:
@@ -116,7 +122,9 @@ def _build(options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     target = cluster()
     target.up(options.sync_frequency)
-    print(f"export KUBECONFIG={target.kubeconfig}")
+    print(f"KUBECONFIG={target.kubeconfig}")
+    if target.enter:
+        sys.stderr.write("reach it by: python -m e2e.cluster exec -- kubectl get pods -A\n")
     return 0
 
 
@@ -235,14 +243,19 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str]) -> int:
     """Run one command; return its exit status."""
     options = parser().parse_args(words)
+    status = 0
     try:
-        status: int = options.run(options)
+        status = options.run(options)
     except Unusable as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except Failed as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `logs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -83,10 +84,12 @@ def point(name: Path, target: Path) -> None:
 
 
 def module_folder(chosen: ModuleSet) -> Path:
-    """The unpacked source of a set's main module."""
-    words = ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", chosen.module]
+    """The unpacked source of a set's main module, fetched if need be. Raises: Unusable, Failed."""
+    require_go()
+    words = ["go", "mod", "download", "-json", chosen.module]
     env = {"GOFLAGS": "", "GOWORK": "off"}
-    return Path(command.run(words, cwd=MODULES / chosen.name, env=env).strip())
+    answer = json.loads(command.run(words, cwd=MODULES / chosen.name, env=env))
+    return Path(answer["Dir"])
 
 
 def require_go() -> None:

@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2e.cluster.errors import Failed
+
 _ROOT = Path("/sys/fs/cgroup")
-_V2_CONTROLLERS = ("cpuset", "cpu", "io", "memory", "pids")
+_NEEDED = {"cpuset", "cpu", "memory", "pids"}
 
 
 def is_v2() -> bool:
@@ -23,6 +25,21 @@ def hierarchies() -> list[Path]:
     if is_v2():
         return [_ROOT]
     return [path for path in sorted(_ROOT.iterdir()) if (path / "cgroup.procs").exists()]
+
+
+def hand_down(group: Path) -> None:
+    """Give a v2 group every controller that its parent has, and its children as well.
+
+    kubelet wants all that it knows of and the root has, hugetlb included.
+    Raises: Failed where the parent holds processes itself, as in a container.
+    """
+    for folder in (group.parent, group):
+        for controller in (folder / "cgroup.controllers").read_text().split():
+            with contextlib.suppress(OSError):
+                (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+    lacking = _NEEDED - set((group / "cgroup.controllers").read_text().split())
+    if lacking:
+        raise Failed(f"cgroup v2: no {', '.join(sorted(lacking))} below {group.parent}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +56,7 @@ class Tree:
         for top in self._tops():
             top.mkdir(exist_ok=True)
         if is_v2():
-            for folder in (_ROOT, _ROOT / self.name):
-                for controller in _V2_CONTROLLERS:
-                    with contextlib.suppress(OSError):  # not all kernels have all of them
-                        (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+            hand_down(_ROOT / self.name)
             return
         top = _ROOT / "cpuset" / self.name
         for name in ("cpuset.cpus", "cpuset.mems") if top.exists() else ():

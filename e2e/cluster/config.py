@@ -19,6 +19,12 @@ KUBELET_PORT = 20250
 SERVER = f"https://{network.NODE_IP}:{API_PORT}"
 PAUSE = "overspill.test/pause:1"
 DOMAIN = "cluster.local"
+READERS = {  # of each file; containerd reads the others
+    "kubelet.json": "kubelet",
+    "kube-proxy.json": "kube-proxy",
+    "Corefile": "coredns",
+    "resolv.conf": "kubelet",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

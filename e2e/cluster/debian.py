@@ -39,9 +39,7 @@ def _apt(*words: str | Path) -> None:
 def ensure(wanted: Iterable[str]) -> None:
     """Install what is missing. Raises: Unusable where that is not possible."""
     if not shutil.which("dpkg-query"):
-        raise Unusable(
-            f"not Debian or Ubuntu: install {' '.join(wanted)} yourself, or CLUSTER=kind"
-        )
+        raise Unusable("not Debian or Ubuntu: use Docker with CLUSTER=kind")
     words = ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n"]
     todo = lacking(wanted, command.run(words))
     if not todo:

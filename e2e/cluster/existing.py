@@ -9,6 +9,7 @@ from pathlib import Path
 
 from e2e.cluster import build, command, paths, versions
 from e2e.cluster.errors import Unusable
+from e2e.cluster.node import forget
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Existing:
 
     def down(self) -> None:
         """Leave it alone."""
+        forget(self.state)
         sys.stderr.write(f"the cluster of {self.kubeconfig} is yours and stays\n")
 
     def status(self) -> dict[str, bool]:

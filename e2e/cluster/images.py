@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from e2e.cluster import build, command, context, dockerfile, paths, stock, teardown, versions
 from e2e.cluster.cgroups import Tree
-from e2e.cluster.errors import Unusable
+from e2e.cluster.errors import Failed, Unusable
 from e2e.cluster.process import Process
 from e2e.cluster.progress import Progress
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 _BUNDLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-_PIP = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_DEFAULT_TIMEOUT")
+_PIP = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_PROXY")
 _CA = "ca.crt"
+_SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def build_image(name: str, file: Path, folder: Path) -> Path:
@@ -60,14 +61,35 @@ def checked(text: str) -> list[str]:
     return names
 
 
-def secrets(environ: Mapping[str, str]) -> dict[str, str]:
+def pip_settings(listing: str) -> dict[str, str]:
+    """What `pip config list` says, in the words of pip's environment: `{"PIP_CERT": …}`.
+
+    Lines are `global.index-url='…'`; the environment comes as `:env:.index-url` and wins.
+    """
+    found: dict[str, str] = {}
+    lines = (line.partition("=") for line in listing.splitlines() if "=" in line)
+    for key, _, value in sorted(lines, key=lambda line: line[0].startswith(":env:")):
+        name = key.rpartition(".")[2].upper().replace("-", "_")
+        found[f"PIP_{name}"] = value.strip().strip("'\"")
+    return found
+
+
+def secrets(pip: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
     """This machine's pip settings and CA bundle, by the variable that RUN shall see.
 
     Only what is set; a bundle's value is its path here.
     """
-    found = {name: environ[name] for name in _PIP if environ.get(name)}
-    bundle = next((environ[name] for name in _BUNDLES if environ.get(name)), None)
-    return found | ({_CA: bundle} if bundle and Path(bundle).is_file() else {})
+    found = {name: pip[name] for name in _PIP if pip.get(name)}
+    candidates = (pip.get("PIP_CERT"), *(environ.get(name) for name in _BUNDLES), _SYSTEM_CA)
+    bundle = next((path for path in candidates if path and Path(path).is_file()), None)
+    return found | ({_CA: bundle} if bundle else {})
+
+
+def _pip_config() -> str:
+    try:
+        return command.run([sys.executable, "-m", "pip", "config", "list"])
+    except Failed:  # a Python without pip has no settings to lend
+        return ""
 
 
 def _mounts(names: Mapping[str, str]) -> list[str]:
@@ -82,7 +104,7 @@ def _mounts(names: Mapping[str, str]) -> list[str]:
 def _solve(
     socket: str, name: str, text: str, ignore_text: str, options: list[str], out: Path
 ) -> None:
-    seen = secrets(os.environ)
+    seen = secrets(pip_settings(_pip_config()), os.environ)
     env = {f"RUN_{key}": value for key, value in seen.items() if key != _CA}
     words = ["buildctl", f"--addr={socket}", "build", "--progress=plain", *options]
     words += ["--frontend=dockerfile.v0", f"--output=type=oci,name={name},dest={out}.part"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from e2e.cluster import build, command, paths, stock, versions
 from e2e.cluster.errors import Failed
+from e2e.cluster.node import forget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ class Kind:
     def down(self) -> None:
         """Delete it."""
         self._kind("delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig))
-        self.kubeconfig.unlink(missing_ok=True)
+        forget(self.state)
 
     def status(self) -> dict[str, bool]:
         """Whether it is there and answers."""

@@ -113,10 +113,12 @@ class Node:
         self.start("coredns", "-conf", f"{at.state}/Corefile")
 
     def _write_configuration(self, sync_frequency: str) -> None:
+        """On change only, and then its reader starts again."""
         for file, text in config.files(self.places, sync_frequency).items():
             file.parent.mkdir(parents=True, exist_ok=True)
             if not file.exists() or file.read_text() != text:
                 file.write_text(text)
+                self.process(config.READERS.get(file.name, "containerd")).stop()
 
     def _make_certificates(self) -> None:
         pki = Authority(self.places.pki)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,8 +76,3 @@ class Own:
             if folder.exists():
                 return sorted(folder.glob("*.log"))
         return []
-
-
-def possible() -> bool:
-    """Whether the tools of Debian or Ubuntu are there at all."""
-    return shutil.which("dpkg-query") is not None

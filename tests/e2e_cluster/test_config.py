@@ -19,8 +19,9 @@ from e2e.cluster.progress import clock
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+STATE = Path("/state/x")
 AT = config.Places(
-    state=Path("/state/x"),
+    state=STATE,
     runc=Path("/bin/runc"),
     cni=Path("/cni"),
     bridge="x-br",
@@ -68,19 +69,20 @@ def test_kubeconfig_names_the_users_own_certificate() -> None:
         ({}, True, True, "own"),
         ({}, False, True, "kind"),
         ({"KUBECONFIG": "/k"}, True, True, "existing"),
+        ({"KUBECONFIG": "/state/x/pki/admin.kubeconfig"}, True, True, "own"),
         ({"KUBECONFIG": "/k", "CLUSTER": "own"}, True, False, "own"),
         ({"CLUSTER": "kind"}, True, True, "kind"),
         ({"CLUSTER": "existing"}, False, False, "existing"),
     ],
 )
 def test_which_cluster(environ: Mapping[str, str], root: bool, docker: bool, kind: str) -> None:
-    assert chosen_kind(environ, linux_root=root, docker=docker) == kind
+    assert chosen_kind(environ, STATE, linux_root=root, docker=docker) == kind
 
 
 @pytest.mark.parametrize("asked", ["", "own", "kind", "minikube"])
 def test_where_no_cluster_is_possible_one_line_says_the_way_out(asked: str) -> None:
     with pytest.raises(Unusable) as refused:
-        chosen_kind({"CLUSTER": asked}, linux_root=False, docker=False)
+        chosen_kind({"CLUSTER": asked}, STATE, linux_root=False, docker=False)
     assert "\n" not in str(refused.value)
 
 
@@ -118,11 +120,16 @@ def test_only_mounts_of_this_cluster_are_detached_and_the_deepest_first() -> Non
     assert teardown.mounts(info, Path("/run/x")) == ["/run/x/a/b", "/run/x/a"]
 
 
-def test_pip_settings_reach_run_only_where_they_are_set(tmp_path: Path) -> None:
-    assert images.secrets({"PATH": "/bin", "PIP_CERT": "/gone"}) == {}
+def test_pip_settings_come_from_files_and_the_environment_wins() -> None:
+    listing = ":env:.index-url='u2'\nglobal.index-url='u1'\nglobal.trusted-host='h'\n"
+    assert images.pip_settings(listing) == {"PIP_INDEX_URL": "u2", "PIP_TRUSTED_HOST": "h"}
+
+
+def test_only_what_is_set_is_lent_to_run(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.crt"
     bundle.touch()
-    seen = images.secrets({"PIP_INDEX_URL": "u", "SSL_CERT_FILE": str(bundle)})
+    pip = {"PIP_INDEX_URL": "u", "PIP_CERT": "/gone", "PIP_NO_COLOR": "1"}
+    seen = images.secrets(pip, {"SSL_CERT_FILE": str(bundle), "HOME": "/h"})
     assert seen == {"PIP_INDEX_URL": "u", "ca.crt": str(bundle)}
 
 
