@@ -6,6 +6,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -243,6 +244,7 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str]) -> int:
     """Run one command; return its exit status."""
     options = parser().parse_args(words)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled job cleans up as well
     status = 0
     try:
         status = options.run(options)
