@@ -124,6 +124,6 @@ def _exhausted(wanted: Route, terms: Terms) -> Route:
         tier=tier,
         reason=Reason.BUDGET_EXHAUSTED,
         rule=wanted.rule,
-        eligible=False,
+        eligible=tier is Tier.SMALL,
         may_overflow=False,
     )

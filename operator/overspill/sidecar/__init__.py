@@ -1,1 +1,1 @@
-""""""
+"""The data plane: an HTTP proxy beside the app that routes each request and forwards it."""

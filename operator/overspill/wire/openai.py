@@ -70,6 +70,14 @@ def upstream_body(request: ChatRequest, model: str) -> bytes:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def read_answer(raw: bytes) -> dict[str, Any]:
+    """Read a whole answer. Raises: ValueError where it is not a JSON object."""
+    answer = json.loads(raw)
+    if not isinstance(answer, dict):
+        raise ValueError("the answer is not a JSON object")
+    return answer
+
+
 def usage_of(answer: dict[str, Any]) -> Usage | None:
     """Return the usage of an answer or of a stream's chunk, None where it has none."""
     usage = answer.get("usage")

@@ -1,0 +1,1 @@
+"""Doubles of model servers: what cannot be here, a GPU and a paid API, on the real wire."""

@@ -1,0 +1,207 @@
+"""The OpenAI wire: a small tier in vLLM's manner, or a frontier with keys and cached tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from e2e.models import tokens, vllm_metrics
+from e2e.models.answering import Died, Wire, Worker
+from e2e.models.ledger import Ledger, admin_routes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a chat request asks for."""
+
+    input_tokens: int
+    output_tokens: int
+    cut: bool
+    stream: bool
+    include_usage: bool
+    tool: str | None
+
+
+def read_call(body: dict[str, Any]) -> Call:
+    """Read a chat request."""
+    messages = body.get("messages") or [{"role": "user", "content": body.get("prompt", "")}]
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    wanted, cut = tokens.output_tokens(messages, limit)
+    choice = body.get("tool_choice")
+    forced = choice["function"]["name"] if isinstance(choice, dict) else None
+    return Call(
+        input_tokens=tokens.input_tokens(messages),
+        output_tokens=wanted,
+        cut=cut,
+        stream=bool(body.get("stream")),
+        include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
+        tool=forced or (body["tools"][0]["function"]["name"] if choice == "required" else None),
+    )
+
+
+def error(status: int, message: str, kind: str, code: str | None = None) -> web.Response:
+    """An error as OpenAI words it."""
+    body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    headers = {"retry-after": "1"} if status == 429 else {}
+    return web.json_response(body, status=status, headers=headers)
+
+
+class OpenAIServer:
+    """Routes of one server."""
+
+    def __init__(
+        self, *, model: str, worker: Worker, ledger: Ledger, api_key: str = "", startup_s: float = 0
+    ) -> None:
+        self.model, self.worker, self.ledger, self._key = model, worker, ledger, api_key
+        self.metrics = vllm_metrics.Metrics(model)
+        self._ready_at_s = time.monotonic() + startup_s
+        self._ids = itertools.count(1)
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application(client_max_size=64 * 2**20)
+        app.add_routes(
+            [
+                web.post("/v1/chat/completions", self.chat),
+                web.get("/v1/models", self.models),
+                web.get("/health", self.health),
+                web.get("/metrics", self.show_metrics),
+                *admin_routes(self.ledger),
+            ]
+        )
+        return app
+
+    @property
+    def starting(self) -> bool:
+        """Still loading weights."""
+        return time.monotonic() < self._ready_at_s
+
+    async def health(self, request: web.Request) -> web.Response:
+        """503 until the weights are loaded."""
+        return web.Response(status=503 if self.starting else 200)
+
+    async def models(self, request: web.Request) -> web.Response:
+        """One model."""
+        card = {"id": self.model, "object": "model", "created": 0, "owned_by": "double"}
+        return web.json_response({"object": "list", "data": [card]})
+
+    async def show_metrics(self, request: web.Request) -> web.Response:
+        """Metrics in vLLM's names."""
+        body = self.metrics.render(self.worker.engine)
+        return web.Response(body=body, headers={"content-type": "text/plain; version=0.0.4"})
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/chat/completions."""
+        self.ledger.requests += 1
+        self.ledger.last_headers = sorted(name.lower() for name in request.headers)
+        if refused := self._refuse(request):
+            return refused
+        fault = self.ledger.take_fault()
+        if fault and fault.stall_s:
+            await asyncio.sleep(fault.stall_s)
+        if fault and fault.refuse:
+            assert request.transport
+            request.transport.abort()
+        if fault and fault.status:
+            return error(fault.status, "the double was told to fail", "server_error")
+        call = read_call(json.loads(await request.read()))
+        self.ledger.in_flight += 1
+        self.metrics.started(call.input_tokens)
+        try:
+            answer = self._stream if call.stream else self._whole
+            response = await answer(request, call, fault.die_after_bytes if fault else None)
+        except (asyncio.CancelledError, ConnectionError, Died):
+            self.ledger.cancelled += 1
+            raise
+        finally:
+            self.ledger.in_flight -= 1
+        self.ledger.answered += 1
+        self.ledger.charge(call.input_tokens, call.output_tokens)
+        self.metrics.finished(call.output_tokens, "length" if call.cut else "stop")
+        return response
+
+    def _refuse(self, request: web.Request) -> web.Response | None:
+        if self._key and request.headers.get("authorization") != f"Bearer {self._key}":
+            return error(
+                401, "Incorrect API key provided.", "invalid_request_error", "invalid_api_key"
+            )
+        if self.starting:
+            return error(503, "the model is loading", "server_error")
+        return None
+
+    def _usage(self, call: Call) -> dict[str, Any]:
+        return {
+            "prompt_tokens": call.input_tokens,
+            "completion_tokens": call.output_tokens,
+            "total_tokens": call.input_tokens + call.output_tokens,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        }
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        number = f"chatcmpl-{next(self._ids):08d}"
+        return {"id": number, "object": kind, "created": int(time.time()), "model": self.model}
+
+    def _tool_call(self, name: str) -> dict[str, Any]:
+        return {
+            "id": f"call_{next(self._ids):08d}",
+            "type": "function",
+            "function": {"name": name, "arguments": '{"answer":42}'},
+        }
+
+    async def _whole(self, request: web.Request, call: Call, die: int | None) -> web.Response:
+        async with self.worker.job(call.input_tokens, call.output_tokens) as job:
+            await self.worker.finish(job)
+        message: dict[str, Any] = {"role": "assistant", "content": None}
+        if call.tool:
+            message["tool_calls"] = [self._tool_call(call.tool)]
+        else:
+            message["content"] = tokens.words(self.model, 0, call.output_tokens)
+        end = "tool_calls" if call.tool else ("length" if call.cut else "stop")
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": end}
+        body = self._head("chat.completion") | {"choices": [choice], "usage": self._usage(call)}
+        return web.json_response(body)
+
+    async def _stream(
+        self, request: web.Request, call: Call, die: int | None
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(
+            headers={
+                "content-type": "text/event-stream; charset=utf-8",
+                "cache-control": "no-cache",
+            }
+        )
+        head = self._head("chat.completion.chunk")
+        async with self.worker.job(call.input_tokens, call.output_tokens) as job:
+            steps = self.worker.steps(job)
+            first = await anext(steps)
+            await response.prepare(request)
+            wire = Wire(response, die)
+            await wire.event(self._chunk(head, {"role": "assistant", "content": ""}))
+            if call.tool:
+                piece = {"index": 0, **self._tool_call(call.tool)}
+                await wire.event(self._chunk(head, {"tool_calls": [piece]}))
+            else:
+                await wire.event(self._chunk(head, {"content": tokens.words(self.model, *first)}))
+                async for span in steps:
+                    await wire.event(
+                        self._chunk(head, {"content": tokens.words(self.model, *span)})
+                    )
+        end = "tool_calls" if call.tool else ("length" if call.cut else "stop")
+        await wire.event(self._chunk(head, {}, end))
+        if call.include_usage:
+            await wire.event(head | {"choices": [], "usage": self._usage(call)})
+        await wire.event("[DONE]")
+        await response.write_eof()
+        return response
+
+    def _chunk(
+        self, head: dict[str, Any], delta: dict[str, Any], end: str | None = None
+    ) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": end}
+        return head | {"choices": [choice]}

@@ -1,0 +1,50 @@
+"""How the doubles count and what they say: pure functions of the request.
+
+Input tokens are `ceil(UTF-8 bytes of all text / 4)` unless the text holds `[[in=N]]`. The answer is
+`[[out=N]]` tokens of the last user message, else the request's own limit, and never above it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+DEFAULT_OUTPUT = 64
+_IN = re.compile(r"\[\[in=(\d+)\]\]")
+_OUT = re.compile(r"\[\[out=(\d+)\]\]")
+_WORDS = ("the", "cheap", "model", "said", "so", "and", "was", "right")
+
+
+def text_of(content: object) -> str:
+    """All text in a message's content, whatever its form."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(text_of(part) for part in content)
+    if isinstance(content, dict):
+        return text_of(content.get("text") or content.get("content") or "")
+    return ""
+
+
+def input_tokens(messages: list[dict[str, Any]], system: object = "") -> int:
+    """Tokens of the prompt."""
+    text = text_of(system) + "".join(text_of(message.get("content")) for message in messages)
+    if hint := _IN.search(text):
+        return int(hint.group(1))
+    return max(1, -(-len(text.encode()) // 4))
+
+
+def output_tokens(messages: list[dict[str, Any]], limit: int | None) -> tuple[int, bool]:
+    """Tokens of the answer, and whether the limit cut it."""
+    users = [message for message in messages if message.get("role") == "user"]
+    hint = _OUT.search(text_of(users[-1].get("content"))) if users else None
+    wanted = int(hint.group(1)) if hint else (limit or DEFAULT_OUTPUT)
+    cut = limit is not None and (wanted > limit or hint is None)
+    return (min(wanted, limit) if limit is not None else wanted), cut
+
+
+def words(model: str, first: int, last: int) -> str:
+    """Tokens `first` to `last` (excluded) of the answer; token 0 names the model."""
+    return "".join(
+        f"{model} " if n == 0 else f"{_WORDS[n % len(_WORDS)]} " for n in range(first, last)
+    )

@@ -1,0 +1,179 @@
+"""`overspill sidecar`: in a pod with `--config`, or alone with `--policy`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+import yaml
+
+from overspill.api.errors import InvalidPolicy
+from overspill.api.policy import parse_policy
+from overspill.api.sidecar_config import (
+    CREDENTIALS_DIR,
+    BudgetConfig,
+    FrontierConfig,
+    SidecarConfig,
+    SmallConfig,
+)
+from overspill.sidecar.config_file import ConfigFile
+from overspill.sidecar.http import Connection
+from overspill.sidecar.proxy import Admin, Proxy
+
+if TYPE_CHECKING:
+    import argparse
+
+HELP: Final = "Route an app's model calls: small tier, else frontier. In a pod, or alone."
+LOOK_EVERY_S: Final = 0.2
+ENV: Final = "OVERSPILL_SIDECAR_"
+log = logging.getLogger(__name__)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments; each has an environment variable, OVERSPILL_SIDECAR_NAME."""
+
+    def env(name: str, default: str | None) -> str | None:
+        return os.environ.get(ENV + name, default)
+
+    source = parser.add_mutually_exclusive_group(required=not env("CONFIG", None))
+    source.add_argument("--config", default=env("CONFIG", None), help="the mounted policy.json")
+    source.add_argument("--policy", help="a RoutingPolicy file: run alone, without a cluster")
+    parser.add_argument(
+        "--small", default="", help="with --policy: URLs of the small tier, by comma"
+    )
+    parser.add_argument(
+        "--frontier", help="with --policy: base URL instead of the first provider's"
+    )
+    parser.add_argument(
+        "--frontier-key-env", help="with --policy: variable with that provider's key"
+    )
+    parser.add_argument("--listen", default=env("LISTEN", "127.0.0.1:4000"))
+    parser.add_argument("--admin-listen", default=env("ADMIN_LISTEN", "0.0.0.0:4001"))
+    parser.add_argument("--grace", type=float, default=float(env("GRACE", "30") or 30))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM; drain; return 0, or 1 where the grace period was too short."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        with tempfile.TemporaryDirectory(prefix="overspill-") as keys:
+            alone = _alone(args, Path(keys)) if args.policy else None
+            return uvloop.run(_serve(args, alone, Path(keys)))
+    except (InvalidPolicy, OSError, ValueError) as error:
+        sys.stderr.write(f"overspill sidecar: {error}\n")
+        return 2
+
+
+async def _serve(args: argparse.Namespace, alone: SidecarConfig | None, keys: Path) -> int:
+    proxy = Proxy()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    admin = Admin(proxy)
+    main = await loop.create_server(lambda: Connection(proxy), *_address(args.listen))
+    side = await loop.create_server(lambda: Connection(admin), *_address(args.admin_listen))
+    watching = None
+    if alone:
+        proxy.configure(alone, keys)
+        _greet(args, alone)
+    else:
+        watching = asyncio.create_task(_watch(proxy, Path(args.config)))
+    await stop.wait()
+    if watching:
+        watching.cancel()
+    main.close()
+    drained = await proxy.drain(args.grace)
+    side.close()
+    proxy.pool.close()
+    log.info(json.dumps({"event": "stopped", "drained": drained}))
+    return 0 if drained else 1
+
+
+async def _watch(proxy: Proxy, path: Path) -> None:
+    file = ConfigFile(path, lambda config: proxy.configure(config, path.parent))
+    while True:
+        file.look()
+        proxy.problem = file.problem
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdigit():
+        raise ValueError(f"{text!r} is not an address; write HOST:PORT, such as 127.0.0.1:4000")
+    return host.strip("[]"), int(port)
+
+
+def _alone(args: argparse.Namespace, keys: Path) -> SidecarConfig:
+    """Make the configuration that the operator would publish. Raises: InvalidPolicy, OSError."""
+    document = yaml.safe_load(Path(args.policy).read_text())
+    found = document.get("spec", document) if isinstance(document, dict) else document
+    policy = parse_policy(found)
+    name = document.get("metadata", {}).get("name", "policy")
+    endpoints = tuple(url.partition("://")[2] or url for url in args.small.split(",") if url)
+    frontier = tuple(
+        FrontierConfig(
+            name=provider.name,
+            api=provider.api,
+            base_url=args.frontier if args.frontier and index == 0 else provider.base_url,
+            model=provider.model,
+            credential_file=f"{CREDENTIALS_DIR}/{provider.name}",
+            price=provider.price,
+            max_output_tokens=provider.max_output_tokens,
+        )
+        for index, provider in enumerate(policy.frontier)
+    )
+    _write_keys(args, [provider.name for provider in policy.frontier], keys)
+    return SidecarConfig(
+        policy=f"local/{name}",
+        generation=1,
+        mode=policy.mode,
+        small=SmallConfig(
+            model=policy.small.model,
+            context_window=policy.small.context_window,
+            endpoints=tuple(endpoint.rstrip("/") for endpoint in endpoints),
+            slots_per_endpoint=policy.small.capacity.max_concurrency,
+            input_token_weight=policy.small.capacity.input_token_weight,
+            first_token_deadline_s=policy.routing.overflow.first_token_deadline,
+        ),
+        frontier=frontier,
+        rules=policy.routing.rules,
+        budget=BudgetConfig(),
+    )
+
+
+def _write_keys(args: argparse.Namespace, providers: list[str], keys: Path) -> None:
+    """Put keys from the environment where a Secret would be mounted, for us alone to read."""
+    folder = keys / CREDENTIALS_DIR
+    folder.mkdir(mode=0o700)
+    for index, provider in enumerate(providers):
+        variable = f"OVERSPILL_KEY_{provider.upper().replace('-', '_')}"
+        if index == 0 and args.frontier_key_env:
+            variable = args.frontier_key_env
+        if key := os.environ.get(variable):
+            (folder / provider).write_text(key)
+        else:
+            sys.stderr.write(f"overspill sidecar: {variable} is not set: {provider} is not used\n")
+
+
+def _greet(args: argparse.Namespace, config: SidecarConfig) -> None:
+    host, port = _address(args.admin_listen)
+    shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+    small = ", ".join(config.small.endpoints) or "none: everything goes to the frontier"
+    frontier = ", ".join(f"{f.name} ({f.api}, {f.base_url})" for f in config.frontier)
+    sys.stderr.write(
+        f"overspill sidecar for {config.policy}\n"
+        f"  small     {small}\n"
+        f"  frontier  {frontier}\n"
+        f"  metrics   http://{shown}:{port}/metrics\n"
+        f"  in your app's shell:  export OPENAI_BASE_URL=http://{args.listen}/v1\n"
+    )
