@@ -15,6 +15,7 @@ from e2e.cluster import build, command, kwok, paths, pin, versions
 from e2e.cluster.errors import Failed, Unusable
 from e2e.cluster.existing import Existing
 from e2e.cluster.kind import Kind
+from e2e.cluster.network import NO_PROXY
 from e2e.cluster.own import Own
 from e2e.cluster.process import Process
 
@@ -181,7 +182,7 @@ def _kwok_process(target: Cluster) -> Process:
 
 def _kwok(options: argparse.Namespace) -> int:
     target = cluster()
-    env = {"KUBECONFIG": str(target.kubeconfig)}
+    env = {"KUBECONFIG": str(target.kubeconfig), **(NO_PROXY if target.enter else {})}
     kubectl = [*target.enter, "kubectl"]
     if options.what == "up":
         build.binaries([versions.module_set("kwok")])

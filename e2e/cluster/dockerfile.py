@@ -14,7 +14,7 @@ _HEREDOC = re.compile(r"<<-?\s*[\"']?(\w+)[\"']?")
 _ARG = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.IGNORECASE)
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
 _RUN = re.compile(r"^(\s*RUN)(?=\s)", re.IGNORECASE)
-_PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python:(3(?:\.\d+)*)-slim\S*")
+_PYTHON = re.compile(r"(?:library/)?python:(3(?:\.\d+)*)-slim\S*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ BRIDGE_IP = "10.244.0.1"
 POD_CIDR = "10.244.0.0/24"
 SERVICE_CIDR = "10.96.0.0/16"
 KUBERNETES_IP = "10.96.0.1"
+NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}  # for all that runs inside: none can be reached
 
 
 @dataclass(frozen=True, slots=True)

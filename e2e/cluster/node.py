@@ -62,6 +62,10 @@ class Node:
         """The administrator's."""
         return self.places.kubeconfig("admin")
 
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"KUBECONFIG": str(self.kubeconfig), **network.NO_PROXY}
+
     def process(self, name: str) -> Process:
         """One of its processes."""
         return Process(name, self.state)
@@ -73,13 +77,13 @@ class Node:
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         """kubectl as administrator. Raises: Failed."""
-        env = {"KUBECONFIG": str(self.kubeconfig)}
-        return command.run([*self.network.enter, "kubectl", *words], stdin=stdin, env=env)
+        return command.run(
+            [*self.network.enter, "kubectl", *words], stdin=stdin, env=self._environment
+        )
 
     def answers(self, *words: str) -> bool:
         """Whether that kubectl command succeeds."""
-        env = {"KUBECONFIG": str(self.kubeconfig)}
-        return command.succeeds([*self.network.enter, "kubectl", *words], env=env)
+        return command.succeeds([*self.network.enter, "kubectl", *words], env=self._environment)
 
     # -- up
     def up(self, sync_frequency: str) -> None:
@@ -149,10 +153,8 @@ class Node:
     def ready(self) -> bool:
         """Whether the node reports Ready."""
         path = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
-        words = ["kubectl", "get", "node", config.NODE, "-o", path]
-        env = {"KUBECONFIG": str(self.kubeconfig)}
         try:
-            return command.run([*self.network.enter, *words], env=env).strip() == "True"
+            return self.kubectl("get", "node", config.NODE, "-o", path).strip() == "True"
         except Failed:
             return False
 

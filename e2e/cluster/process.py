@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from e2e.cluster import paths
 from e2e.cluster.errors import Failed
+from e2e.cluster.network import NO_PROXY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ class Process:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "PATH": paths.search_path()},
+                env={**os.environ, "PATH": paths.search_path(), **(NO_PROXY if prefix else {})},
             )
         while executable(child.pid) != str(exe):  # the prefix has not handed over yet
             if child.poll() is not None:

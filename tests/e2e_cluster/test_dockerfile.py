@@ -42,7 +42,7 @@ def test_each_run_gets_the_secrets_and_the_syntax_line_goes() -> None:
     ("name", "version"),
     [
         ("python:3.11-slim", "3.11"),
-        ("docker.io/library/python:3.11.9-slim-bookworm", "3.11.9"),
+        ("library/python:3.11.9-slim-bookworm", "3.11.9"),
         ("python:3-slim@sha256:0123", "3"),
         ("python:3.11", None),
         ("python:3.11-alpine", None),
