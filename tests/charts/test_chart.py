@@ -1,0 +1,133 @@
+"""The chart, rendered by the real helm."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import yaml
+
+from overspill.api import crd, parse_policy
+from tests.charts.helm import CHART, ROOT, binary, helm, of_kind, template
+
+
+def test_the_charts_crd_is_the_generated_one() -> None:
+    stored = (CHART / "files" / "overspill.dev_routingpolicies.yaml").read_text()
+    assert stored == crd.render(), "run `make crds` and commit the result"
+    (rendered,) = of_kind(template(), "CustomResourceDefinition")
+    assert rendered["spec"] == crd.definition()["spec"]
+    assert rendered["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_the_manifests_are_the_chart_rendered() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manifests" / "render.py"), "--check"],
+        env={**os.environ, "HELM": binary()},
+    )
+    assert done.returncode == 0, "run `make manifests` and commit the result"
+
+
+def test_helm_lint_finds_nothing() -> None:
+    done = helm("lint", "--strict", str(CHART), "--set", "prometheus.url=http://p:9090")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_without_prometheus_the_message_says_what_to_set() -> None:
+    done = helm("template", "overspill", str(CHART), "--kube-version", "1.29.0")
+    assert done.returncode != 0
+    assert "--set prometheus.url=http://" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        pytest.param({"replica": 2}, "replica", id="unknown value"),
+        pytest.param({"webhook": {"failurePolicy": "Maybe"}}, "failurePolicy", id="bad enum"),
+        pytest.param(
+            {"scaleTargets": [{"apiGroups": ["x"], "resources": ["y"]}]},
+            "resources",
+            id="not a scale subresource",
+        ),
+    ],
+)
+def test_bad_values_are_refused(values: dict[str, Any], path: str) -> None:
+    with pytest.raises(AssertionError, match=path):
+        template(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "kinds"),
+    [
+        pytest.param({}, {"PodDisruptionBudget": 0, "PodMonitor": 0, "ClusterRole": 4}, id="plain"),
+        pytest.param({"replicas": 2}, {"PodDisruptionBudget": 1}, id="two replicas"),
+        pytest.param(
+            {"prometheus": {"url": "http://p", "podMonitor": {"enabled": True}}},
+            {"PodMonitor": 2},
+            id="pod monitors",
+        ),
+        pytest.param(
+            {"operator": {"namespaces": ["a", "b"]}},
+            {"Role": 3, "RoleBinding": 3, "ClusterRole": 3},
+            id="two namespaces: roles in them, none over the cluster",
+        ),
+        pytest.param({"crds": {"install": False}}, {"CustomResourceDefinition": 0}, id="no CRD"),
+    ],
+)
+def test_values_make_the_objects_they_promise(
+    values: dict[str, Any], kinds: dict[str, int]
+) -> None:
+    documents = template(**values)
+    assert {kind: len(of_kind(documents, kind)) for kind in kinds} == kinds
+
+
+def test_no_right_is_wider_than_it_says() -> None:
+    for role in of_kind(template(), "ClusterRole") + of_kind(template(), "Role"):
+        for rule in role["rules"]:
+            assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"], role
+            if "secrets" in rule["resources"]:
+                assert role["kind"] == "Role"
+                assert rule["verbs"] == ["create"] or rule["resourceNames"] == [
+                    "overspill-webhook-tls"
+                ]
+
+
+def test_pods_are_restricted() -> None:
+    (deployment,) = of_kind(template(), "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_the_operator_understands_the_arguments_it_is_given() -> None:
+    (deployment,) = of_kind(template(operator={"namespaces": ["a"]}), "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    command, *words = container["args"]
+    done = subprocess.run(
+        [sys.executable, "-m", "overspill", command, *words, "--help"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    known = {word for word in done.stdout.replace(",", " ").split() if word.startswith("--")}
+    assert {word.split("=")[0] for word in words} <= known
+
+
+def test_examples_are_policies_that_are_accepted() -> None:
+    examples = sorted((ROOT / "manifests" / "examples").glob("*.yaml"))
+    assert examples
+    for example in examples:
+        document = yaml.safe_load(example.read_text())
+        assert (document["apiVersion"], document["kind"]) == (
+            "overspill.dev/v1alpha1",
+            "RoutingPolicy",
+        )
+        parse_policy(document["spec"])
