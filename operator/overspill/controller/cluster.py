@@ -53,7 +53,7 @@ class Cluster(Protocol):
         """Read `/scale` of any kind. Raises: Missing."""
 
     async def write_scale(self, namespace: str, target: ScaleTargetRef, replicas: int) -> None:
-        """Ask the target for this many replicas."""
+        """Ask the target for this many replicas. Raises: Missing where a right is missing."""
 
     async def pods(self, namespace: str, selector: str) -> list[Manifest]:
         """List pods by label selector."""

@@ -55,6 +55,8 @@ class Look:
     endpoints: Sequence[str]
     missing: Missing | None
     """What the policy names and the cluster does not have."""
+    refusal: Missing | None
+    """The right that was missing when the scale was to be written."""
     decision: Decision | None
     """None where there is nothing to scale."""
     budget: BudgetState | None
@@ -149,6 +151,8 @@ def _scaling(look: Look) -> tuple[Truth, str, str]:
         if look.missing is None:
             return "Unknown", "Undecided", "nothing was decided yet"
         return "False", look.missing.reason, look.missing.message
+    if look.refusal is not None:
+        return "False", look.refusal.reason, look.refusal.message
     reason, message = look.decision.reason, look.decision.message
     if reason is Reason.PAUSED:
         return "False", reason, message

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from overspill import api
 from overspill.controller.keys import FIELD_MANAGER
+from overspill.scaling import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 NORMAL: Final = "Normal"
 WARNING: Final = "Warning"
 _LONGEST: Final = 1000
+_TOLD: Final = frozenset(
+    {Reason.DEMAND_UNKNOWN, Reason.HOLDING, Reason.START_PAYS, Reason.STOP_PAYS}
+)
+"""Reasons of `ScalingActive` that another Event has told already."""
 _QUIET: Final = frozenset({"NoSidecars", "Observe", "Paused", "Outdated"})
 
 
@@ -32,9 +37,18 @@ def happenings(before: Manifest, after: Manifest, *, observing: bool) -> Iterato
     """Tell of a changed desired count and of changed conditions."""
     yield from _scaling(before.get("lastDecision"), after.get("lastDecision"), observing)
     old = {condition["type"]: condition for condition in before.get("conditions", ())}
+    told: set[str] = set()
     for condition in after.get("conditions", ()):
-        if _is_news(old.get(condition["type"]), condition):
+        if condition["reason"] not in told | _TOLD and _is_news(
+            old.get(condition["type"]), condition
+        ):
+            told.add(condition["reason"])
             yield _of_condition(condition)
+
+
+def dropped_state(problem: str) -> Happening:
+    """Tell that break-even's memory could not be read back."""
+    return Happening(type=WARNING, reason="ScalingStateDropped", message=problem)
 
 
 def event_manifest(owner: Manifest, happening: Happening, now: str) -> Manifest:

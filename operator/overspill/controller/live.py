@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from overspill import api
 from overspill.controller import kube, observation
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from overspill.controller.cluster import Scale
     from overspill.controller.keys import Manifest, PolicyKey
     from overspill.controller.kube import Api
+
+FORBIDDEN: Final = 403
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +41,20 @@ class LiveCluster:
                 f"namespace {namespace}; create it or correct the name",
             ) from None
         except Refused as error:
-            if error.status != 403:
+            if error.status != FORBIDDEN:
                 raise
             raise _forbidden(target, error) from None
 
     async def write_scale(self, namespace: str, target: ScaleTargetRef, replicas: int) -> None:
         """Merge `spec.replicas` into `/scale`."""
         path = await self._scales.of(namespace, target)
-        await self._api.patch(path, {"spec": {"replicas": replicas}}, fieldManager=FIELD_MANAGER)
+        patch = {"spec": {"replicas": replicas}}
+        try:
+            await self._api.patch(path, patch, fieldManager=FIELD_MANAGER)
+        except Refused as error:
+            if error.status != FORBIDDEN:
+                raise
+            raise _forbidden(target, error) from None
 
     async def pods(self, namespace: str, selector: str) -> list[Manifest]:
         """List from the API server's cache."""

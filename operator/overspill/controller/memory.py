@@ -15,8 +15,10 @@ from overspill.controller.observation import Coverage
 from overspill.scaling import LevelState
 
 if TYPE_CHECKING:
+    from overspill.api.policy import RoutingPolicySpec
     from overspill.budget import BudgetState
     from overspill.controller.keys import Manifest
+    from overspill.scaling import Replicas
 
 STATE_VERSION: Final = 1
 WORTH_WRITING: Final = 0.02
@@ -42,10 +44,6 @@ class Memory:
     coverage: Coverage = field(default_factory=Coverage)
     coverage_at_s: float | None = None
 
-    def forget_levels(self) -> Memory:
-        """Start anew with break-even."""
-        return replace(self, levels=None, levels_written=None)
-
 
 def elapsed_s(memory: Memory, now_s: float, interval_s: float) -> float:
     """Seconds for which the demand seen now is credited.
@@ -57,13 +55,34 @@ def elapsed_s(memory: Memory, now_s: float, interval_s: float) -> float:
     return min(max(0.0, now_s - memory.decided_at_s), 2 * interval_s)
 
 
+def seeded(
+    memory: Memory, replicas: Replicas | None, spec: RoutingPolicySpec
+) -> tuple[Memory, str]:
+    """Give break-even its memory back, or start it from what runs; say if it was unreadable."""
+    if memory.levels is not None or replicas is None:
+        return memory, ""
+    start = LevelState(on=min(replicas.requested, spec.small.replicas.max))
+    saved = (memory.status or {}).get("scalingState")
+    if saved is None:
+        return replace(memory, levels=start), ""
+    try:
+        levels = load_levels(saved)
+    except ValueError as error:
+        problem = f"status.scalingState was dropped: {error}; starting anew from {start.on}"
+        return replace(memory, levels=start), problem
+    return replace(memory, levels=levels, levels_written=levels), ""
+
+
 def dump_levels(levels: LevelState, updated_at: str) -> dict[str, Any]:
-    """Write break-even's memory down, in whole micro-dollars."""
+    """Write break-even's memory down, in whole micro-dollars; levels without any are left out."""
+    micros = [round(usd * _MICROS) for usd in levels.accrued_usd]
+    while micros and micros[-1] == 0:
+        micros.pop()
     return ScalingState(
         version=STATE_VERSION,
         updated_at=updated_at,
         replicas_on=levels.on,
-        accrued_usd_micros=tuple(round(usd * _MICROS) for usd in levels.accrued_usd),
+        accrued_usd_micros=tuple(micros),
     ).to_json()
 
 

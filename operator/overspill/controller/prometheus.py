@@ -118,5 +118,7 @@ def _nested(ask: Ask, query: Query) -> dict[str, dict[str, float]]:
 
 
 def _brief(error: Exception) -> str:
-    """Name the kind of failure: a message with addresses in it would change at every poll."""
+    """Name the kind of failure: addresses and bodies would make each poll's message another."""
+    if isinstance(error, PrometheusApiClientException):
+        return str(error).split(" (", 1)[0]  # HTTP Status Code 503 (b'...')
     return type(error).__name__

@@ -10,38 +10,37 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 from overspill.api import InvalidPolicy, parse_policy
-from overspill.api.policy import Mode, OnExhausted
-from overspill.budget import Effect, observe_spend, period_at
-from overspill.controller import happenings, observation, publication
+from overspill.api.policy import Mode
+from overspill.controller import happenings, publication
 from overspill.controller import status as statuses
 from overspill.controller.conditions import Look
+from overspill.controller.economics import economics_of
 from overspill.controller.errors import Missing, Refused, Unavailable
 from overspill.controller.keys import PAUSED_ANNOTATION, REVISION_ANNOTATION, PolicyKey
 from overspill.controller.memory import (
     Memory,
     dump_levels,
     elapsed_s,
-    load_levels,
+    seeded,
     worth_writing,
 )
+from overspill.controller.observe import coverage, observe
 from overspill.controller.snapshot import UNASKED, Snapshot, demand_of
+from overspill.controller.spend import budget_state, current_period, suspended
 from overspill.controller.times import timestamp
-from overspill.scaling import Economics, LevelState, Replicas, Situation, decide
+from overspill.scaling import Situation, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from overspill.api.policy import RoutingPolicySpec
-    from overspill.budget import BudgetState
-    from overspill.controller.cluster import Cluster, Scale, Watched
-    from overspill.controller.happenings import Happening
+    from overspill.controller.cluster import Cluster, Watched
     from overspill.controller.keys import Manifest
     from overspill.controller.meters import Meters
+    from overspill.controller.observe import Observed
     from overspill.scaling import Decision, Demand, Unknown
 
 log = logging.getLogger(__name__)
@@ -49,21 +48,38 @@ log = logging.getLogger(__name__)
 COVERAGE_EVERY_S: Final = 60.0
 REPUBLISH_EVERY_S: Final = 300.0
 """A ConfigMap that somebody else deleted or changed comes back within this time."""
-_HOUR_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """The world of one policy, as far as the cluster tells."""
+class Case:
+    """A valid policy, and the moment it is looked at."""
 
-    scale: Scale | None
-    replicas: Replicas | None
-    endpoints: list[str]
-    missing: Missing | None
+    key: PolicyKey
+    policy: Manifest
+    spec: RoutingPolicySpec
+    running: int
+    """Pods that run with its sidecar."""
+    now_s: float
+
+    @property
+    def generation(self) -> int:
+        """Counts edits of the spec."""
+        return _generation(self.policy)
+
+    @property
+    def observing(self) -> bool:
+        """Whether nothing may be changed."""
+        return self.spec.mode is Mode.OBSERVE
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person asked to leave the replicas alone."""
+        annotations = self.policy["metadata"].get("annotations") or {}
+        return bool(annotations.get(PAUSED_ANNOTATION) == "true")
 
 
 class Reconciler:
-    """Looks at policies, one at a time each; `memories` is all it keeps between looks."""
+    """Looks at policies; `memories` is all it keeps between looks."""
 
     def __init__(
         self,
@@ -86,25 +102,21 @@ class Reconciler:
 
     async def look(self, key: PolicyKey) -> None:
         """Look at one policy and count how it went. Raises: Unavailable, Refused to try again."""
+        outcome = "error"
         try:
             with self.meters.reconcile_seconds.time():
                 outcome = await self._look(key)
         except (Unavailable, Refused):
-            self.meters.reconciled("unavailable")
+            outcome = "unavailable"
             raise
-        except Exception:
-            self.meters.reconciled("error")
-            raise
-        self.meters.reconciled(outcome)
+        finally:
+            self.meters.reconciled(outcome)
 
     def period_starts_s(self) -> set[float]:
         """Starts of the budget periods whose spend should be asked for."""
         now_s = self._clock()
-        return {
-            period_at(budget.period, ZoneInfo(budget.time_zone), now_s).start_s
-            for key in list(self.memories)
-            if (spec := _readable(self.watched.policy(key))) and (budget := spec.budget)
-        }
+        specs = (_readable(self.watched.policy(key)) for key in list(self.memories))
+        return {current_period(s.budget, now_s).start_s for s in specs if s and s.budget}
 
     async def _look(self, key: PolicyKey) -> str:
         policy = self.watched.policy(key)
@@ -117,16 +129,10 @@ class Reconciler:
         except InvalidPolicy as error:
             await self._refuse(key, policy, memory, error)
             return "invalid"
-        await self._obey(key, policy, spec, memory)
+        running = sum(pod.running for pod in self.watched.injected(key))
+        case = Case(key=key, policy=policy, spec=spec, running=running, now_s=self._clock())
+        await self._obey(case, memory)
         return "ok"
-
-    async def _forget(self, key: PolicyKey) -> None:
-        """Sweep up after a policy that is gone. Its ConfigMap is garbage collected."""
-        self.memories.pop(key, None)
-        self.meters.forget(key)
-        for pod in self.watched.injected(key):
-            if pod.revision is not None:
-                await self.cluster.annotate_pod(key.namespace, pod.name, REVISION_ANNOTATION, None)
 
     def _recall(self, key: PolicyKey, policy: Manifest) -> Memory:
         uid = policy["metadata"]["uid"]
@@ -135,257 +141,164 @@ class Reconciler:
             memory = Memory(uid=uid, status=policy.get("status") or {})
         return memory
 
+    async def _forget(self, key: PolicyKey) -> None:
+        """Sweep up after a policy that is gone. Its ConfigMap is garbage collected."""
+        self.memories.pop(key, None)
+        self.meters.forget(key)
+        await self._stamp(key, None)
+
     async def _refuse(
         self, key: PolicyKey, policy: Manifest, memory: Memory, error: InvalidPolicy
     ) -> None:
-        before = memory.status or {}
-        generation = policy["metadata"].get("generation", 0)
-        after = statuses.invalid_status(before, error.problems, generation, self._clock())
-        await self._report(key, policy, memory, after)
+        """Say what is wrong. The last good configuration stays; a person must act."""
+        generation, now_s = _generation(policy), self._clock()
+        status = statuses.invalid_status(memory.status or {}, error.problems, generation, now_s)
+        await self._report(key, policy, memory, status)
 
-    async def _obey(
-        self, key: PolicyKey, policy: Manifest, spec: RoutingPolicySpec, memory: Memory
-    ) -> None:
-        now_s = self._clock()
-        running = sum(pod.running for pod in self.watched.injected(key))
-        observed = await self._observe(key, spec)
-        memory = await self._cover(key, spec, memory, now_s)
-        memory = replace(memory, budget=self._budget(key, spec, memory, now_s))
+    async def _obey(self, case: Case, memory: Memory) -> None:
+        observed = await observe(self.cluster, self.watched, case.key, case.spec)
+        memory = await self._cover(case, memory)
+        policy = str(case.key)
+        budget = budget_state(policy, case.spec, memory, self.snapshot, case.now_s)
+        memory, problem = seeded(replace(memory, budget=budget), observed.replicas, case.spec)
         demand = demand_of(
             self.snapshot,
-            str(key),
-            running_sidecars=running,
-            now_s=now_s,
+            policy,
+            running_sidecars=case.running,
+            now_s=case.now_s,
             stale_after_s=self._stale_after_s,
         )
-        memory, reset = _seed(memory, observed.replicas, spec)
-        decision, memory = self._decide(policy, spec, memory, observed, demand, now_s)
-        memory = await self._publish(key, policy, spec, memory, observed, running, now_s)
-        self.memories[key] = memory
-        await self._scale(key, spec, observed, decision)
+        decision = self._decide(case, memory, observed, demand)
+        if decision is not None:
+            memory = replace(memory, levels=decision.state, decided_at_s=case.now_s)
+        memory = await self._publish(case, memory, observed.endpoints)
+        self.memories[case.key] = memory
+        refusal = await self._scale(case, decision)
         look = Look(
-            policy=str(key),
-            generation=policy["metadata"].get("generation", 0),
-            spec=spec,
+            policy=policy,
+            generation=case.generation,
+            spec=case.spec,
             snapshot=self.snapshot,
             demand=demand,
-            running_sidecars=running,
+            running_sidecars=case.running,
             coverage=memory.coverage,
             endpoints=observed.endpoints,
             missing=observed.missing,
+            refusal=refusal,
             decision=decision,
-            budget=memory.budget,
+            budget=budget,
         )
-        memory, after = self._status(memory, look, now_s)
-        await self._report(key, policy, memory, after, observing=_observing(spec), extra=reset)
+        memory, status = self._status(memory, look, case.now_s)
+        await self._report(
+            case.key, case.policy, memory, status, observing=case.observing, problem=problem
+        )
 
     # -- observe
-    async def _observe(self, key: PolicyKey, spec: RoutingPolicySpec) -> Observed:
-        scale, replicas, missing = None, None, None
-        try:
-            scale = await self.cluster.scale(key.namespace, spec.small.scale_target_ref)
-            replicas = await self._replicas(key, scale)
-        except Missing as error:
-            missing = error
-        service = spec.small.service
-        endpoints: list[str] = []
-        try:
-            endpoints = observation.endpoints_of(
-                self.watched.slices(key.namespace, service.name),
-                await self.cluster.service(key.namespace, service.name),
-                service.name,
-                service.port,
-            )
-        except Missing as error:
-            missing = missing or error
-        return Observed(scale=scale, replicas=replicas, endpoints=endpoints, missing=missing)
-
-    async def _replicas(self, key: PolicyKey, scale: Scale) -> Replicas:
-        if not scale.selector:
-            return observation.replicas_of(scale, None)
-        return observation.replicas_of(
-            scale, await self.cluster.pods(key.namespace, scale.selector)
-        )
-
-    async def _cover(
-        self, key: PolicyKey, spec: RoutingPolicySpec, memory: Memory, now_s: float
-    ) -> Memory:
+    async def _cover(self, case: Case, memory: Memory) -> Memory:
+        """List app pods at most once a minute; an edited policy is looked at anew."""
+        edited = (memory.status or {}).get("observedGeneration") != case.generation
         last_s = memory.coverage_at_s
-        if last_s is not None and now_s - last_s < COVERAGE_EVERY_S:
+        if last_s is not None and not edited and case.now_s - last_s < COVERAGE_EVERY_S:
             return memory
-        labels = spec.workload.selector.match_labels
-        selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
-        pods = await self.cluster.pods(key.namespace, selector)
-        coverage = observation.coverage_of(pods, key.namespace, key.name)
-        # While a pod lacks the sidecar a person is about to act: look again soon.
-        at_s = now_s - (COVERAGE_EVERY_S - self._interval_s if coverage.uncovered else 0.0)
-        return replace(memory, coverage=coverage, coverage_at_s=at_s)
-
-    def _budget(
-        self, key: PolicyKey, spec: RoutingPolicySpec, memory: Memory, now_s: float
-    ) -> BudgetState | None:
-        if (budget := spec.budget) is None:
-            return None
-        period = period_at(budget.period, ZoneInfo(budget.time_zone), now_s)
-        seen = self.snapshot.spend_usd.get(period.start_s, {}).get(str(key))
-        known = memory.budget or statuses.saved_budget(memory.status or {}, period, budget.limit)
-        return observe_spend(
-            known,
-            period=period,
-            limit_usd=budget.limit,
-            seen_usd=None if seen is None else Decimal(repr(seen)),
-        )
+        seen = await coverage(self.cluster, case.key, case.spec)
+        return replace(memory, coverage=seen, coverage_at_s=case.now_s)
 
     # -- decide
     def _decide(
-        self,
-        policy: Manifest,
-        spec: RoutingPolicySpec,
-        memory: Memory,
-        observed: Observed,
-        demand: Demand | Unknown,
-        now_s: float,
-    ) -> tuple[Decision | None, Memory]:
+        self, case: Case, memory: Memory, observed: Observed, demand: Demand | Unknown
+    ) -> Decision | None:
         if observed.replicas is None or memory.levels is None:
-            return None, memory
-        budget = memory.budget
-        effect = budget.effect(_on_exhausted(spec)) if budget else Effect.OPEN
+            return None
         situation = Situation(
             demand=demand,
             replicas=observed.replicas,
-            paused=_paused(policy),
-            suspended=effect is Effect.SUSPEND,
+            paused=case.paused,
+            suspended=suspended(case.spec, memory.budget),
         )
-        decision = decide(
-            economics_of(spec),
-            situation,
-            memory.levels,
-            elapsed_s(memory, now_s, self._interval_s),
-        )
-        return decision, replace(memory, levels=decision.state, decided_at_s=now_s)
+        elapsed = elapsed_s(memory, case.now_s, self._interval_s)
+        return decide(economics_of(case.spec), situation, memory.levels, elapsed)
 
     # -- apply
-    async def _publish(
-        self,
-        key: PolicyKey,
-        policy: Manifest,
-        spec: RoutingPolicySpec,
-        memory: Memory,
-        observed: Observed,
-        running: int,
-        now_s: float,
-    ) -> Memory:
+    async def _publish(self, case: Case, memory: Memory, endpoints: list[str]) -> Memory:
         config = publication.sidecar_config(
-            key,
-            policy["metadata"].get("generation", 0),
-            spec,
-            endpoints=observed.endpoints,
-            running_sidecars=running,
+            case.key,
+            case.generation,
+            case.spec,
+            endpoints=endpoints,
+            running_sidecars=case.running,
             budget=memory.budget,
         )
-        published = publication.publish(policy, config)
-        due = now_s - memory.published_at_s >= REPUBLISH_EVERY_S
+        published = publication.publish(case.policy, config)
+        due = case.now_s - memory.published_at_s >= REPUBLISH_EVERY_S
         if due or published.revision != memory.revision:
             await self.cluster.apply_config_map(published.manifest)
-            memory = replace(memory, revision=published.revision, published_at_s=now_s)
-        for pod in self.watched.injected(key):
-            if pod.revision != published.revision and not pod.finished:
-                await self.cluster.annotate_pod(
-                    key.namespace, pod.name, REVISION_ANNOTATION, published.revision
-                )
+            memory = replace(memory, revision=published.revision, published_at_s=case.now_s)
+        await self._stamp(case.key, published.revision)
         return memory
 
-    async def _scale(
-        self,
-        key: PolicyKey,
-        spec: RoutingPolicySpec,
-        observed: Observed,
-        decision: Decision | None,
-    ) -> None:
-        if decision is None or not decision.changes or _observing(spec):
-            return
-        target = spec.small.scale_target_ref
-        await self.cluster.write_scale(key.namespace, target, decision.desired)
-        log.info(
-            "%s: %d -> %d replicas (%s)",
-            key,
-            decision.replicas.requested,
-            decision.desired,
-            decision.reason,
-        )
+    async def _stamp(self, key: PolicyKey, revision: str | None) -> None:
+        """Stamp pods with a revision; the kubelet then looks at once for the new file."""
+        for pod in self.watched.injected(key):
+            if pod.revision != revision and not pod.finished:
+                await self.cluster.annotate_pod(
+                    key.namespace, pod.name, REVISION_ANNOTATION, revision
+                )
+
+    async def _scale(self, case: Case, decision: Decision | None) -> Missing | None:
+        """Write the scale; return the right that was missing for it."""
+        if decision is None or not decision.changes or case.observing:
+            return None
+        target, desired = case.spec.small.scale_target_ref, decision.desired
+        try:
+            await self.cluster.write_scale(case.key.namespace, target, desired)
+        except Missing as error:
+            return error
+        requested, reason = decision.replicas.requested, decision.reason
+        log.info("%s: %d -> %d replicas (%s)", case.key, requested, desired, reason)
+        return None
 
     # -- report
     def _status(self, memory: Memory, look: Look, now_s: float) -> tuple[Memory, Manifest]:
-        before = memory.status or {}
+        before, levels = memory.status or {}, memory.levels
         desired = look.decision.desired if look.decision else None
         saved = None
-        start_cost_usd = economics_of(look.spec).start_cost_usd
-        if memory.levels is not None and (
+        if levels is not None and (
             desired != memory.desired
-            or worth_writing(memory.levels_written, memory.levels, start_cost_usd)
+            or worth_writing(memory.levels_written, levels, economics_of(look.spec).start_cost_usd)
         ):
-            saved = dump_levels(memory.levels, timestamp(now_s))
-            memory = replace(memory, levels_written=memory.levels)
-        fresh = desired is not None and self._stamp_due(memory, before, now_s)
-        after = statuses.status_of(before, look, scaling_state=saved, fresh=fresh, now_s=now_s)
-        return replace(memory, desired=desired), after
-
-    def _stamp_due(self, memory: Memory, before: Manifest, now_s: float) -> bool:
-        """The first decision of a process is stamped, and later ones now and then."""
-        stamped = (before.get("lastDecision") or {}).get("time", "")
-        return memory.desired is None or stamped <= timestamp(now_s - statuses.DECISION_REFRESH_S)
+            saved = dump_levels(levels, timestamp(now_s))
+            memory = replace(memory, levels_written=levels)
+        fresh = desired is not None and (
+            memory.desired is None or statuses.is_old(before.get("lastDecision"), now_s)
+        )
+        status = statuses.status_of(before, look, scaling_state=saved, fresh=fresh, now_s=now_s)
+        return replace(memory, desired=desired), status
 
     async def _report(
         self,
         key: PolicyKey,
         policy: Manifest,
         memory: Memory,
-        after: Manifest,
+        status: Manifest,
         *,
         observing: bool = False,
-        extra: Happening | None = None,
+        problem: str = "",
     ) -> None:
         before = memory.status or {}
-        if patch := statuses.merge_patch(before, after):
+        if patch := statuses.merge_patch(before, status):
             await self.cluster.patch_status(key, patch)
-        self.memories[key] = replace(memory, status=after)
-        self.meters.show(key, after, memory.budget)
-        for happening in _all(extra, happenings.happenings(before, after, observing=observing)):
+        self.memories[key] = replace(memory, status=status)
+        self.meters.show(key, status, memory.budget)
+        news = [*happenings.happenings(before, status, observing=observing)]
+        if problem:
+            news.append(happenings.dropped_state(problem))
+        for happening in news:
             now = timestamp(self._clock())
             await self.cluster.post_event(happenings.event_manifest(policy, happening, now))
 
 
-def economics_of(spec: RoutingPolicySpec) -> Economics:
-    """Read prices and physics from a policy."""
-    small = spec.small
-    return Economics(
-        capacity_tokens_per_s=float(small.capacity.output_tokens_per_second),
-        rent_usd_per_s=float(small.replica_hourly_cost) / _HOUR_S,
-        startup_s=float(small.startup_seconds),
-        min_replicas=small.replicas.min,
-        max_replicas=small.replicas.max,
-    )
-
-
-def _seed(
-    memory: Memory, replicas: Replicas | None, spec: RoutingPolicySpec
-) -> tuple[Memory, Happening | None]:
-    """Give break-even its memory back, or start it from what runs; say so if it was unreadable."""
-    if memory.levels is not None or replicas is None:
-        return memory, None
-    start = LevelState(on=min(replicas.requested, spec.small.replicas.max))
-    saved = (memory.status or {}).get("scalingState")
-    if saved is None:
-        return replace(memory, levels=start), None
-    try:
-        levels = load_levels(saved)
-    except ValueError as error:
-        message = f"status.scalingState was dropped: {error}; scaling starts anew from {start.on}"
-        dropped = happenings.Happening(
-            type=happenings.WARNING, reason="ScalingStateDropped", message=message
-        )
-        return replace(memory, levels=start), dropped
-    return replace(memory, levels=levels, levels_written=levels), None
+def _generation(policy: Manifest) -> int:
+    return int(policy["metadata"].get("generation", 0))
 
 
 def _readable(policy: Manifest | None) -> RoutingPolicySpec | None:
@@ -393,22 +306,3 @@ def _readable(policy: Manifest | None) -> RoutingPolicySpec | None:
         return parse_policy(policy.get("spec")) if policy else None
     except InvalidPolicy:
         return None
-
-
-def _on_exhausted(spec: RoutingPolicySpec) -> OnExhausted:
-    return spec.budget.on_exhausted if spec.budget else OnExhausted.SMALL_ONLY
-
-
-def _observing(spec: RoutingPolicySpec) -> bool:
-    return spec.mode is Mode.OBSERVE
-
-
-def _paused(policy: Manifest) -> bool:
-    annotations = policy["metadata"].get("annotations") or {}
-    return bool(annotations.get(PAUSED_ANNOTATION) == "true")
-
-
-def _all(first: Happening | None, rest: Iterator[Happening]) -> Iterator[Happening]:
-    if first is not None:
-        yield first
-    yield from rest

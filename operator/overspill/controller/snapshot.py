@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from overspill.controller.times import timestamp
 from overspill.scaling import Demand, Unknown
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def demand_of(
     if scraped_s is not None and now_s - scraped_s > stale_after_s:
         return Unknown(
             reason="StaleSamples",
-            message=f"the newest sample of {policy} is {now_s - scraped_s:.0f} s old; "
+            message=f"the newest sample of {policy} is from {timestamp(scraped_s)}; "
             "check that Prometheus reaches port 4001 of the app pods",
         )
     usd = snapshot.frontier_usd_per_s.get(policy, 0.0 if work == 0.0 else None)

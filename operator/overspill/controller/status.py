@@ -12,8 +12,8 @@ from overspill.api.status import (
     ReplicaStatus,
     SpendStatus,
 )
-from overspill.budget import BudgetState, Period
 from overspill.controller import conditions
+from overspill.controller.economics import economics_of
 from overspill.controller.snapshot import frontier_share
 from overspill.controller.times import timestamp
 from overspill.scaling import Reason
@@ -21,7 +21,7 @@ from overspill.scaling import Reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from overspill.api.policy import RoutingPolicySpec
+    from overspill.budget import BudgetState
     from overspill.controller.conditions import Look
     from overspill.controller.keys import Manifest
     from overspill.scaling import Decision
@@ -92,16 +92,10 @@ def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
     return patch
 
 
-def saved_budget(status: Manifest, period: Period, limit_usd: Decimal) -> BudgetState | None:
-    """Read back what an earlier process knew of the spend of this very period."""
-    spend = status.get("spend") or {}
-    if spend.get("periodStart") != timestamp(period.start_s):
-        return None
-    try:
-        usd = Decimal(spend["usd"])
-    except (ArithmeticError, KeyError, TypeError, ValueError):
-        return None
-    return BudgetState(period=period, limit_usd=limit_usd, spent_usd=usd)
+def is_old(decision: Manifest | None, now_s: float) -> bool:
+    """Whether a decision's stamp is due for a refresh."""
+    stamped: str = (decision or {}).get("time", "")
+    return stamped <= timestamp(now_s - DECISION_REFRESH_S)
 
 
 def _replicas(look: Look) -> Manifest | None:
@@ -122,15 +116,12 @@ def _demand(look: Look) -> Manifest | None:
     demand = look.decision.demand if look.decision else None
     if demand is None:
         return None
+    capacity_tokens_per_s = economics_of(look.spec).capacity_tokens_per_s
     return DemandStatus(
         work_tokens_per_second=round(demand.work_tokens_per_s, 1),
-        replicas_worth=round(demand.work_tokens_per_s / _capacity(look.spec), 2),
+        replicas_worth=round(demand.work_tokens_per_s / capacity_tokens_per_s, 2),
         frontier_usd_per_hour=round(demand.frontier_usd_per_s * _HOUR_S, 2),
     ).to_json()
-
-
-def _capacity(spec: RoutingPolicySpec) -> float:
-    return float(spec.small.capacity.output_tokens_per_second)
 
 
 def _spend(budget: BudgetState | None) -> Manifest | None:

@@ -1,7 +1,7 @@
 """kopf's part: watching policies, injected pods and EndpointSlices, and waking the work queue.
 
 Only `on.event` handlers and indices: no finalizer and no annotation is ever put on an object, so
-nothing waits for an operator that is away.
+nothing waits for an operator that is away. All are coroutines: kopf runs others in threads.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def registry(
         await stop()
 
     @kopf.on.login(registry=handlers)
-    def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - passed on
+    async def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - passed on
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
     return handlers
@@ -103,21 +103,23 @@ def _index(handlers: kopf.OperatorRegistry) -> None:
     """Keep of each object only what a look needs."""
 
     @kopf.index(*_POLICIES, id="policies", registry=handlers)
-    def _policies(namespace: str | None, name: str, body: kopf.Body, **_: object) -> object:
+    async def _policies(namespace: str | None, name: str, body: kopf.Body, **_: object) -> object:
         return {(namespace, name): dict(body)}
 
     @kopf.index(*_POLICIES, id="by_service", registry=handlers)
-    def _by_service(namespace: str | None, name: str, spec: kopf.Spec, **_: object) -> object:
+    async def _by_service(namespace: str | None, name: str, spec: kopf.Spec, **_: object) -> object:
         return {(namespace, _service(spec)): name}
 
     @kopf.index(*_PODS, id="injected", labels=_INJECTED, registry=handlers)
-    def _injected(
+    async def _injected(
         namespace: str | None, labels: kopf.Labels, body: kopf.Body, **_: object
     ) -> object:
         return {(namespace, labels[POLICY_LABEL]): observation.injected_pod(dict(body))}
 
     @kopf.index(*_SLICES, id="slices", labels=_OF_SERVICE, registry=handlers)
-    def _slices(namespace: str | None, labels: kopf.Labels, body: kopf.Body, **_: object) -> object:
+    async def _slices(
+        namespace: str | None, labels: kopf.Labels, body: kopf.Body, **_: object
+    ) -> object:
         return {(namespace, labels[SERVICE_LABEL]): observation.slice_of(dict(body))}
 
 
@@ -126,7 +128,7 @@ def _wake(handlers: kopf.OperatorRegistry, watched: Indices, queue: WorkQueue[Po
     seen: dict[PolicyKey, object] = {}
 
     @kopf.on.event(*_POLICIES, registry=handlers)
-    def _policy_changed(body: kopf.Body, event: kopf.RawEvent, **_: object) -> None:
+    async def _policy_changed(body: kopf.Body, event: kopf.RawEvent, **_: object) -> None:
         policy = dict(body)
         key, asked = PolicyKey.of(policy), fingerprint(policy)
         if event["type"] == "DELETED":
@@ -138,11 +140,11 @@ def _wake(handlers: kopf.OperatorRegistry, watched: Indices, queue: WorkQueue[Po
         queue.add(key)
 
     @kopf.on.event(*_PODS, labels=_INJECTED, registry=handlers)
-    def _pod_changed(namespace: str | None, labels: kopf.Labels, **_: object) -> None:
+    async def _pod_changed(namespace: str | None, labels: kopf.Labels, **_: object) -> None:
         queue.add(PolicyKey(namespace or "", labels[POLICY_LABEL]), SETTLE_S)
 
     @kopf.on.event(*_SLICES, labels=_OF_SERVICE, registry=handlers)
-    def _endpoints_changed(namespace: str | None, labels: kopf.Labels, **_: object) -> None:
+    async def _endpoints_changed(namespace: str | None, labels: kopf.Labels, **_: object) -> None:
         for key in watched.behind(namespace or "", labels[SERVICE_LABEL]):
             queue.add(key, SETTLE_S)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SECRET: Final = "overspill-webhook-tls"  # noqa: S105 - a name, no secret
+SECRET: Final = "overspill-webhook-tls"
 CHECK_EVERY_S: Final = 60.0
 _RETRY_S: Final = 2.0
 _KINDS: Final = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
