@@ -1,0 +1,60 @@
+"""Flags, their variables, and what they turn into."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from overspill.controller import command
+from overspill.controller.logs import JsonLines
+
+if TYPE_CHECKING:
+    from overspill.controller.settings import Settings
+
+
+def parsed(*words: str, **environ: str) -> Settings:
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    return command.settings_of(parser.parse_args(words), environ)
+
+
+def test_the_defaults_need_only_an_image() -> None:
+    settings = parsed("--sidecar-image", "overspill:1", POD_NAME="op-0", POD_NAMESPACE="system")
+    assert (settings.interval_s, settings.stale_after_s, settings.metrics_window_s) == (15, 45, 60)
+    assert settings.sidecar.resources["limits"] == {"memory": "256Mi"}
+    assert settings.operator_namespace == "system"
+    assert settings.identity.startswith("op-0_")
+    assert settings.serves("anywhere")
+
+
+def test_variables_stand_in_for_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OVERSPILL_SIDECAR_IMAGE", "overspill:2")
+    monkeypatch.setenv("OVERSPILL_INTERVAL", "2.5")
+    monkeypatch.setenv("OVERSPILL_LEADER_ELECT", "false")
+    monkeypatch.setenv("OVERSPILL_NAMESPACE", "legal,sales")
+    settings = parsed("--interval", "3")
+    assert (settings.sidecar.image, settings.interval_s) == ("overspill:2", 3.0)
+    assert not settings.leader_elect
+    assert [settings.serves(n) for n in ("legal", "sales", "other")] == [True, True, False]
+
+
+def test_an_image_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed()
+    assert "--sidecar-image" in capsys.readouterr().err
+
+
+def test_two_processes_of_one_pod_are_two_candidates() -> None:
+    one, two = (parsed("--sidecar-image", "x", POD_NAME="op-0") for _ in range(2))
+    assert one.identity != two.identity
+
+
+def test_a_log_line_is_one_json_object() -> None:
+    record = logging.LogRecord("x", logging.WARNING, "f", 1, "%s is\ngone", ("it",), None)
+    line = JsonLines().format(record)
+    assert "\n" not in line
+    assert json.loads(line)["message"] == "it is\ngone"

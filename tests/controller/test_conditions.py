@@ -1,0 +1,174 @@
+"""Each condition names its reason, and its message says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from overspill.api import parse_policy
+from overspill.budget import BudgetState, Period
+from overspill.controller.conditions import (
+    Look,
+    budget,
+    findings,
+    metrics,
+    ready,
+    scaling,
+    sidecars,
+)
+from overspill.controller.errors import Missing
+from overspill.controller.observation import Coverage
+from overspill.controller.snapshot import NO_DEMAND, Snapshot
+from overspill.controller.status import state_word
+from overspill.scaling import Decision, LevelState, Reason, Replicas, Unknown
+from tests.api.policies import policy
+
+HEALTHY = Snapshot(taken_at_s=0.0, generation={"p": 2.0}, sidecars={"p": 3.0})
+
+
+def decision(reason: Reason = Reason.HOLDING, message: str = "m") -> Decision:
+    return Decision(
+        desired=2,
+        reason=reason,
+        message=message,
+        state=LevelState(),
+        demand=None,
+        replicas=Replicas(requested=1, ready=1),
+    )
+
+
+def look(**facts: Any) -> Look:  # noqa: ANN401
+    base = Look(
+        policy="p",
+        generation=2,
+        spec=parse_policy(policy()),
+        snapshot=HEALTHY,
+        demand=NO_DEMAND,
+        running_sidecars=3,
+        coverage=Coverage(matching=3),
+        endpoints=["10.0.0.1:8080"],
+        missing=None,
+        refusal=None,
+        decision=decision(),
+        budget=None,
+    )
+    return replace(base, **facts)
+
+
+def snapshot(**facts: Any) -> Snapshot:  # noqa: ANN401
+    return replace(HEALTHY, **facts)
+
+
+SIDECARS = [
+    pytest.param({}, "True", "Current", "3 sidecars run generation 2", id="current"),
+    pytest.param({"running_sidecars": 0}, "False", "NoSidecars", "app=contracts-api", id="none"),
+    pytest.param(
+        {"coverage": Coverage(matching=5, uncovered=2, restart="kubectl rollout restart x")},
+        "False",
+        "NotInjected",
+        "2 of 5 pods run without the sidecar; restart them: kubectl rollout restart x",
+        id="not injected",
+    ),
+    pytest.param(
+        {"snapshot": snapshot(generation={"p": 1.0})}, "False", "Outdated", "1 of 2", id="older"
+    ),
+    pytest.param(
+        {"snapshot": snapshot(sidecars={"p": 2.0})}, "False", "Outdated", "2 of 3", id="unseen"
+    ),
+    pytest.param(
+        {"snapshot": snapshot(credential_missing={"p": {"opus": 1.0}})},
+        "False",
+        "CredentialMissing",
+        "opus: create Secret anthropic with key api-key",
+        id="no key",
+    ),
+    pytest.param(
+        {"snapshot": snapshot(failure="gone")}, "Unknown", "PrometheusUnavailable", "gone", id="?"
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "status", "reason", "said"), SIDECARS)
+def test_sidecars_current(facts: dict[str, Any], status: str, reason: str, said: str) -> None:
+    found = sidecars(look(**facts))
+    assert (found.status, found.reason) == (status, reason)
+    assert said in found.message
+
+
+TARGET = Missing("TargetNotFound", "create it")
+OBSERVING = parse_policy(policy(mode="Observe"))
+SCALING = [
+    pytest.param({}, "True", "Holding", id="active"),
+    pytest.param({"decision": None, "missing": TARGET}, "False", "TargetNotFound", id="no target"),
+    pytest.param({"spec": OBSERVING}, "False", "Observe", id="observe"),
+    pytest.param({"decision": decision(Reason.PAUSED)}, "False", "Paused", id="paused"),
+    pytest.param(
+        {"decision": decision(Reason.PAUSED), "spec": OBSERVING}, "False", "Paused", id="both"
+    ),
+    pytest.param(
+        {"decision": decision(Reason.UNSCHEDULABLE)}, "False", "Unschedulable", id="no room"
+    ),
+    pytest.param({"decision": decision(Reason.AT_MAX)}, "True", "AtMax", id="at max"),
+    pytest.param({"refusal": Missing("Forbidden", "grant")}, "False", "Forbidden", id="no right"),
+    pytest.param(
+        {"missing": Missing("ServiceNotFound", "s")}, "True", "Holding", id="scales all the same"
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "status", "reason"), SCALING)
+def test_scaling_active(facts: dict[str, Any], status: str, reason: str) -> None:
+    found = scaling(look(**facts))
+    assert (found.status, found.reason) == (status, reason)
+
+
+def spent(usd: str | None) -> dict[str, Any]:
+    period = Period(start_s=0.0, end_s=86400.0)
+    amount = None if usd is None else Decimal(usd)
+    return {"budget": BudgetState(period=period, limit_usd=Decimal(500), spent_usd=amount)}
+
+
+BUDGETS = [
+    pytest.param({}, "True", "NoBudget", "no budget", id="none"),
+    pytest.param(spent("3.1"), "True", "WithinLimit", "3.10 of 500 USD", id="within"),
+    pytest.param(spent(None), "Unknown", "SpendUnknown", "no spend", id="unknown"),
+    pytest.param(
+        spent("500"), "False", "Exhausted", "SmallOnly until 1970-01-02T00:00:00Z", id="spent"
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "status", "reason", "said"), BUDGETS)
+def test_budget_available(facts: dict[str, Any], status: str, reason: str, said: str) -> None:
+    found = budget(look(**facts))
+    assert (found.status, found.reason) == (status, reason)
+    assert said in found.message
+
+
+def test_metrics_available_mirrors_why_demand_is_unknown() -> None:
+    found = metrics(look(demand=Unknown(reason="StaleSamples", message="old")))
+    assert (found.status, found.reason, found.message) == ("False", "StaleSamples", "old")
+
+
+def test_ready_names_what_is_missing() -> None:
+    found = ready(look(missing=TARGET))
+    assert (found.status, found.reason, found.message) == ("False", "TargetNotFound", "create it")
+
+
+WORDS = [
+    pytest.param({}, "Ready", id="ready"),
+    pytest.param({"spec": OBSERVING}, "Observing", id="observing"),
+    pytest.param({"decision": decision(Reason.PAUSED)}, "Paused", id="paused"),
+    pytest.param(spent("500"), "BudgetExhausted", id="exhausted"),
+    pytest.param({"missing": TARGET, "decision": None}, "Degraded", id="degraded"),
+    pytest.param({"running_sidecars": 0}, "Ready", id="no app pod yet is no illness"),
+]
+
+
+@pytest.mark.parametrize(("facts", "word"), WORDS)
+def test_one_word_for_the_printer_column(facts: dict[str, Any], word: str) -> None:
+    seen = look(**facts)
+    assert state_word(seen, findings(seen)) == word

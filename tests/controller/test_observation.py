@@ -1,0 +1,185 @@
+"""Raw objects in, values out: pods, EndpointSlices, discovery."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from overspill.controller.cluster import Scale, Slice
+from overspill.controller.discovery import group_path, scalable_plural
+from overspill.controller.errors import Missing
+from overspill.controller.observation import (
+    Coverage,
+    coverage_of,
+    endpoints_of,
+    injected_pod,
+    replicas_of,
+    slice_of,
+)
+from overspill.scaling import Replicas
+
+
+def pod(
+    *conditions: tuple[str, str, str], phase: str = "Running", going: bool = False, **meta: object
+) -> dict[str, Any]:
+    stamp = {"deletionTimestamp": "now"} if going else {}
+    listed = [{"type": kind, "status": s, "reason": reason} for kind, s, reason in conditions]
+    return {
+        "metadata": {"name": "p"} | stamp | meta,
+        "status": {"phase": phase, "conditions": listed},
+    }
+
+
+READY = ("Ready", "True", "")
+STUCK = ("PodScheduled", "False", "Unschedulable")
+
+
+def test_replicas_are_counted_ready_and_unschedulable() -> None:
+    pods = [pod(READY), pod(STUCK, phase="Pending"), pod(), pod(READY, going=True)]
+    scale = Scale(requested=4, reported=4, selector="app=small")
+    assert replicas_of(scale, pods) == Replicas(requested=4, ready=1, unschedulable=1)
+
+
+def test_a_target_that_names_no_pods_is_believed() -> None:
+    scale = Scale(requested=4, reported=3, selector="")
+    assert replicas_of(scale, None) == Replicas(requested=4, ready=3)
+
+
+def test_an_injected_pod_that_terminates_no_longer_runs() -> None:
+    assert [injected_pod(pod(going=g)).running for g in (False, True)] == [True, False]
+
+
+def test_endpoints_that_terminate_or_are_not_ready_are_left_out() -> None:
+    raw = {
+        "endpoints": [
+            {"addresses": ["10.0.0.1"], "conditions": {"ready": True}},
+            {"addresses": ["10.0.0.2"], "conditions": {"ready": False}},
+            {"addresses": ["10.0.0.3"], "conditions": {"ready": True, "terminating": True}},
+            {"addresses": ["10.0.0.4"], "conditions": {}},
+        ],
+        "ports": [{"name": "api", "port": 8080, "protocol": "TCP"}],
+    }
+    assert slice_of(raw) == Slice(addresses=("10.0.0.1", "10.0.0.4"), ports=(("api", 8080),))
+
+
+def test_an_empty_slice_has_nulls() -> None:
+    assert slice_of({"endpoints": None, "ports": None}) == Slice(addresses=(), ports=())
+
+
+def service(*ports: tuple[str | None, int]) -> dict[str, Any]:
+    return {"spec": {"ports": [{"name": n, "port": p} if n else {"port": p} for n, p in ports]}}
+
+
+PORTS = [
+    pytest.param(service((None, 8000)), (("", 8080),), ["10.0.0.1:8080"], id="one unnamed port"),
+    pytest.param(
+        service(("api", 8000), ("metrics", 9000)),
+        (("metrics", 9001), ("api", 8080)),
+        ["10.0.0.1:8080"],
+        id="the port of that name",
+    ),
+    pytest.param(service(("api", 8000)), (("old", 1),), [], id="slice of an older Service"),
+]
+
+
+@pytest.mark.parametrize(("manifest", "ports", "endpoints"), PORTS)
+def test_the_target_port_is_found_by_the_service_ports_name(
+    manifest: dict[str, Any], ports: tuple[tuple[str, int], ...], endpoints: list[str]
+) -> None:
+    slices = [Slice(addresses=("10.0.0.1",), ports=ports)]
+    assert endpoints_of(slices, manifest, "small", 8000) == endpoints
+
+
+def test_endpoints_are_in_a_stable_order_and_ipv6_is_bracketed() -> None:
+    slices = [
+        Slice(addresses=("10.0.0.2", "fd00::1"), ports=(("", 8080),)),
+        Slice(addresses=("10.0.0.1",), ports=(("", 8080),)),
+    ]
+    found = endpoints_of(slices, service((None, 8000)), "small", 8000)
+    assert found == ["10.0.0.1:8080", "10.0.0.2:8080", "[fd00::1]:8080"]
+
+
+MISSING = [
+    pytest.param(None, "ServiceNotFound", id="no Service"),
+    pytest.param(service((None, 80)), "ServicePortNotFound", id="no such port"),
+]
+
+
+@pytest.mark.parametrize(("manifest", "reason"), MISSING)
+def test_a_missing_service_says_so(manifest: dict[str, Any] | None, reason: str) -> None:
+    with pytest.raises(Missing) as missing:
+        endpoints_of([], manifest, "small", 8000)
+    assert missing.value.reason == reason
+
+
+def app_pod(
+    policy: str | None, owner: tuple[str, str] | None = None, **meta: object
+) -> dict[str, Any]:
+    labels = {"pod-template-hash": "abc"} | ({"overspill.dev/policy": policy} if policy else {})
+    owners = [{"controller": True, "kind": owner[0], "name": owner[1]}] if owner else []
+    return pod(labels=labels, ownerReferences=owners, **meta)
+
+
+COVERAGE = [
+    pytest.param([app_pod("contracts")], 1, 0, "", id="covered"),
+    pytest.param(
+        [app_pod("contracts"), app_pod(None, ("ReplicaSet", "api-abc"))],
+        2,
+        1,
+        "kubectl rollout restart -n legal deployment/api",
+        id="a Deployment's pod",
+    ),
+    pytest.param(
+        [app_pod(None, ("StatefulSet", "db"))],
+        1,
+        1,
+        "kubectl rollout restart -n legal statefulset/db",
+        id="a StatefulSet's pod",
+    ),
+    pytest.param([app_pod("other")], 1, 1, "delete and create", id="another policy's, unowned"),
+    pytest.param(
+        [app_pod(None, annotations={"overspill.dev/inject": "false"})], 0, 0, "", id="opted out"
+    ),
+    pytest.param([app_pod(None, phase="Pending")], 0, 0, "", id="not running"),
+]
+
+
+@pytest.mark.parametrize(("pods", "matching", "uncovered", "restart"), COVERAGE)
+def test_pods_without_the_sidecar_are_found_with_the_way_to_restart_them(
+    pods: list[dict[str, Any]], matching: int, uncovered: int, restart: str
+) -> None:
+    seen: Coverage = coverage_of(pods, "legal", "contracts")
+    assert (seen.matching, seen.uncovered) == (matching, uncovered)
+    assert restart in seen.restart
+
+
+def resources(*entries: tuple[str, str]) -> dict[str, Any]:
+    return {"groupVersion": "g/v1", "resources": [{"name": n, "kind": k} for n, k in entries]}
+
+
+def test_the_plural_of_a_scalable_kind_is_found() -> None:
+    listed = resources(
+        ("deployments", "Deployment"), ("deployments/scale", "Scale"), ("pods", "Pod")
+    )
+    assert scalable_plural(listed, "Deployment") == "deployments"
+
+
+UNSCALABLE = [
+    pytest.param(resources(("pods", "Pod")), "Pod", "NotScalable", id="no /scale"),
+    pytest.param(resources(), "LLM", "TargetKindNotFound", id="no such kind"),
+    pytest.param(resources(("x/scale", "Scale")), "Scale", "TargetKindNotFound", id="subresource"),
+]
+
+
+@pytest.mark.parametrize(("listed", "kind", "reason"), UNSCALABLE)
+def test_a_kind_that_cannot_be_scaled_says_why(
+    listed: dict[str, Any], kind: str, reason: str
+) -> None:
+    with pytest.raises(Missing) as missing:
+        scalable_plural(listed, kind)
+    assert missing.value.reason == reason
+
+
+def test_the_core_group_has_its_own_path() -> None:
+    assert [group_path(v) for v in ("v1", "apps/v1")] == ["/api/v1", "/apis/apps/v1"]

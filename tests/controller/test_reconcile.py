@@ -1,0 +1,319 @@
+"""One look at a policy, told as stories over a cluster in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from overspill.api import parse_sidecar_config
+from overspill.controller.cluster import Scale
+from overspill.controller.errors import Missing
+from overspill.controller.keys import PAUSED_ANNOTATION
+from overspill.controller.snapshot import Snapshot
+from tests.controller.fakes import KEY, Stage, pod
+
+if TYPE_CHECKING:
+    from overspill.api import SidecarConfig
+
+pytestmark = pytest.mark.asyncio
+
+CONFIG_MAP = "overspill-contracts"
+NO_TARGET = Missing("TargetNotFound", "Deployment glm-small does not exist")
+
+
+def config(stage: Stage) -> SidecarConfig:
+    text = stage.cluster.config_maps[CONFIG_MAP]["data"]["policy.json"]
+    return parse_sidecar_config(text)
+
+
+async def test_the_configuration_is_published_before_the_scale_is_written() -> None:
+    stage = Stage()
+    stage.observe(work=6000.0, usd=2.0)
+    await stage.look()
+    assert stage.cluster.writes == ["config", "stamp a", "status"]
+    await stage.look(after_s=15.0)
+    assert stage.cluster.writes[3:] == ["scale 3", "status"]
+    assert "ScaledUp" in stage.cluster.reasons()
+
+
+async def test_a_policy_in_force_says_so_in_one_line() -> None:
+    stage = Stage()
+    await stage.look()
+    status = stage.cluster.status()
+    assert {c["type"]: c["status"] for c in status["conditions"]} == dict.fromkeys(
+        ["Ready", "SidecarsCurrent", "MetricsAvailable", "ScalingActive", "BudgetAvailable"], "True"
+    )
+    assert (status["state"], status["frontierShare"]) == ("Ready", "18%")
+    assert (status["replicas"]["display"], status["spend"]["display"]) == ("1/1", "3.10/500")
+
+
+async def test_a_look_that_finds_nothing_new_writes_nothing() -> None:
+    stage = Stage()
+    await stage.look()
+    written = len(stage.cluster.writes)
+    await stage.look()
+    await stage.look()
+    assert stage.cluster.writes[written:] == []
+
+
+async def test_the_sidecar_configuration_is_the_policy_and_what_was_seen() -> None:
+    stage = Stage()
+    stage.cluster.pods_injected = {"a": pod("a"), "b": pod("b"), "c": pod("c", running=False)}
+    await stage.look()
+    published = config(stage)
+    assert published.policy == "legal/contracts"
+    assert published.small.endpoints == ("10.0.0.1:8080",)
+    assert published.small.slots_per_endpoint == 16  # 32 shared by two running sidecars
+    assert published.frontier[0].credential_file == "credentials/opus"
+    owner = stage.cluster.config_maps[CONFIG_MAP]["metadata"]["ownerReferences"][0]
+    assert (owner["uid"], owner["blockOwnerDeletion"]) == ("u1", False)
+
+
+async def test_only_pods_with_another_revision_are_stamped() -> None:
+    stage = Stage()
+    await stage.look()
+    stage.cluster.pods_injected["b"] = pod("b", running=False)
+    await stage.look()
+    assert stage.cluster.writes.count("stamp a") == 1
+    assert stage.cluster.writes.count("stamp b") == 1
+
+
+async def test_observe_decides_everything_and_writes_no_scale() -> None:
+    stage = Stage()
+    stage.cluster.edit(mode="Observe")
+    stage.observe(work=6000.0, usd=2.0, generation={str(KEY): 2.0})
+    await stage.look()
+    await stage.look(after_s=15.0)
+    assert stage.cluster.status()["lastDecision"]["desired"] == 3
+    assert stage.cluster.status()["replicas"]["display"] == "1/1"
+    assert stage.cluster.condition("ScalingActive")["reason"] == "Observe"
+    assert stage.cluster.status()["state"] == "Observing"
+    assert "WouldHaveScaledUp" in stage.cluster.reasons()
+    assert [w for w in stage.cluster.writes if w.startswith("scale")] == []
+    assert config(stage).mode == "Observe"
+
+
+async def test_a_paused_policy_is_left_alone_and_still_published() -> None:
+    stage = Stage()
+    stage.cluster.policies[KEY]["metadata"]["annotations"] = {PAUSED_ANNOTATION: "true"}
+    stage.observe(work=0.0, usd=0.0)
+    for _ in range(100):
+        await stage.look(after_s=15.0)
+        stage.observe(work=0.0, usd=0.0)
+    assert [w for w in stage.cluster.writes if w.startswith("scale")] == []
+    assert stage.cluster.status()["state"] == "Paused"
+    assert CONFIG_MAP in stage.cluster.config_maps
+
+
+async def test_a_missing_target_is_a_condition_and_the_frontier_is_still_published() -> None:
+    stage = Stage()
+    stage.cluster.target = NO_TARGET
+    stage.cluster.endpoint_slices = []
+    await stage.look()
+    for kind in ("Ready", "ScalingActive"):
+        assert stage.cluster.condition(kind)["reason"] == "TargetNotFound"
+    assert stage.cluster.status()["state"] == "Degraded"
+    assert stage.cluster.reasons() == ["TargetNotFound"]
+    assert config(stage).small.endpoints == ()
+
+
+async def test_a_missing_target_that_comes_back_is_scaled_from_what_it_has() -> None:
+    stage = Stage()
+    stage.cluster.target = NO_TARGET
+    await stage.look()
+    stage.cluster.target = Scale(requested=2, reported=2, selector="")
+    await stage.look(after_s=15.0)
+    assert stage.cluster.status()["scalingState"]["replicasOn"] == 2
+    assert stage.cluster.condition("Ready")["status"] == "True"
+
+
+async def test_a_missing_right_to_scale_is_a_condition() -> None:
+    stage = Stage()
+    stage.cluster.write_refusal = Missing("Forbidden", "grant get and patch on that /scale")
+    stage.observe(work=6000.0, usd=2.0)
+    await stage.look()
+    await stage.look(after_s=15.0)
+    assert stage.cluster.condition("ScalingActive")["reason"] == "Forbidden"
+
+
+async def test_a_service_without_that_port_names_the_ports_it_has() -> None:
+    stage = Stage()
+    stage.cluster.service_ports = [{"name": "http", "port": 80}]
+    await stage.look()
+    assert stage.cluster.condition("Ready")["reason"] == "ServicePortNotFound"
+    assert "it has 80" in stage.cluster.condition("Ready")["message"]
+
+
+async def test_a_later_bad_edit_keeps_the_last_good_configuration() -> None:
+    stage = Stage()
+    await stage.look()
+    good, scaled = stage.cluster.config_maps[CONFIG_MAP], stage.cluster.status()["replicas"]
+    stage.cluster.edit(mode="Observe", budget__timeZone="Mars/Olympus")
+    stage.cluster.writes.clear()
+    await stage.look(after_s=15.0)
+    ready = stage.cluster.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "InvalidPolicy")
+    assert "spec.budget.timeZone" in ready["message"]
+    assert stage.cluster.writes == ["status"]
+    assert stage.cluster.config_maps[CONFIG_MAP] is good
+    assert stage.cluster.status()["replicas"] == scaled
+    assert stage.cluster.status()["state"] == "Invalid"
+
+    stage.cluster.edit(generation=3, mode="Observe")
+    await stage.look(after_s=15.0)
+    assert stage.cluster.condition("Ready")["status"] == "True"
+    assert config(stage).mode == "Observe"
+
+
+EMPTY = Snapshot(taken_at_s=0.0)
+DOWN = Snapshot(taken_at_s=0.0, failure="Prometheus did not answer (ConnectionError)")
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "reason"),
+    [
+        pytest.param(EMPTY, "NoSamples", id="empty"),
+        pytest.param(DOWN, "PrometheusUnavailable", id="down"),
+    ],
+)
+async def test_without_samples_replicas_are_held(snapshot: Snapshot, reason: str) -> None:
+    stage = Stage()
+    stage.cluster.target = Scale(requested=4, reported=4, selector="")
+    stage.reconciler.snapshot = snapshot
+    for _ in range(200):
+        await stage.look(after_s=15.0)
+    assert [w for w in stage.cluster.writes if w.startswith("scale")] == []
+    assert stage.cluster.condition("MetricsAvailable")["reason"] == reason
+    assert stage.cluster.status()["lastDecision"]["reason"] == "DemandUnknown"
+
+
+async def test_time_in_which_demand_was_not_seen_is_not_credited() -> None:
+    stage = Stage()
+    stage.observe(work=2600.0, usd=0.01)
+    await stage.look()
+    await stage.look(after_s=15.0)
+    [first] = stage.cluster.status()["scalingState"]["accruedUsdMicros"][1:] or [0]
+    stage.reconciler.snapshot = DOWN
+    for _ in range(100):
+        await stage.look(after_s=15.0)
+    stage.observe(work=2600.0, usd=0.01)
+    await stage.look(after_s=15.0)
+    memory = stage.reconciler.memories[KEY]
+    assert memory.levels is not None
+    assert memory.levels.level(2) <= 2 * max(first, 1) / 1e6
+
+
+async def test_without_any_sidecar_demand_is_truly_zero() -> None:
+    stage = Stage()
+    stage.cluster.pods_injected = {}
+    stage.reconciler.snapshot = DOWN
+    for _ in range(40):
+        await stage.look(after_s=15.0)
+    assert "scale 0" in stage.cluster.writes
+    assert stage.cluster.condition("MetricsAvailable")["reason"] == "NoSidecars"
+
+
+async def test_a_restart_goes_on_from_the_saved_state() -> None:
+    stage = Stage()
+    stage.observe(work=6000.0, usd=2.0)
+    await stage.look()
+    await stage.look(after_s=15.0)
+    saved = stage.cluster.status()["scalingState"]
+    stage.restart()
+    stage.observe(work=6000.0, usd=2.0)
+    await stage.look(after_s=600.0)
+    memory = stage.reconciler.memories[KEY]
+    assert saved["replicasOn"] == 3
+    assert memory.levels is not None
+    assert memory.levels.on == 3
+    assert [w for w in stage.cluster.writes if w.startswith("scale")] == ["scale 3"]
+
+
+async def test_a_state_nobody_can_read_is_dropped_and_told() -> None:
+    stage = Stage()
+    stage.cluster.policies[KEY]["status"] = {"scalingState": {"version": 9, "replicasOn": 7}}
+    await stage.look()
+    assert "ScalingStateDropped" in stage.cluster.reasons()
+    assert stage.cluster.status()["scalingState"]["replicasOn"] == 1
+
+
+async def test_a_spent_budget_closes_the_frontier_and_says_until_when() -> None:
+    stage = Stage()
+    stage.observe(spend=500.0)
+    await stage.look()
+    budget = config(stage).budget
+    assert (budget.open, budget.on_exhausted) == (False, "SmallOnly")
+    assert "until 2027-01-16T00:00:00Z" in stage.cluster.condition("BudgetAvailable")["message"]
+    assert stage.cluster.status()["state"] == "BudgetExhausted"
+
+
+async def test_a_budget_that_suspends_scales_to_zero() -> None:
+    stage = Stage()
+    stage.cluster.edit(budget__onExhausted="Suspend")
+    stage.observe(spend=501.0)
+    await stage.look()
+    assert "scale 0" in stage.cluster.writes
+    assert stage.cluster.status()["lastDecision"]["reason"] == "Suspended"
+
+
+async def test_an_exhausted_budget_stays_so_over_a_restart_without_prometheus() -> None:
+    stage = Stage()
+    stage.observe(spend=500.0)
+    await stage.look()
+    stage.restart()
+    stage.reconciler.snapshot = DOWN
+    await stage.look(after_s=60.0)
+    assert config(stage).budget.open is False
+
+
+async def test_a_deleted_policy_leaves_no_stamp_and_no_series() -> None:
+    stage = Stage()
+    await stage.look()
+    assert b'policy="legal/contracts"' in stage.meters.exposition()
+    del stage.cluster.policies[KEY]
+    await stage.look()
+    assert stage.cluster.writes[-1] == "unstamp a"
+    assert b'policy="legal/contracts"' not in stage.meters.exposition()
+    assert stage.reconciler.memories == {}
+
+
+async def test_a_policy_of_the_same_name_starts_without_the_old_ones_memory() -> None:
+    stage = Stage()
+    stage.observe(work=6000.0, usd=2.0)
+    await stage.look()
+    await stage.look(after_s=15.0)
+    stage.cluster.policies[KEY] = json.loads(
+        json.dumps(stage.cluster.policies[KEY] | {"status": {}}).replace('"u1"', '"u2"')
+    )
+    await stage.look()
+    assert stage.reconciler.memories[KEY].uid == "u2"
+    owner = stage.cluster.config_maps[CONFIG_MAP]["metadata"]["ownerReferences"][0]
+    assert owner["uid"] == "u2"
+
+
+async def test_app_pods_are_listed_once_a_minute_or_after_an_edit() -> None:
+    stage = Stage()
+    for _ in range(4):
+        await stage.look(after_s=15.0)
+    assert stage.cluster.lists == 1
+    await stage.look(after_s=15.0)
+    assert stage.cluster.lists == 2
+    stage.cluster.edit()
+    await stage.look(after_s=15.0)
+    assert stage.cluster.lists == 3
+
+
+async def test_a_deleted_config_map_comes_back() -> None:
+    stage = Stage()
+    await stage.look()
+    stage.cluster.config_maps.clear()
+    await stage.look(after_s=300.0)
+    assert CONFIG_MAP in stage.cluster.config_maps
+
+
+async def test_spend_is_asked_for_since_the_start_of_each_distinct_period() -> None:
+    stage = Stage()
+    await stage.look()
+    assert stage.reconciler.period_starts_s() == {stage.clock() - stage.clock() % 86400}

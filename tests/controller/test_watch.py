@@ -1,0 +1,70 @@
+"""What the watches wake, and what they keep; kopf leaves nothing on any object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kopf
+import pytest
+
+from overspill.controller.keys import PolicyKey
+from overspill.controller.watch import Indices, configure, fingerprint, registry
+from overspill.controller.workqueue import WorkQueue
+from tests.controller.fakes import KEY, resource
+
+SAME = [
+    pytest.param({"resourceVersion": "9"}, True, id="a status written"),
+    pytest.param({"labels": {"a": "b"}}, True, id="a label"),
+    pytest.param({"generation": 2}, False, id="the spec"),
+    pytest.param({"annotations": {"overspill.dev/paused": "true"}}, False, id="paused"),
+    pytest.param({"deletionTimestamp": "now"}, False, id="going"),
+    pytest.param({"uid": "u2"}, False, id="another object of that name"),
+]
+
+
+@pytest.mark.parametrize(("change", "same"), SAME)
+def test_a_policy_deserves_a_look_when_a_person_changed_it(
+    change: dict[str, Any], same: bool
+) -> None:
+    changed = resource()
+    changed["metadata"] |= change
+    assert (fingerprint(changed) == fingerprint(resource())) is same
+
+
+def test_policies_and_pods_that_name_a_gone_policy_are_all_looked_at() -> None:
+    watched = Indices()
+    watched.bind(
+        {
+            "policies": {KEY: ["policy"]},
+            "injected": {KEY: ["pod"], ("legal", "gone"): ["pod"]},
+            "by_service": {("legal", "glm-small"): ["contracts"]},
+            "slices": {},
+        }
+    )
+    assert set(watched.all_keys()) == {KEY, PolicyKey("legal", "gone")}
+    assert watched.policy(KEY) == "policy"
+    assert watched.policy(PolicyKey("legal", "gone")) is None
+    assert list(watched.injected(KEY)) == ["pod"]
+    assert list(watched.behind("legal", "glm-small")) == [KEY]
+    assert list(watched.slices("legal", "glm-small")) == []
+
+
+async def _nothing(*_: object) -> None:
+    return
+
+
+def test_kopf_never_needs_a_finalizer_and_persists_nothing() -> None:
+    handlers = registry(Indices(), WorkQueue(_nothing), start=_nothing, stop=_nothing)
+    assert list(handlers._spawning.get_all_handlers()) == []
+    assert list(handlers._changing.get_all_handlers()) == []
+    assert len(list(handlers._watching.get_all_handlers())) == 3
+    assert {h.id for h in handlers._indexing.get_all_handlers()} == set(Indices.NAMES)
+
+
+def test_kopf_is_bounded_and_filters_at_the_server() -> None:
+    settings = kopf.OperatorSettings()
+    configure(settings)
+    assert settings.scanning.disabled
+    assert not settings.posting.enabled
+    assert settings.networking.request_timeout == 20
+    assert settings.watching.label_selectors["", "v1", "pods"] == "overspill.dev/policy"
