@@ -107,6 +107,11 @@ def test_pods_are_restricted() -> None:
     }
 
 
+def test_service_links_do_not_overwrite_our_settings() -> None:
+    (deployment,) = of_kind(template(), "Deployment")
+    assert deployment["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
 def test_the_operator_understands_the_arguments_it_is_given() -> None:
     (deployment,) = of_kind(template(operator={"namespaces": ["a"]}), "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
