@@ -21,12 +21,15 @@ from overspill.scaling import Replicas
 
 
 def pod(
-    *conditions: tuple[str, str, str], phase: str = "Running", going: bool = False, **meta: object
+    *conditions: tuple[str, str, str],
+    phase: str = "Running",
+    going: bool = False,
+    meta: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     stamp = {"deletionTimestamp": "now"} if going else {}
     listed = [{"type": kind, "status": s, "reason": reason} for kind, s, reason in conditions]
     return {
-        "metadata": {"name": "p"} | stamp | meta,
+        "metadata": {"name": "p"} | stamp | (meta or {}),
         "status": {"phase": phase, "conditions": listed},
     }
 
@@ -114,11 +117,15 @@ def test_a_missing_service_says_so(manifest: dict[str, Any] | None, reason: str)
 
 
 def app_pod(
-    policy: str | None, owner: tuple[str, str] | None = None, **meta: object
+    policy: str | None,
+    owner: tuple[str, str] | None = None,
+    phase: str = "Running",
+    annotations: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     labels = {"pod-template-hash": "abc"} | ({"overspill.dev/policy": policy} if policy else {})
     owners = [{"controller": True, "kind": owner[0], "name": owner[1]}] if owner else []
-    return pod(labels=labels, ownerReferences=owners, **meta)
+    meta = {"labels": labels, "ownerReferences": owners, "annotations": annotations}
+    return pod(phase=phase, meta=meta)
 
 
 COVERAGE = [

@@ -48,7 +48,7 @@ def test_a_condition_that_was_not_looked_at_stays() -> None:
 
 
 def told(before: dict[str, Any], after: dict[str, Any], **flags: bool) -> list[str]:
-    return [h.reason for h in happenings(before, after, observing=flags.get("observing", False))]
+    return [h.reason for h in happenings(before, after, applied=flags.get("applied", True))]
 
 
 def decided(desired: int) -> dict[str, Any]:
@@ -95,11 +95,11 @@ def test_events_tell_what_a_person_wants_to_know(
 
 
 def test_in_observe_events_say_what_would_have_been() -> None:
-    assert told(decided(1), decided(3), observing=True) == ["WouldHaveScaledUp"]
+    assert told(decided(1), decided(3), applied=False) == ["WouldHaveScaledUp"]
 
 
 def test_an_event_is_on_the_policy() -> None:
-    [happening] = happenings(decided(1), decided(3), observing=False)
+    [happening] = happenings(decided(1), decided(3), applied=True)
     event = event_manifest(resource(), happening, "t1")
     assert event["involvedObject"]["kind"] == "RoutingPolicy"
     assert event["message"] == "1 → 3 (StartPays): m"

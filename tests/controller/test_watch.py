@@ -10,7 +10,7 @@ import pytest
 from overspill.controller.keys import PolicyKey
 from overspill.controller.watch import Indices, configure, fingerprint, registry
 from overspill.controller.workqueue import WorkQueue
-from tests.controller.fakes import KEY, resource
+from tests.controller.fakes import KEY, pod, resource
 
 SAME = [
     pytest.param({"resourceVersion": "9"}, True, id="a status written"),
@@ -35,16 +35,16 @@ def test_policies_and_pods_that_name_a_gone_policy_are_all_looked_at() -> None:
     watched = Indices()
     watched.bind(
         {
-            "policies": {KEY: ["policy"]},
-            "injected": {KEY: ["pod"], ("legal", "gone"): ["pod"]},
+            "policies": {KEY: [resource()]},
+            "injected": {KEY: [pod("a")], ("legal", "gone"): [pod("b")]},
             "by_service": {("legal", "glm-small"): ["contracts"]},
             "slices": {},
         }
     )
     assert set(watched.all_keys()) == {KEY, PolicyKey("legal", "gone")}
-    assert watched.policy(KEY) == "policy"
+    assert watched.policy(KEY) == resource()
     assert watched.policy(PolicyKey("legal", "gone")) is None
-    assert list(watched.injected(KEY)) == ["pod"]
+    assert list(watched.injected(KEY)) == [pod("a")]
     assert list(watched.behind("legal", "glm-small")) == [KEY]
     assert list(watched.slices("legal", "glm-small")) == []
 

@@ -33,9 +33,9 @@ class Happening:
     message: str
 
 
-def happenings(before: Manifest, after: Manifest, *, observing: bool) -> Iterator[Happening]:
-    """Tell of a changed desired count and of changed conditions."""
-    yield from _scaling(before.get("lastDecision"), after.get("lastDecision"), observing)
+def happenings(before: Manifest, after: Manifest, *, applied: bool) -> Iterator[Happening]:
+    """Tell of a changed desired count, `applied` or not, and of changed conditions."""
+    yield from _scaling(before.get("lastDecision"), after.get("lastDecision"), applied)
     old = {condition["type"]: condition for condition in before.get("conditions", ())}
     told: set[str] = set()
     for condition in after.get("conditions", ()):
@@ -75,13 +75,13 @@ def event_manifest(owner: Manifest, happening: Happening, now: str) -> Manifest:
     }
 
 
-def _scaling(before: Manifest | None, after: Manifest | None, observing: bool) -> Iterator[Any]:
+def _scaling(before: Manifest | None, after: Manifest | None, applied: bool) -> Iterator[Any]:
     if not after or not before or before["desired"] == after["desired"]:
         return
     word = "ScaledUp" if after["desired"] > before["desired"] else "ScaledDown"
     yield Happening(
         type=NORMAL,
-        reason=f"WouldHave{word}" if observing else word,
+        reason=word if applied else f"WouldHave{word}",
         message=f"{before['desired']} → {after['desired']} ({after['reason']}): {after['message']}",
     )
 

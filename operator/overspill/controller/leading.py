@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import kopf
 
 from overspill.controller import prometheus, watch
+from overspill.controller.errors import Unavailable
 from overspill.controller.reconcile import Reconciler
 from overspill.controller.workqueue import WorkQueue
 
@@ -90,9 +91,12 @@ class Leadership:
 
     async def _wait_for_policies(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            if await self._cluster.serves_policies():
-                return
-            log.warning("the RoutingPolicy CustomResourceDefinition is not installed; waiting")
+            try:
+                if await self._cluster.serves_policies():
+                    return
+                log.warning("the RoutingPolicy CustomResourceDefinition is not installed; waiting")
+            except Unavailable as error:
+                log.warning("%s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), CRD_RETRY_S)
 

@@ -190,7 +190,12 @@ class Reconciler:
         )
         memory, status = self._status(memory, look, case.now_s)
         await self._report(
-            case.key, case.policy, memory, status, observing=case.observing, problem=problem
+            case.key,
+            case.policy,
+            memory,
+            status,
+            applied=not case.observing and refusal is None,
+            problem=problem,
         )
 
     # -- observe
@@ -281,7 +286,7 @@ class Reconciler:
         memory: Memory,
         status: Manifest,
         *,
-        observing: bool = False,
+        applied: bool = True,
         problem: str = "",
     ) -> None:
         before = memory.status or {}
@@ -289,7 +294,7 @@ class Reconciler:
             await self.cluster.patch_status(key, patch)
         self.memories[key] = replace(memory, status=status)
         self.meters.show(key, status, memory.budget)
-        news = [*happenings.happenings(before, status, observing=observing)]
+        news = [*happenings.happenings(before, status, applied=applied)]
         if problem:
             news.append(happenings.dropped_state(problem))
         for happening in news:
