@@ -10,27 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e2e.cluster import build, command, debian, oci, paths, versions
+from e2e.cluster.config import PAUSE
+from e2e.cluster.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-PAUSE = "overspill.test/pause:1"
 PROMETHEUS = "overspill.test/prometheus:e2e"
 BASE_EDITION = "4"  # raise it with any change to what the base image holds
 PACKAGES = (
-    *("base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash", "findutils"),
-    *(
-        "grep",
-        "gzip",
-        "libc-bin",
-        "libstdc++6",
-        "netbase",
-        "passwd",
-        "python3",
-        "python3-venv",
-        "sed",
-    ),
-    *("tar", "tzdata"),
+    "base-files base-passwd bash ca-certificates coreutils dash findutils grep gzip libc-bin"
+    " libstdc++6 netbase passwd python3 python3-venv sed tar tzdata"
 )
 _UNREAD = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache")
 
@@ -41,7 +31,8 @@ def _archive(name: str, key: str, make: Callable[[Path], Mapping[str, object]]) 
     if out.exists():
         return out
     paths.images().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=paths.images()) as scratch:
+    step = Progress(1).step(f"image {name}")
+    with step, tempfile.TemporaryDirectory(dir=paths.images()) as scratch:
         root = Path(scratch) / "root"
         root.mkdir()
         root.chmod(0o755)
@@ -91,7 +82,8 @@ def base() -> tuple[Path, str, str]:
     home = paths.images() / f"base-{BASE_EDITION}-{_release()}"
     if not home.exists():
         paths.images().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=paths.images()) as scratch:
+        step = Progress(1).step("image python base")
+        with step, tempfile.TemporaryDirectory(dir=paths.images()) as scratch:
             _make_base(Path(scratch)).rename(home)
     made = json.loads((home / "made.json").read_text())
     return home, made["digest"], made["python"]
@@ -109,7 +101,7 @@ def _make_base(scratch: Path) -> Path:
     for name in ("bin", "sbin", "lib", "lib64"):
         (root / "usr" / name).mkdir(parents=True)
         (root / name).symlink_to(f"usr/{name}")
-    debian.unpack(PACKAGES, root)
+    debian.unpack(PACKAGES.split(), root)
     python = (root / "usr" / "bin" / "python3").readlink().name.removeprefix("python")
     _finish_debian(root)
     _finish_python(root, python)
