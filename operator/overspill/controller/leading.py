@@ -75,6 +75,8 @@ class Leadership:
                 registry=registry,
                 settings=kopf.OperatorSettings(),
                 standalone=True,
+                # Else kopf looks up the user's name, which a pod's numeric user does not have.
+                identity=cast("Any", self._settings.identity),
                 clusterwide=not self._settings.namespaces,
                 namespaces=self._settings.namespaces,
                 stop_flag=stop,
