@@ -1,0 +1,169 @@
+"""The real cluster's side of the seam, against an API server that answers from a table."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio.client import Configuration
+
+from overspill.api.policy import ScaleTargetRef
+from overspill.controller.cluster import Scale
+from overspill.controller.errors import Conflict, Missing, NotFound, Refused, Unavailable
+from overspill.controller.kube import Api, refusal
+from overspill.controller.live import LiveCluster
+from tests.controller.fakes import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+pytestmark = pytest.mark.asyncio
+
+SMALL = ScaleTargetRef(name="small")
+APPS = {
+    "resources": [
+        {"name": "deployments", "kind": "Deployment"},
+        {"name": "deployments/scale", "kind": "Scale"},
+    ]
+}
+SCALE_PATH = "/apis/apps/v1/namespaces/legal/deployments/small/scale"
+
+
+class ApiServer:
+    """Answers (method, path) from a table, 404 for the rest, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.table: dict[tuple[str, str], list[tuple[int, Any]]] = defaultdict(list)
+        self.asked: list[tuple[str, str, str, Any]] = []
+
+    def answer(self, method: str, path: str, body: object, status: int = 200) -> None:
+        self.table[method, path].append((status, body))
+
+    async def handle(self, request: web.Request) -> web.Response:
+        text = await request.text()
+        kind = request.headers.get("Content-Type", "")
+        query = f"?{request.query_string}" if request.query_string else ""
+        self.asked.append(
+            (request.method, request.path + query, kind, json.loads(text) if text else None)
+        )
+        answers = self.table[request.method, request.path]
+        status, body = answers.pop(0) if answers else (404, {"message": "not found"})
+        return web.json_response(body, status=status)
+
+    async def run(self, story: Callable[[LiveCluster], Awaitable[None]]) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self.handle)
+        async with TestServer(app) as server:
+            configuration = Configuration(host=str(server.make_url("")).rstrip("/"))
+            async with Api(configuration) as api:
+                await story(LiveCluster(api))
+
+
+async def test_a_scale_is_discovered_once_read_and_written() -> None:
+    server = ApiServer()
+    server.answer("GET", "/apis/apps/v1", APPS)
+    found = {"spec": {"replicas": 2}, "status": {"replicas": 1, "selector": "app=small"}}
+    server.answer("GET", SCALE_PATH, found)
+    server.answer("PATCH", SCALE_PATH, found)
+
+    async def story(cluster: LiveCluster) -> None:
+        scale = await cluster.scale("legal", SMALL)
+        assert scale == Scale(requested=2, reported=1, selector="app=small")
+        await cluster.write_scale("legal", SMALL, 3)
+
+    await server.run(story)
+    method, path, kind, body = server.asked[-1]
+    assert (method, path) == ("PATCH", f"{SCALE_PATH}?fieldManager=overspill")
+    assert (kind, body) == ("application/merge-patch+json", {"spec": {"replicas": 3}})
+    assert len(server.asked) == 3
+
+
+async def test_a_target_that_is_not_there_is_missing_and_found_when_it_comes() -> None:
+    server = ApiServer()
+    server.answer("GET", "/apis/apps/v1", APPS)
+
+    async def story(cluster: LiveCluster) -> None:
+        with pytest.raises(Missing, match="Deployment small") as missing:
+            await cluster.scale("legal", SMALL)
+        assert missing.value.reason == "TargetNotFound"
+        server.answer("GET", SCALE_PATH, {"spec": {"replicas": 1}})
+        assert (await cluster.scale("legal", SMALL)).requested == 1
+
+    await server.run(story)
+
+
+async def test_a_right_that_is_missing_says_which() -> None:
+    server = ApiServer()
+    server.answer("GET", "/apis/apps/v1", APPS)
+    server.answer("PATCH", SCALE_PATH, {"message": "cannot patch"}, status=403)
+
+    async def story(cluster: LiveCluster) -> None:
+        with pytest.raises(Missing, match="grant its service account"):
+            await cluster.write_scale("legal", SMALL, 3)
+
+    await server.run(story)
+
+
+async def test_a_config_map_is_applied_and_a_stamp_removed_by_null() -> None:
+    server = ApiServer()
+    server.answer("PATCH", "/api/v1/namespaces/legal/configmaps/overspill-p", {})
+
+    async def story(cluster: LiveCluster) -> None:
+        meta = {"namespace": "legal", "name": "overspill-p"}
+        await cluster.apply_config_map({"metadata": meta})
+        await cluster.annotate_pod("legal", "gone", "overspill.dev/config-revision", None)
+        await cluster.patch_status(KEY, {"state": "Ready"})
+
+    await server.run(story)
+    applied, stamp, status = server.asked
+    assert applied[2] == "application/apply-patch+yaml"
+    assert applied[1].endswith("?fieldManager=overspill&force=true")
+    assert stamp[3] == {"metadata": {"annotations": {"overspill.dev/config-revision": None}}}
+    assert status[3] == {"status": {"state": "Ready"}}
+
+
+async def test_an_event_that_is_refused_fails_nothing() -> None:
+    server = ApiServer()
+    server.answer("POST", "/api/v1/namespaces/legal/events", {"message": "no"}, status=403)
+
+    async def story(cluster: LiveCluster) -> None:
+        await cluster.post_event({"metadata": {"namespace": "legal"}, "reason": "ScaledUp"})
+
+    await server.run(story)
+    assert len(server.asked) == 1
+
+
+async def test_policies_are_served_once_their_definition_is_installed() -> None:
+    server = ApiServer()
+
+    async def story(cluster: LiveCluster) -> None:
+        assert not await cluster.serves_policies()
+        listed = {"resources": [{"name": "routingpolicies", "kind": "RoutingPolicy"}]}
+        server.answer("GET", "/apis/overspill.dev/v1alpha1", listed)
+        assert await cluster.serves_policies()
+
+    await server.run(story)
+
+
+async def test_an_api_server_that_is_away_is_unavailable() -> None:
+    async with Api(Configuration(host="http://127.0.0.1:9")) as api:
+        with pytest.raises(Unavailable, match="did not answer"):
+            await api.get("/readyz")
+
+
+STATUSES = [
+    pytest.param(404, NotFound, id="not found"),
+    pytest.param(409, Conflict, id="conflict"),
+    pytest.param(422, Refused, id="invalid"),
+    pytest.param(429, Unavailable, id="too many"),
+    pytest.param(503, Unavailable, id="overloaded"),
+]
+
+
+@pytest.mark.parametrize(("status", "kind"), STATUSES)
+async def test_a_status_says_whose_turn_it_is(status: int, kind: type[Exception]) -> None:
+    assert type(refusal(status, "m")) is kind
