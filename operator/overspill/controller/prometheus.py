@@ -43,10 +43,13 @@ class Ask(Protocol):
 
 
 def connect(url: str) -> Ask:
-    """Return a way to ask this Prometheus. One retry at most: the next poll is the better retry."""
-    client = PrometheusConnect(
-        url=url.rstrip("/"), timeout=QUERY_TIMEOUT_S, retry=Retry(total=1, backoff_factor=0.2)
-    )
+    """Return a way to ask this Prometheus.
+
+    Only a lost connection is retried: the next poll is the better retry, and a process that ends
+    waits for the query that is under way.
+    """
+    retry = Retry(total=1, connect=1, read=0, status=0)
+    client = PrometheusConnect(url=url.rstrip("/"), timeout=QUERY_TIMEOUT_S, retry=retry)
 
     def ask(expr: str) -> list[dict[str, Any]]:
         samples: list[dict[str, Any]] = client.custom_query(expr)

@@ -157,46 +157,17 @@ class Reconciler:
 
     async def _obey(self, case: Case, memory: Memory) -> None:
         observed = await observe(self.cluster, self.watched, case.key, case.spec)
-        memory = await self._cover(case, memory)
-        policy = str(case.key)
-        budget = budget_state(policy, case.spec, memory, self.snapshot, case.now_s)
-        memory, problem = seeded(replace(memory, budget=budget), observed.replicas, case.spec)
-        demand = demand_of(
-            self.snapshot,
-            policy,
-            running_sidecars=case.running,
-            now_s=case.now_s,
-            stale_after_s=self._stale_after_s,
-        )
-        decision = self._decide(case, memory, observed, demand)
-        if decision is not None:
-            memory = replace(memory, levels=decision.state, decided_at_s=case.now_s)
+        demand = self._demand(case)
+        memory = await self._cover(case, self._spend(case, memory))
+        memory, problem = seeded(memory, observed.replicas, case.spec)
+        decision, memory = self._decide(case, memory, observed, demand)
         memory = await self._publish(case, memory, observed.endpoints)
         self.memories[case.key] = memory
         refusal = await self._scale(case, decision)
-        look = Look(
-            policy=policy,
-            generation=case.generation,
-            spec=case.spec,
-            snapshot=self.snapshot,
-            demand=demand,
-            running_sidecars=case.running,
-            coverage=memory.coverage,
-            endpoints=observed.endpoints,
-            missing=observed.missing,
-            refusal=refusal,
-            decision=decision,
-            budget=budget,
-        )
+        look = self._look_of(case, memory, observed, demand, decision, refusal)
         memory, status = self._status(memory, look, case.now_s)
-        await self._report(
-            case.key,
-            case.policy,
-            memory,
-            status,
-            applied=not case.observing and refusal is None,
-            problem=problem,
-        )
+        applied = not case.observing and refusal is None
+        await self._report(case.key, case.policy, memory, status, applied=applied, problem=problem)
 
     # -- observe
     async def _cover(self, case: Case, memory: Memory) -> Memory:
@@ -208,12 +179,25 @@ class Reconciler:
         seen = await coverage(self.cluster, case.key, case.spec)
         return replace(memory, coverage=seen, coverage_at_s=case.now_s)
 
+    def _demand(self, case: Case) -> Demand | Unknown:
+        return demand_of(
+            self.snapshot,
+            str(case.key),
+            running_sidecars=case.running,
+            now_s=case.now_s,
+            stale_after_s=self._stale_after_s,
+        )
+
+    def _spend(self, case: Case, memory: Memory) -> Memory:
+        budget = budget_state(str(case.key), case.spec, memory, self.snapshot, case.now_s)
+        return replace(memory, budget=budget)
+
     # -- decide
     def _decide(
         self, case: Case, memory: Memory, observed: Observed, demand: Demand | Unknown
-    ) -> Decision | None:
+    ) -> tuple[Decision | None, Memory]:
         if observed.replicas is None or memory.levels is None:
-            return None
+            return None, memory
         situation = Situation(
             demand=demand,
             replicas=observed.replicas,
@@ -221,7 +205,8 @@ class Reconciler:
             suspended=suspended(case.spec, memory.budget),
         )
         elapsed = elapsed_s(memory, case.now_s, self._interval_s)
-        return decide(economics_of(case.spec), situation, memory.levels, elapsed)
+        decision = decide(economics_of(case.spec), situation, memory.levels, elapsed)
+        return decision, replace(memory, levels=decision.state, decided_at_s=case.now_s)
 
     # -- apply
     async def _publish(self, case: Case, memory: Memory, endpoints: list[str]) -> Memory:
@@ -263,6 +248,30 @@ class Reconciler:
         return None
 
     # -- report
+    def _look_of(
+        self,
+        case: Case,
+        memory: Memory,
+        observed: Observed,
+        demand: Demand | Unknown,
+        decision: Decision | None,
+        refusal: Missing | None,
+    ) -> Look:
+        return Look(
+            policy=str(case.key),
+            generation=case.generation,
+            spec=case.spec,
+            snapshot=self.snapshot,
+            demand=demand,
+            running_sidecars=case.running,
+            coverage=memory.coverage,
+            endpoints=observed.endpoints,
+            missing=observed.missing,
+            refusal=refusal,
+            decision=decision,
+            budget=memory.budget,
+        )
+
     def _status(self, memory: Memory, look: Look, now_s: float) -> tuple[Memory, Manifest]:
         before, levels = memory.status or {}, memory.levels
         desired = look.decision.desired if look.decision else None
