@@ -64,9 +64,10 @@ def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM; drain; return 0, or 1 where the grace period was too short."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        if not args.policy:  # in a pod nothing is written: the root file system is read-only
+            return uvloop.run(_serve(args, None, Path()))
         with tempfile.TemporaryDirectory(prefix="overspill-") as keys:
-            alone = _alone(args, Path(keys)) if args.policy else None
-            return uvloop.run(_serve(args, alone, Path(keys)))
+            return uvloop.run(_serve(args, _alone(args, Path(keys)), Path(keys)))
     except (InvalidPolicy, OSError, ValueError) as error:
         sys.stderr.write(f"overspill sidecar: {error}\n")
         return 2
