@@ -12,6 +12,7 @@ APP_IMAGE = "overspill.test/app:e2e"
 SMALL_MODEL = "glm-small"
 FRONTIER_MODEL = "claude-opus-4-8"
 KEY = "sk-only-the-sidecar-knows"
+APP_KEY = "sk-the-apps-own"
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -140,6 +141,7 @@ def app(ns: str, replicas: int = 1) -> Manifest:
     """The user's app. Nothing in it knows Overspill."""
     container = {
         "image": APP_IMAGE,
+        "env": [{"name": "OPENAI_API_KEY", "value": APP_KEY}],
         "ports": [{"containerPort": 8080}],
         "readinessProbe": _ready("/stats", 8080),
     }

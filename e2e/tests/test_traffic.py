@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from e2e.app.asks import steady
 from e2e.stage import kube, prometheus
-from e2e.stage.manifests import FRONTIER_MODEL, KEY, SMALL_MODEL, PolicyChanges
+from e2e.stage.manifests import APP_KEY, FRONTIER_MODEL, KEY, SMALL_MODEL, PolicyChanges
 
 if TYPE_CHECKING:
     from e2e.stage.scene import Scene
@@ -95,6 +95,7 @@ def test_keys_reach_only_the_sidecar(scene: Scene) -> None:
     (container,) = pod["spec"]["containers"]
     env = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert env["OPENAI_BASE_URL"] == "http://127.0.0.1:4000/v1"
+    assert env["OPENAI_API_KEY"] == APP_KEY
     assert env["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:4000"
     assert KEY not in json.dumps(pod)
     assert all("overspill" not in m["name"] for m in container.get("volumeMounts", []))
