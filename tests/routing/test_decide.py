@@ -1,0 +1,116 @@
+"""Rules, context, budget: the first that binds is the reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from overspill.routing.decide import Facts, Match, Reason, Route, Terms, Tier, decide
+
+RULES = (
+    Match(
+        name="partner",
+        header=("X-Priority", "high"),
+        model=None,
+        tier=Tier.FRONTIER,
+        may_overflow=True,
+    ),
+    Match(
+        name="bulk", header=("x-priority", "bulk"), model=None, tier=Tier.SMALL, may_overflow=False
+    ),
+    Match(name="o1", header=None, model="o1", tier=Tier.FRONTIER, may_overflow=True),
+    Match(name="late", header=None, model="gpt-4o", tier=Tier.FRONTIER, may_overflow=True),
+)
+
+
+def route(
+    *,
+    priority: str | None = None,
+    model: str = "gpt",
+    size: int = 10,
+    limit: int | None = None,
+    frontier_open: bool = True,
+    small_when_exhausted: bool = True,
+) -> Route:
+    headers = {} if priority is None else {"x-priority": priority}
+    facts = Facts(
+        model=model,
+        input_tokens=size,
+        max_tokens=limit,
+        header=lambda name: headers.get(name.lower()),
+    )
+    terms = Terms(
+        rules=RULES,
+        context_window=1000,
+        frontier_open=frontier_open,
+        small_when_exhausted=small_when_exhausted,
+    )
+    return decide(facts, terms)
+
+
+S, F, N = Tier.SMALL, Tier.FRONTIER, Tier.NONE
+CASES = [
+    pytest.param({}, S, Reason.SMALL_FITS, True, True, id="the small tier by default"),
+    pytest.param({"priority": "high"}, F, Reason.RULE_MATCHED, False, True, id="header rule"),
+    pytest.param({"priority": "High"}, S, Reason.SMALL_FITS, True, True, id="values are exact"),
+    pytest.param({"priority": "bulk"}, S, Reason.RULE_MATCHED, True, False, id="may not overflow"),
+    pytest.param({"model": "o1"}, F, Reason.RULE_MATCHED, False, True, id="model rule"),
+    pytest.param(
+        {"model": "gpt-4o", "priority": "bulk"},
+        S,
+        Reason.RULE_MATCHED,
+        True,
+        False,
+        id="first wins",
+    ),
+    pytest.param({"size": 1001}, F, Reason.CONTEXT_TOO_LONG, False, True, id="too long"),
+    pytest.param({"size": 1000}, S, Reason.SMALL_FITS, True, True, id="just fits"),
+    pytest.param(
+        {"size": 600, "limit": 401}, F, Reason.CONTEXT_TOO_LONG, False, True, id="answer counts"
+    ),
+    pytest.param(
+        {"size": 1001, "priority": "bulk"},
+        F,
+        Reason.CONTEXT_TOO_LONG,
+        False,
+        True,
+        id="no rule makes a long request fit",
+    ),
+    pytest.param({"frontier_open": False}, S, Reason.SMALL_FITS, True, False, id="no spill"),
+    pytest.param(
+        {"frontier_open": False, "priority": "high"},
+        S,
+        Reason.BUDGET_EXHAUSTED,
+        True,
+        False,
+        id="exhausted: the small tier answers",
+    ),
+    pytest.param(
+        {"frontier_open": False, "priority": "high", "small_when_exhausted": False},
+        N,
+        Reason.BUDGET_EXHAUSTED,
+        False,
+        False,
+        id="exhausted: refused",
+    ),
+    pytest.param(
+        {"frontier_open": False, "size": 1001},
+        N,
+        Reason.BUDGET_EXHAUSTED,
+        False,
+        False,
+        id="exhausted and too long for the small model",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "tier", "reason", "eligible", "may_overflow"), CASES)
+def test_a_request_is_routed(
+    facts: dict[str, object], tier: Tier, reason: Reason, eligible: bool, may_overflow: bool
+) -> None:
+    found = route(**facts)  # type: ignore[arg-type]
+    assert (found.tier, found.reason, found.eligible, found.may_overflow) == (
+        tier,
+        reason,
+        eligible,
+        may_overflow,
+    )

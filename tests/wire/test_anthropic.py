@@ -1,0 +1,328 @@
+"""OpenAI requests in Anthropic's words, and Anthropic's answers in OpenAI's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from overspill.wire import sse
+from overspill.wire.errors import BadRequest, Untranslatable
+from overspill.wire.from_anthropic import StreamTranslator, completion
+from overspill.wire.openai import read_chat
+from overspill.wire.to_anthropic import messages_body
+
+USER = {"role": "user", "content": "hi"}
+TOOL = {
+    "type": "function",
+    "function": {"name": "f", "description": "d", "parameters": {"type": "object"}},
+}
+
+
+def translate(**body: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    raw = json.dumps({"model": "gpt-4o", "messages": [USER], **body}).encode()
+    made: dict[str, Any] = json.loads(messages_body(read_chat(raw), "claude", 4096))
+    return made
+
+
+REQUESTS = [
+    pytest.param({}, {"model": "claude", "max_tokens": 4096}, id="model and the needed limit"),
+    pytest.param({"max_tokens": 7}, {"max_tokens": 7}, id="limit"),
+    pytest.param({"max_completion_tokens": 7}, {"max_tokens": 7}, id="newer limit"),
+    pytest.param({"stream": True}, {"stream": True}, id="stream"),
+    pytest.param({"temperature": 1.7}, {"temperature": 1.0}, id="temperature ends at 1"),
+    pytest.param({"stop": "x"}, {"stop_sequences": ["x"]}, id="stop"),
+    pytest.param({"stop": ["x", "y"]}, {"stop_sequences": ["x", "y"]}, id="stops"),
+    pytest.param({"user": "u"}, {"metadata": {"user_id": "u"}}, id="user"),
+    pytest.param(
+        {"messages": [{"role": "system", "content": "s"}, USER]}, {"system": "s"}, id="system"
+    ),
+    pytest.param(
+        {
+            "messages": [
+                {"role": "system", "content": "s"},
+                {"role": "developer", "content": [{"type": "text", "text": "d"}]},
+                USER,
+            ]
+        },
+        {"system": "s\n\nd"},
+        id="system and developer",
+    ),
+    pytest.param(
+        {"tools": [TOOL]},
+        {"tools": [{"name": "f", "description": "d", "input_schema": {"type": "object"}}]},
+        id="tools",
+    ),
+    pytest.param(
+        {"tools": [TOOL], "tool_choice": "auto"}, {"tool_choice": {"type": "auto"}}, id="auto"
+    ),
+    pytest.param(
+        {"tools": [TOOL], "tool_choice": "required"}, {"tool_choice": {"type": "any"}}, id="any"
+    ),
+    pytest.param(
+        {"tools": [TOOL], "tool_choice": "none"}, {"tool_choice": {"type": "none"}}, id="none"
+    ),
+    pytest.param(
+        {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "f"}}},
+        {"tool_choice": {"type": "tool", "name": "f"}},
+        id="forced tool",
+    ),
+    pytest.param(
+        {"tools": [TOOL], "parallel_tool_calls": False},
+        {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+        id="no parallel calls",
+    ),
+    pytest.param(
+        {
+            "messages": [
+                USER,
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [
+                        {"id": "1", "function": {"name": "f", "arguments": '{"a":1}'}},
+                        {"id": "2", "function": {"name": "g", "arguments": ""}},
+                    ],
+                },
+                {"role": "tool", "tool_call_id": "1", "content": "one"},
+                {"role": "tool", "tool_call_id": "2", "content": "two"},
+            ]
+        },
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "hi"}]},
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}},
+                        {"type": "tool_use", "id": "2", "name": "g", "input": {}},
+                    ],
+                },
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "tool_result",
+                            "tool_use_id": "1",
+                            "content": [{"type": "text", "text": "one"}],
+                        },
+                        {
+                            "type": "tool_result",
+                            "tool_use_id": "2",
+                            "content": [{"type": "text", "text": "two"}],
+                        },
+                    ],
+                },
+            ]
+        },
+        id="parallel tool results share one turn",
+    ),
+    pytest.param(
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}},
+                        {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
+                    ],
+                }
+            ]
+        },
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "image",
+                            "source": {"type": "base64", "media_type": "image/png", "data": "AA"},
+                        },
+                        {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}},
+                    ],
+                }
+            ]
+        },
+        id="images",
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "expected"), REQUESTS)
+def test_a_request_is_translated(asked: dict[str, Any], expected: dict[str, Any]) -> None:
+    made = translate(**asked)
+    assert {name: made.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"n": 2}, "n"),
+        ({"logprobs": True}, "logprobs"),
+        ({"logit_bias": {"1": 2}}, "logit_bias"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"functions": [{}]}, "functions"),
+        ({"tools": [{"type": "custom"}]}, "tools"),
+        ({"tools": [TOOL], "tool_choice": {"type": "allowed_tools"}}, "tool_choice"),
+        ({"messages": [{"role": "function", "content": "x"}]}, "messages"),
+        ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages"),
+    ],
+)
+def test_what_has_no_word_there_is_refused_by_name(asked: dict[str, Any], field: str) -> None:
+    with pytest.raises(Untranslatable) as refusal:
+        translate(**asked)
+    assert refusal.value.param == field
+    assert refusal.value.message.startswith(field)
+
+
+def test_broken_tool_arguments_are_the_clients_fault() -> None:
+    call = {"id": "1", "function": {"name": "f", "arguments": "{"}}
+    with pytest.raises(BadRequest, match="arguments are not JSON"):
+        translate(messages=[USER, {"role": "assistant", "tool_calls": [call]}])
+
+
+def test_neutral_values_are_no_reason_to_refuse() -> None:
+    translate(n=1, logprobs=False, response_format={"type": "text"}, modalities=["text"])
+
+
+def answer(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude",
+        "content": [{"type": "text", "text": "yes"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("stop", "finish"),
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("max_tokens", "length"),
+        ("tool_use", "tool_calls"),
+        ("refusal", "content_filter"),
+        ("model_context_window_exceeded", "length"),
+    ],
+)
+def test_stop_reasons(stop: str, finish: str) -> None:
+    made = json.loads(completion(json.dumps(answer(stop_reason=stop)).encode(), 1)[0])
+    assert made["choices"][0]["finish_reason"] == finish
+
+
+def test_a_whole_answer_is_translated() -> None:
+    content = [
+        {"type": "thinking", "thinking": "hm", "signature": "s"},
+        {"type": "text", "text": "a"},
+        {"type": "text", "text": "b"},
+        {"type": "tool_use", "id": "t1", "name": "f", "input": {"x": "\u20ac"}},
+    ]
+    raw = json.dumps(answer(content=content)).encode()
+    body, usage = completion(raw, 7)
+    made = json.loads(body)
+    message = made["choices"][0]["message"]
+    assert (made["id"], made["object"], made["created"]) == ("msg_1", "chat.completion", 7)
+    assert message["content"] == "ab"
+    assert json.loads(message["tool_calls"][0]["function"]["arguments"]) == {"x": "\u20ac"}
+    assert (usage.input_tokens, usage.output_tokens) == (3, 2)
+
+
+def frames(*events: dict[str, Any]) -> list[bytes]:
+    return [sse.event(json.dumps(event).encode(), event["type"]) for event in events]
+
+
+START = {"type": "message_start", "message": answer(content=[], usage={"input_tokens": 9})}
+STOP: list[dict[str, Any]] = [
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "tool_use"},
+        "usage": {"output_tokens": 5},
+    },
+    {"type": "message_stop"},
+]
+
+
+def tool_block(index: int, name: str) -> list[dict[str, Any]]:
+    block = {"type": "tool_use", "id": f"t{index}", "name": name, "input": {}}
+    delta = {"type": "input_json_delta", "partial_json": f'{{"i":{index}}}'}
+    return [
+        {"type": "content_block_start", "index": index, "content_block": block},
+        {"type": "content_block_delta", "index": index, "delta": delta},
+        {"type": "content_block_stop", "index": index},
+    ]
+
+
+def translated(events: list[bytes], *, wants_usage: bool) -> tuple[StreamTranslator, list[Any]]:
+    stream = StreamTranslator(wants_usage=wants_usage, created_s=1)
+    out = b"".join(stream.pass_on(event, sse.data_of(event)) for event in events)
+    datas = [sse.data_of(event) for event in sse.EventFramer().feed(out)]
+    return stream, [data if data == b"[DONE]" else json.loads(data) for data in datas]
+
+
+def test_a_stream_is_translated_in_order_with_ids_and_indices() -> None:
+    text = {"type": "text_delta", "text": "yes"}
+    events = frames(
+        START,
+        {"type": "ping"},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": text},
+        {"type": "content_block_stop", "index": 0},
+        *tool_block(1, "f"),
+        *tool_block(2, "g"),
+        *STOP,
+    )
+    stream, chunks = translated(events, wants_usage=True)
+    *body, finish, usage, done = chunks
+    deltas = [chunk["choices"][0]["delta"] for chunk in body]
+    assert deltas[:2] == [{"role": "assistant", "content": ""}, {"content": "yes"}]
+    calls = [delta["tool_calls"][0] for delta in deltas[2:]]
+    assert [(call["index"], call.get("id")) for call in calls] == [
+        (0, "t1"),
+        (0, None),
+        (1, "t2"),
+        (1, None),
+    ]
+    assert [call["function"]["arguments"] for call in calls] == ["", '{"i":1}', "", '{"i":2}']
+    assert finish["choices"][0]["finish_reason"] == "tool_calls"
+    assert usage["choices"] == []
+    assert (usage["usage"]["prompt_tokens"], usage["usage"]["completion_tokens"]) == (9, 5)
+    assert done == b"[DONE]"
+    assert {chunk["id"] for chunk in chunks[:-1]} == {"msg_1"}
+    assert stream.done
+
+
+def test_exactly_one_end_marker_and_no_usage_unless_asked() -> None:
+    _, chunks = translated(frames(START, *STOP), wants_usage=False)
+    assert chunks.count(b"[DONE]") == 1
+    assert all("usage" not in chunk for chunk in chunks[:-1])
+
+
+def test_a_stream_without_its_end_is_not_done() -> None:
+    stream, chunks = translated(frames(START), wants_usage=False)
+    assert not stream.done
+    assert b"[DONE]" not in chunks
+
+
+def test_a_providers_error_event_is_kept_for_the_client() -> None:
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}
+    stream, chunks = translated(frames(START, error), wants_usage=False)
+    assert stream.failed
+    assert json.loads(stream.failed)["error"]["message"] == "busy"
+    assert len(chunks) == 1
+
+
+def test_thinking_is_left_out() -> None:
+    events = frames(
+        START,
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking"}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta"}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta"}},
+        {"type": "content_block_stop", "index": 0},
+    )
+    _, chunks = translated(events, wants_usage=False)
+    assert len(chunks) == 1
