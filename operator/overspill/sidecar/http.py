@@ -257,7 +257,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, status: int, message: str) -> None:
         """Refuse what cannot be read on: answered after the requests before it, then closed."""
         self._refusal = (status, message)
-        if self._task is None:
+        if not self.busy:
             self._send_refusal()
 
     def _send_refusal(self) -> None:
@@ -288,10 +288,10 @@ class Connection(asyncio.Protocol):
     def _after(self, request: Request, answer: Answer) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        if self._refusal:
-            self._send_refusal()
-        elif not answer.ended or not request.keep_alive or self._server.draining:
+        if not answer.ended or not request.keep_alive or self._server.draining:
             self.close()  # an answer without its end must not look like one that has it
+        elif self._refusal and not self._waiting:
+            self._send_refusal()
         else:
             self._transport.resume_reading()
             self._await_request()
