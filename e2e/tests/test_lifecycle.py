@@ -55,7 +55,10 @@ def test_deleting_the_policy_leaves_no_trace(scene: Scene) -> None:
     kube.kubectl("rollout", "status", "deployment/app", "-n", scene.ns, "--timeout=60s")
     kube.until("old pod gone", lambda: len(kube.listing("pods", scene.ns, "app=app")) == 1)
     fresh = kube.listing("pods", scene.ns, "app=app")
-    assert "overspill" not in json.dumps(fresh[0]["spec"])
+    spec = fresh[0]["spec"]
+    assert "initContainers" not in spec
+    assert [env["name"] for env in spec["containers"][0]["env"]] == ["OPENAI_API_KEY"]
+    assert "overspill.dev" not in json.dumps(fresh[0]["metadata"])
 
 
 def test_a_namespace_is_never_held_while_the_operator_is_away(scene: Scene) -> None:

@@ -174,6 +174,7 @@ REFUSED = [
         b"GET / HTTP/1.1\r\nhost: x\r\nx-long: " + b"a" * 2000 + b"\r\n\r\n", 431, id="headers"
     ),
     pytest.param(b"nonsense\r\n\r\n", 400, id="not HTTP"),
+    pytest.param(b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n", 400, id="CONNECT"),
     pytest.param(
         b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n"
         b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -184,11 +185,6 @@ REFUSED = [
         b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
         400,
         id="two lengths",
-    ),
-    pytest.param(
-        b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
-        400,
-        id="upgrade",
     ),
 ]
 
@@ -206,3 +202,19 @@ async def test_what_cannot_be_read_is_refused_and_the_connection_closed(
 async def test_what_came_before_a_bad_request_is_still_answered(echo: Echo) -> None:
     raw = await exchange(echo, GET + b"nonsense\r\n\r\n", until_close=True)
     assert [status for status, _ in answers(raw, [b"GET", b"GET"])] == [200, 400]
+
+
+@pytest.mark.parametrize("body", [b"", b"abc"])
+async def test_an_offer_to_upgrade_is_ignored_and_nothing_after_it_is_lost(
+    echo: Echo, body: bytes
+) -> None:
+    offer = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AA\r\n"
+    sent = b"POST /p HTTP/1.1\r\nhost: x\r\n%bcontent-length: %d\r\n\r\n%b" % (
+        offer,
+        len(body),
+        body,
+    )
+    raw = await exchange(echo, sent + GET + CLOSE, until_close=True)
+    seen = answers(raw, [b"POST", b"GET", b"GET"])
+    assert [status for status, _ in seen] == [200, 200, 200]
+    assert json.loads(seen[0][1])["body"] == body.decode()

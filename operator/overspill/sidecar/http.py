@@ -24,6 +24,7 @@ JSON: Final[Headers] = [(b"content-type", b"application/json")]
 
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _LONGEST_PIPELINE: Final = 8
+_OFFER: Final = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +160,8 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400, "the connection cannot be upgraded")
+        except httptools.HttpParserUpgrade as offer:
+            self._decline_upgrade(data[offer.args[0] :])
         except httptools.HttpParserError as error:
             if not self._refusal:
                 self._refuse(400, f"not a valid HTTP/1.1 request: {error}")
@@ -243,6 +244,24 @@ class Connection(asyncio.Protocol):
     def busy(self) -> bool:
         """Whether a request is under way."""
         return self._task is not None or bool(self._waiting)
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Go on in HTTP/1.1, as RFC 9110 allows: Java's client offers h2c with its first request.
+
+        The parser ends such a request before its body, so its head is parsed again without the
+        offer, and the body with it.
+        """
+        if self._refusal or not self._waiting:
+            return
+        request = self._waiting.pop()
+        if request.method == "CONNECT":
+            self._refuse(400, "this is no forward proxy: CONNECT is not served")
+            return
+        lines = [b"%b %b HTTP/1.1" % (request.method.encode(), request.target)]
+        kept = (item for item in request.headers.items() if item[0] not in _OFFER)
+        lines += [name + b": " + value for name, value in kept]
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def _count_header(self, size: int) -> None:
         self._header_bytes += size
