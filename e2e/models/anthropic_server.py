@@ -95,7 +95,9 @@ class AnthropicServer:
         return web.json_response(body, status=status, headers=headers)
 
     def _refuse(self, request: web.Request, body: dict[str, Any]) -> web.Response | None:
-        if self._key and request.headers.get("x-api-key") != self._key:
+        # The documented header, and the one that the official client sends as of 2.12.
+        given = (request.headers.get("x-api-key"), request.headers.get("authorization"))
+        if self._key and self._key != given[0] and f"Bearer {self._key}" != given[1]:
             return self.error(401, "invalid x-api-key")
         if "anthropic-version" not in request.headers:
             return self.error(400, "anthropic-version: header is required")
