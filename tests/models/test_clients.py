@@ -54,10 +54,12 @@ async def test_anthropic_answers_whole() -> None:
 
 
 async def test_anthropic_streams_as_its_helper_expects() -> None:
-    async with claude() as (client, _):
-        async with client.messages.stream(model="m", max_tokens=20, messages=HI) as stream:
-            text = "".join([piece async for piece in stream.text_stream])
-            final = await stream.get_final_message()
+    async with (
+        claude() as (client, _),
+        client.messages.stream(model="m", max_tokens=20, messages=HI) as stream,
+    ):
+        text = "".join([piece async for piece in stream.text_stream])
+        final = await stream.get_final_message()
     assert len(text.split()) == 20
     assert (final.stop_reason, final.usage.output_tokens) == ("max_tokens", 20)
 
