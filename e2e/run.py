@@ -15,10 +15,11 @@ from e2e.stage import manifests, overspill
 
 ROOT = Path(__file__).parents[1]
 IMAGES = (
-    (f"{overspill.IMAGE}:{overspill.TAG}", "Dockerfile"),
-    (manifests.MODELS_IMAGE, "e2e/models/Dockerfile"),
-    (manifests.APP_IMAGE, "e2e/app/Dockerfile"),
+    ("IMAGE", f"{overspill.IMAGE}:{overspill.TAG}", "Dockerfile"),
+    ("MODELS_IMAGE", manifests.MODELS_IMAGE, "e2e/models/Dockerfile"),
+    ("APP_IMAGE", manifests.APP_IMAGE, "e2e/app/Dockerfile"),
 )
+"""Variable that names a pushed image instead, image, Dockerfile."""
 JOBS = {
     "tests": ["-m", "pytest", "e2e/tests", "-v", "--durations=0"],
     "demo": ["-m", "e2e.demo"],
@@ -30,12 +31,11 @@ def cluster(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "e2e.cluster", *words], cwd=ROOT, check=True)
 
 
-def prepare() -> None:
-    """A running cluster that holds all images."""
-    cluster("build")
-    cluster("up", "--sync-frequency", "10s")
-    for name, dockerfile in IMAGES:
-        cluster("image", name, "--file", dockerfile, "--context", ".")
+def images() -> None:
+    """Build the images, or take the pushed ones that variables name."""
+    for variable, name, dockerfile in IMAGES:
+        if variable not in os.environ:
+            cluster("image", name, "--file", dockerfile, "--context", ".")
 
 
 def main(words: list[str]) -> int:
@@ -44,15 +44,23 @@ def main(words: list[str]) -> int:
         sys.stderr.write(f"usage: python -m e2e.run {'|'.join(JOBS)} [ARGUMENTS]\n")
         return 2
     job = [sys.executable, *JOBS[words[0]], *words[1:]]
+    keep = bool(os.environ.get("KEEP"))
     try:
-        prepare()
+        cluster("build")  # says in one line, with exit status 2, where no cluster can be
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    try:
+        if not keep:
+            cluster("down")  # what an interrupted run may have left
+        cluster("up", "--sync-frequency", "10s")
+        images()
         cluster("exec", "--", *job)
     except subprocess.CalledProcessError as error:
-        if words[0] == "tests" and error.returncode == 1:
+        if words[0] == "tests":
             cluster("logs")
         return error.returncode
     finally:
-        if not os.environ.get("KEEP"):
+        if not keep:
             cluster("down")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,13 +102,29 @@ def report(summary: Summary, console: Console) -> None:
 
 
 def main() -> int:
-    """Install, watch, sum up."""
+    """Install, watch, sum up, and remove what was installed."""
     console = Console()
+    scene = Scene("demo")
+    try:
+        return play(scene, console)
+    except TimeoutError as error:
+        console.print(f"[bold red]demo[/] {error}")
+        return 1
+    finally:
+        if not os.environ.get("KEEP"):
+            console.print("[bold]demo[/] cleaning up")
+            scene.remove()
+            overspill.uninstall()
+            prometheus.uninstall()
+
+
+def play(scene: Scene, console: Console) -> int:
+    """The demo itself; return the exit status."""
     console.print("[bold]demo[/] installing Prometheus and Overspill (helm install)")
     prometheus.install()
     overspill.install()
     console.print("[bold]demo[/] applying the app, both tiers and a RoutingPolicy")
-    scene = Scene("demo").build(PolicyChanges(server=SERVER))
+    scene.build(PolicyChanges(server=SERVER))
     kube.until("policy ready", lambda: scene.condition("Ready").get("status") == "True")
     asks = replay(TRACE, seconds=TRAFFIC_S, share_at=day, high_share=0.08)
     console.print(

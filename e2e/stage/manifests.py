@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
 Manifest = dict[str, Any]
 
-MODELS_IMAGE = "overspill.test/models:e2e"
-APP_IMAGE = "overspill.test/app:e2e"
+# Built here for own and kind clusters; name pushed ones where KUBECONFIG is somebody else's.
+MODELS_IMAGE = os.environ.get("MODELS_IMAGE", "overspill.test/models:e2e")
+APP_IMAGE = os.environ.get("APP_IMAGE", "overspill.test/app:e2e")
 SMALL_MODEL = "glm-small"
 FRONTIER_MODEL = "claude-opus-4-8"
 KEY = "sk-only-the-sidecar-knows"

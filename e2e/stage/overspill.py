@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,7 @@ NS = "overspill-system"
 RELEASE = "overspill"
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "overspill"
-IMAGE = "overspill.test/overspill"
-TAG = "e2e"
+IMAGE, _, TAG = os.environ.get("IMAGE", "overspill.test/overspill:e2e").rpartition(":")
 APP = f"app.kubernetes.io/instance={RELEASE}"
 
 VALUES: dict[str, Any] = {
@@ -40,6 +40,13 @@ def install() -> None:
     """`helm upgrade --install` and wait until both replicas are ready."""
     words = ("--install", RELEASE, str(CHART), "-n", NS, "--create-namespace", "--wait")
     helm("upgrade", *words, "--timeout", "120s", "-f", "-", stdin=json.dumps(VALUES))
+
+
+def uninstall() -> None:
+    """`helm uninstall`, and what it keeps: the CRD and the namespace."""
+    helm("uninstall", RELEASE, "-n", NS, "--ignore-not-found", "--wait")
+    kube.kubectl("delete", "crd", "routingpolicies.overspill.dev", "--ignore-not-found")
+    kube.kubectl("delete", "namespace", NS, "--ignore-not-found", "--wait=false")
 
 
 def pods() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from e2e.stage.manifests import Manifest
 
 NS = "monitoring"
-IMAGE = "overspill.test/prometheus:e2e"
+IMAGE = os.environ.get("PROMETHEUS_IMAGE", "overspill.test/prometheus:e2e")
 URL = f"http://prometheus.{NS}.svc:9090"
 
 CONFIG = {
@@ -107,6 +108,13 @@ def install() -> None:
     kube.apply(namespace(NS))
     kube.apply(*_role(), config, _server(), service("prometheus", NS, 9090))
     start()
+
+
+def uninstall() -> None:
+    """Remove it."""
+    kube.kubectl("delete", "namespace", NS, "--ignore-not-found", "--wait=false")
+    for kind in ("clusterrole", "clusterrolebinding"):
+        kube.kubectl("delete", kind, "prometheus", "--ignore-not-found")
 
 
 def stop() -> None:

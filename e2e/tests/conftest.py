@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _installed() -> None:
+def _installed() -> Iterator[None]:
     prometheus.install()
     overspill.install()
+    yield
+    if not os.environ.get("KEEP"):
+        overspill.uninstall()
+        prometheus.uninstall()
 
 
 @pytest.fixture
