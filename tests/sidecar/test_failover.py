@@ -121,6 +121,23 @@ async def test_the_clients_own_mistake_is_told_and_not_tried_elsewhere(stage: St
 HIGH = {"x-priority": "high"}
 
 
+@pytest.mark.parametrize("tokens", [1, 3, 60])
+@pytest.mark.parametrize("headers", [{}, HIGH])
+async def test_a_stream_is_charged_by_its_usage_however_many_events_it_had(
+    stage: Stage, tokens: int, headers: dict[str, str]
+) -> None:
+    body = ask(f"[[in=10]][[out={tokens}]]", stream=True)
+    assert (await post(stage, body, **headers)).text.endswith("data: [DONE]\n\n")
+    if headers:
+        charged = stage.opus.ledger.usd
+        assert charged == pytest.approx((10 * 5 + tokens * 25) / 1e6)
+        assert stage.metric(names.SPEND_USD, provider="opus") == pytest.approx(charged)
+    else:
+        assert stage.metric(names.WORK_TOKENS) == pytest.approx(tokens + 1.0)
+        equivalent = stage.metric(names.FRONTIER_EQUIVALENT_USD, eligible="true")
+        assert equivalent == pytest.approx((10 * 5 + tokens * 25) / 1e6)
+
+
 @pytest.mark.parametrize("status", [401, 429, 500, 529])
 async def test_the_next_provider_is_tried(stage: Stage, status: int) -> None:
     stage.opus.ledger.fault = Fault(times=-1, status=status)
@@ -260,6 +277,10 @@ async def test_a_client_that_goes_takes_its_upstream_along(
                 await asyncio.sleep(0)
             while not headers and not double.ledger.cancelled:  # noqa: ASYNC110
                 await asyncio.sleep(0)
-        if not headers:
-            labels = {"tier": "small", "provider": "", "outcome": "cancelled"}
-            assert stage.metric(names.REQUESTS, **labels) == 1
+            tier, provider = ("frontier", "opus") if headers else ("small", "")
+            labels = {"tier": tier, "provider": provider, "outcome": "cancelled"}
+            while not stage.metric(names.REQUESTS, **labels):  # noqa: ASYNC110 - it is counted
+                await asyncio.sleep(0)
+        assert stage.metric(names.REQUESTS, **labels) == 1
+        if headers:  # it was asked, and may charge for what it read
+            assert stage.metric(names.SPEND_USD, provider="opus") > 0

@@ -22,7 +22,7 @@ from overspill.wire.usage import cost_usd_micros
 if TYPE_CHECKING:
     from overspill.sidecar.http import Answer, Headers, Request
     from overspill.sidecar.proxy import Proxy
-    from overspill.sidecar.runtime import Runtime
+    from overspill.sidecar.runtime import Provider, Runtime
     from overspill.wire.openai import ChatRequest
 
 EVENT_STREAM: Final[Headers] = [
@@ -44,6 +44,7 @@ class Exchange:
         self._reason = Reason.SMALL_FITS
         self._rule = ""
         self._last: AttemptFailed | None = None
+        self._asked: tuple[Tier, Provider | None] = (Tier.NONE, None)
 
     async def run(self) -> None:
         """Answer it."""
@@ -69,7 +70,12 @@ class Exchange:
             eligible=route.eligible,
             input_estimate=chat.input_tokens,
         )
-        opened = await self._open(chat, route)
+        try:
+            opened = await self._open(chat, route)
+        except asyncio.CancelledError:
+            # The client left before the first byte; who was asked may have begun, and charges.
+            tally.settle(None, self._asked[0], self._asked[1], "cancelled")
+            raise
         if opened is None:
             self._refuse(route, tally, chat)
             return
@@ -106,6 +112,7 @@ class Exchange:
                     self._reason = Reason.SLOTS_FULL if healthy else Reason.NO_ENDPOINTS
                 return None
             tried.add(address)
+            self._asked = (Tier.SMALL, None)
             try:
                 opened = await self._ask_small(address, chat, may_spill=route.may_overflow)
             except BaseException:
@@ -141,6 +148,7 @@ class Exchange:
 
     async def _open_frontier(self, chat: ChatRequest) -> Opened | None:
         for provider in self._runtime.providers:
+            self._asked = (Tier.FRONTIER, provider)
             try:
                 return await open_frontier(self._proxy.pool, provider, chat, self._passed_on())
             except AttemptFailed as failure:
@@ -183,12 +191,10 @@ class Exchange:
         answer.start(200, [*EVENT_STREAM, *self._told(opened.tier)])
         chunk = opened.first
         await answer.write(chunk)
-        counted = 1  # the first event opens the answer and carries no token
         try:
             while not stream.done and (raw := await opened.response.read()):
                 await answer.write(opened.feed(raw))
-                tally.delivered(max(0, opened.events - counted))
-                counted = max(counted, opened.events)
+                tally.delivered(opened.events)
             if not stream.done:
                 await answer.write(opened.feed_rest())
         except UpstreamError as error:
@@ -210,7 +216,10 @@ class Exchange:
         await self._answer.write(sse.event(error))
 
     def _refuse(self, route: Route, tally: Tally, chat: ChatRequest) -> None:
-        tally.shed(chat.max_tokens or SHED_OUTPUT_TOKENS)
+        if self._last and self._last.final:
+            tally.refuse()
+        else:
+            tally.shed(chat.max_tokens or SHED_OUTPUT_TOKENS)
         headers = [*JSON, *self._told(Tier.NONE)]
         if self._last is not None:
             status, body = self._provider_error(self._last)

@@ -51,6 +51,8 @@ class Proxy:
             self.metrics = Metrics(config.policy)
         self.runtime = compile_runtime(config, folder)
         self.capacity.configure(config.small.endpoints, config.small.slots_per_endpoint)
+        used = {provider.origin for provider in self.runtime.providers}
+        self.pool.keep_only(used.union(self.runtime.origins.values()))
         self.problem = ""
         self._show_from_zero(self.runtime)
 

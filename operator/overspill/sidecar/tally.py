@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from overspill.routing.decide import Tier
 from overspill.telemetry import names
@@ -11,6 +12,9 @@ from overspill.wire.usage import Usage, cost_usd_micros
 if TYPE_CHECKING:
     from overspill.sidecar.metrics import Metrics
     from overspill.sidecar.runtime import Provider, Runtime
+
+EVENTS_WITHOUT_TOKEN: Final = 6
+"""At most so many events of a stream carry no token: its start, end, usage, blocks and pings."""
 
 
 class Tally:
@@ -33,41 +37,48 @@ class Tally:
         self._output_usd = float(runtime.list_price.output) / 1e6
 
     def delivered(self, events: int) -> None:
-        """Count events of a stream that reached the client."""
-        self._live_tokens += events
-        self._equivalent.value += events * self._output_usd
+        """Count the tokens of a stream of which this many events have passed so far."""
+        tokens = max(0, events - EVENTS_WITHOUT_TOKEN)
+        fresh = max(0, tokens - self._live_tokens)
+        self._live_tokens += fresh
+        self._equivalent.value += fresh * self._output_usd
         if self._eligible:
-            self._work.value += events
+            self._work.value += fresh
 
     def settle(
         self, usage: Usage | None, tier: Tier, provider: Provider | None, outcome: str
-    ) -> Usage:
-        """End it. Without usage (a cut stream) it is metered from what was delivered."""
-        told = usage or Usage(input_tokens=self._input_estimate)
-        final = Usage(
-            input_tokens=told.input_tokens,
-            cached_tokens=told.cached_tokens,
-            output_tokens=max(told.output_tokens, self._live_tokens),
-        )
+    ) -> None:
+        """End a request that an upstream worked on, whatever became of it.
+
+        An answer is metered by its usage; one that was cut, by what was delivered of it.
+        """
         name = provider.name if provider else ""
+        final = self._final(usage, complete=outcome == "answered")
         cell = self._metrics.cell
         cell(names.REQUESTS, tier=tier, provider=name, outcome=outcome).value += 1
-        self._count_demand(final)
-        if tier is not Tier.NONE:
-            cell(names.INPUT_TOKENS, tier=tier, provider=name).value += final.input_tokens
-            cell(names.OUTPUT_TOKENS, tier=tier, provider=name).value += final.output_tokens
+        cell(names.INPUT_TOKENS, tier=tier, provider=name).value += final.input_tokens
+        cell(names.OUTPUT_TOKENS, tier=tier, provider=name).value += final.output_tokens
         if provider:
             spent = cost_usd_micros(final, provider.price)
             cell(names.SPEND_USD, provider=name).value += spent / 1e6
-        return final
+        self._count_demand(final)
+
+    def _final(self, usage: Usage | None, *, complete: bool) -> Usage:
+        if usage is None:
+            return Usage(input_tokens=self._input_estimate, output_tokens=self._live_tokens)
+        if complete:
+            return usage
+        return replace(usage, output_tokens=max(usage.output_tokens, self._live_tokens))
 
     def shed(self, output_estimate: int) -> None:
         """End a request that nobody answered; what it asked for is demand all the same."""
-        self._metrics.cell(
-            names.REQUESTS, tier=Tier.NONE, provider="", outcome="rejected"
-        ).value += 1
-        usage = Usage(input_tokens=self._input_estimate, output_tokens=output_estimate)
-        self._count_demand(usage)
+        self.refuse()
+        self._count_demand(Usage(input_tokens=self._input_estimate, output_tokens=output_estimate))
+
+    def refuse(self) -> None:
+        """End a request that was wrong in itself."""
+        labels = {"tier": Tier.NONE, "provider": "", "outcome": "rejected"}
+        self._metrics.cell(names.REQUESTS, **labels).value += 1
 
     def _count_demand(self, usage: Usage) -> None:
         counted = Usage(output_tokens=self._live_tokens)

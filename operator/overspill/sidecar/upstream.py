@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httptools
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import TracebackType
 
 CONNECT_S: Final = 5.0
@@ -282,9 +283,12 @@ class Pool:
         else:
             connection.close()
 
+    def keep_only(self, origins: Collection[Origin]) -> None:
+        """Close idle connections to everybody else."""
+        for origin in [known for known in self._idle if known not in origins]:
+            for connection in self._idle.pop(origin):
+                connection.close()
+
     def close(self) -> None:
         """Close all idle connections."""
-        for idle in self._idle.values():
-            for connection in idle:
-                connection.close()
-        self._idle.clear()
+        self.keep_only(())
