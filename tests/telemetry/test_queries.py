@@ -1,0 +1,39 @@
+"""Every query asks for all policies at once, by names that exist."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from overspill.telemetry import names, queries
+
+NAMES = {value for value in vars(names).values() if isinstance(value, str)}
+QUERIES = [
+    pytest.param(queries.work_tokens_per_s(60), None, id="work"),
+    pytest.param(queries.frontier_equivalent_usd_per_s(60), None, id="equivalent"),
+    pytest.param(queries.requests_per_s(60), "tier", id="requests"),
+    pytest.param(queries.spend_usd(3600), None, id="spend"),
+    pytest.param(queries.config_generation(), None, id="generation"),
+    pytest.param(queries.sidecars_scraped(), None, id="sidecars"),
+    pytest.param(queries.last_scrape_s(), None, id="last scrape"),
+    pytest.param(queries.credential_missing(), "provider", id="credentials"),
+]
+
+
+@pytest.mark.parametrize(("query", "by"), QUERIES)
+def test_a_query_covers_all_policies_in_one_answer(query: queries.Query, by: str | None) -> None:
+    assert query.by == by
+    grouped = re.search(r"by \(([^)]*)\)", query.expr)
+    assert grouped
+    assert grouped.group(1).split(", ") == ["policy"] + ([by] if by else [])
+    used = set(re.findall(r"overspill_\w+", query.expr))
+    assert used
+    assert used <= NAMES
+    assert "policy=" not in query.expr
+
+
+def test_names_are_unique_and_counters_say_so() -> None:
+    found = [value for key, value in vars(names).items() if key.isupper()]
+    assert len(found) == len(set(found))
+    assert all(re.fullmatch(r"overspill_[a-z_]+|policy", name) for name in found)
