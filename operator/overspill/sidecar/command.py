@@ -56,12 +56,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--frontier-key-env", help="with --policy: variable with that provider's key"
     )
     parser.add_argument("--listen", default=env("LISTEN", "127.0.0.1:4000"))
-    parser.add_argument("--admin-listen", default=env("ADMIN_LISTEN", "0.0.0.0:4001"))
+    parser.add_argument(
+        "--admin-listen",
+        default=env("ADMIN_LISTEN", None),
+        help="health and metrics; in a pod 0.0.0.0:4001, for the kubelet and Prometheus",
+    )
     parser.add_argument("--grace", type=float, default=float(env("GRACE", "30") or 30))
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM; drain; return 0, or 1 where the grace period was too short."""
+    if not args.admin_listen:
+        args.admin_listen = "127.0.0.1:4001" if args.policy else "0.0.0.0:4001"
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         if not args.policy:  # in a pod nothing is written: the root file system is read-only
