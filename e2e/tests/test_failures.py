@@ -21,14 +21,13 @@ def test_killing_the_operator_loses_no_decision_state(scene: Scene) -> None:
         "state kept", lambda: scene.status().get("scalingState", {}).get("replicasOn", 0) >= 2
     )
     first = kube.until("a leader", overspill.leader)
-    kept = scene.replicas()
+    kept, made = scene.replicas(), scene.status()["lastDecision"]["time"]
 
     kube.kubectl("delete", "pod", first, "-n", overspill.NS, "--grace-period=0", "--force")
     second = kube.until(
         "another leader", lambda: (who := overspill.leader()) not in {None, first} and who, 60
     )
     assert second != first
-    made = scene.status()["lastDecision"]["time"]
     kube.until("a new decision", lambda: scene.status()["lastDecision"]["time"] > made, 60)
     # It goes on from what was kept: nothing was stopped or started for having forgotten.
     assert scene.status()["scalingState"]["replicasOn"] >= 2
