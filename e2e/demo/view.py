@@ -68,7 +68,9 @@ def table(seen: Sequence[Sample], total: int) -> Group:
     grid.add_row("failed", str(now.failed), "")
     head = Text(f"{now.at_s:5.0f} s   {now.sent} of {total} requests sent   {now.state}", "bold")
     why = Text(f"{now.reason}: {now.message}" if now.reason else "", "dim")
-    return Group(head, ProgressBar(total=total, completed=now.sent, width=72), grid, why)
+    bar = Table.grid()
+    bar.add_row(ProgressBar(total=total, completed=now.sent, width=72))
+    return Group(head, bar, grid, why)
 
 
 class View:

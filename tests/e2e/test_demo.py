@@ -55,6 +55,7 @@ def test_the_live_table_shows_tiers_replicas_and_spend() -> None:
     console.print(table(SEEN[:3], 10))
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
+    assert [line for line in shown.splitlines() if line.startswith("small tier")]
     for part in ("10 of 10 requests", "6 answers, 67%", "3 answers, 33%", "2 ready of 2"):
         assert part in shown
 
