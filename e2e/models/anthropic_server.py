@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from typing import Any
 from aiohttp import web
 
 from e2e.models import tokens
-from e2e.models.answering import Died, Wire, Worker
-from e2e.models.ledger import Ledger, admin_routes
+from e2e.models.answering import Wire
+from e2e.models.double import Double
+from e2e.models.ledger import admin_routes
 
 KINDS = {
     400: "invalid_request_error",
@@ -59,12 +59,10 @@ def read_call(body: dict[str, Any]) -> Call:
     )
 
 
-class AnthropicServer:
+class AnthropicServer(Double):
     """Routes of one server."""
 
-    def __init__(self, *, model: str, worker: Worker, ledger: Ledger, api_key: str = "") -> None:
-        self.model, self.worker, self.ledger, self._key = model, worker, ledger, api_key
-        self._ids = itertools.count(1)
+    _ids = itertools.count(1)
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -117,32 +115,17 @@ class AnthropicServer:
 
     async def messages(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/messages."""
-        self.ledger.requests += 1
-        self.ledger.last_headers = sorted(name.lower() for name in request.headers)
+        self.note(request)
         body = json.loads(await request.read())
         if refused := self._refuse(request, body):
             return refused
-        fault = self.ledger.take_fault()
-        if fault and fault.stall_s:
-            await asyncio.sleep(fault.stall_s)
-        if fault and fault.refuse:
-            assert request.transport
-            request.transport.abort()
-        if fault and fault.status:
-            return self.error(fault.status, "the double was told to fail")
+        refused, fault = await self.misbehave(request)
+        if refused:
+            return refused
         call = read_call(body)
-        self.ledger.in_flight += 1
-        try:
-            answer = self._stream if call.stream else self._whole
-            response = await answer(request, call, fault.die_after_bytes if fault else None)
-        except (asyncio.CancelledError, ConnectionError, Died):
-            self.ledger.cancelled += 1
-            raise
-        finally:
-            self.ledger.in_flight -= 1
-        self.ledger.answered += 1
-        self.ledger.charge(call.input_tokens, call.output_tokens)
-        return response
+        answer = self._stream if call.stream else self._whole
+        die = fault.die_after_bytes if fault else None
+        return await self.account(call, answer(request, call, die))
 
     def _message(self, call: Call) -> dict[str, Any]:
         return {

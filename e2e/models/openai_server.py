@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import time
@@ -12,7 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from e2e.models import tokens, vllm_metrics
-from e2e.models.answering import Died, Wire, Worker
+from e2e.models.answering import Wire, Worker
+from e2e.models.double import Double
 from e2e.models.ledger import Ledger, admin_routes
 
 
@@ -52,13 +52,13 @@ def error(status: int, message: str, kind: str, code: str | None = None) -> web.
     return web.json_response(body, status=status, headers=headers)
 
 
-class OpenAIServer:
+class OpenAIServer(Double):
     """Routes of one server."""
 
     def __init__(
         self, *, model: str, worker: Worker, ledger: Ledger, api_key: str = "", startup_s: float = 0
     ) -> None:
-        self.model, self.worker, self.ledger, self._key = model, worker, ledger, api_key
+        super().__init__(model=model, worker=worker, ledger=ledger, api_key=api_key)
         self.metrics = vllm_metrics.Metrics(model)
         self._ready_at_s = time.monotonic() + startup_s
         self._ids = itertools.count(1)
@@ -98,33 +98,23 @@ class OpenAIServer:
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""
-        self.ledger.requests += 1
-        self.ledger.last_headers = sorted(name.lower() for name in request.headers)
+        self.note(request)
         if refused := self._refuse(request):
             return refused
-        fault = self.ledger.take_fault()
-        if fault and fault.stall_s:
-            await asyncio.sleep(fault.stall_s)
-        if fault and fault.refuse:
-            assert request.transport
-            request.transport.abort()
-        if fault and fault.status:
-            return error(fault.status, "the double was told to fail", "server_error")
+        refused, fault = await self.misbehave(request)
+        if refused:
+            return refused
         call = read_call(json.loads(await request.read()))
-        self.ledger.in_flight += 1
         self.metrics.started(call.input_tokens)
-        try:
-            answer = self._stream if call.stream else self._whole
-            response = await answer(request, call, fault.die_after_bytes if fault else None)
-        except (asyncio.CancelledError, ConnectionError, Died):
-            self.ledger.cancelled += 1
-            raise
-        finally:
-            self.ledger.in_flight -= 1
-        self.ledger.answered += 1
-        self.ledger.charge(call.input_tokens, call.output_tokens)
+        answer = self._stream if call.stream else self._whole
+        die = fault.die_after_bytes if fault else None
+        response = await self.account(call, answer(request, call, die))
         self.metrics.finished(call.output_tokens, "length" if call.cut else "stop")
         return response
+
+    def error(self, status: int, message: str) -> web.Response:
+        """An error as OpenAI words it."""
+        return error(status, message, "server_error")
 
     def _refuse(self, request: web.Request) -> web.Response | None:
         if self._key and request.headers.get("authorization") != f"Bearer {self._key}":
