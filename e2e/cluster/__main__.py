@@ -66,10 +66,11 @@ KINDS: dict[str, type[Own | Kind | Existing]] = {
 }
 
 
-def chosen_kind(environ: Mapping[str, str], state: Path, *, linux_root: bool, docker: bool) -> str:
+def chosen_kind(environ: Mapping[str, str], *, linux_root: bool, docker: bool) -> str:
     """own, kind or existing. Raises: Unusable with the way out where none is possible.
 
-    A KUBECONFIG below `state` is one of ours, exported by hand, and says nothing.
+    A cluster of the user's own is taken only where they say so: KUBECONFIG alone may well be
+    production.
     """
     asked = environ.get("CLUSTER", "")
     if asked and asked not in KINDS:
@@ -80,26 +81,24 @@ def chosen_kind(environ: Mapping[str, str], state: Path, *, linux_root: bool, do
         raise Unusable("CLUSTER=kind needs a running Docker; start it, or use root on Linux")
     if asked:
         return asked
-    given = environ.get("KUBECONFIG")
-    if given and not Path(given).is_relative_to(state):
-        return "existing"
-    if linux_root:
-        return "own"
     if docker:
         return "kind"
+    if linux_root:
+        return "own"
     raise Unusable(
-        "no cluster possible here: run as root on Linux, start Docker, or set KUBECONFIG"
+        "no cluster possible here: run as root on Linux, start Docker, or set "
+        "CLUSTER=existing and KUBECONFIG"
     )
 
 
 def cluster() -> Cluster:
     """The cluster that this environment asks for."""
     linux_root = platform.system() == "Linux" and os.geteuid() == 0
-    wanted = not linux_root or os.environ.get("CLUSTER") == "kind"  # asking Docker takes a while
+    wanted = os.environ.get("CLUSTER", "") in ("", "kind")
     docker = wanted and bool(shutil.which("docker")) and command.succeeds(["docker", "info"])
-    name = paths.cluster_name()
-    kind = chosen_kind(os.environ, paths.run(name), linux_root=linux_root, docker=docker)
-    return KINDS[kind](name)
+    return KINDS[chosen_kind(os.environ, linux_root=linux_root, docker=docker)](
+        paths.cluster_name()
+    )
 
 
 def kind_of(target: Cluster) -> str:

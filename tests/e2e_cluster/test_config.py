@@ -66,23 +66,24 @@ def test_kubeconfig_names_the_users_own_certificate() -> None:
 @pytest.mark.parametrize(
     ("environ", "root", "docker", "kind"),
     [
-        ({}, True, True, "own"),
+        ({}, True, True, "kind"),
+        ({}, True, False, "own"),
         ({}, False, True, "kind"),
-        ({"KUBECONFIG": "/k"}, True, True, "existing"),
-        ({"KUBECONFIG": "/state/x/pki/admin.kubeconfig"}, True, True, "own"),
+        ({"KUBECONFIG": "/production"}, True, False, "own"),
         ({"KUBECONFIG": "/k", "CLUSTER": "own"}, True, False, "own"),
+        ({"KUBECONFIG": "/k", "CLUSTER": "existing"}, True, True, "existing"),
         ({"CLUSTER": "kind"}, True, True, "kind"),
         ({"CLUSTER": "existing"}, False, False, "existing"),
     ],
 )
 def test_which_cluster(environ: Mapping[str, str], root: bool, docker: bool, kind: str) -> None:
-    assert chosen_kind(environ, STATE, linux_root=root, docker=docker) == kind
+    assert chosen_kind(environ, linux_root=root, docker=docker) == kind
 
 
 @pytest.mark.parametrize("asked", ["", "own", "kind", "minikube"])
 def test_where_no_cluster_is_possible_one_line_says_the_way_out(asked: str) -> None:
     with pytest.raises(Unusable) as refused:
-        chosen_kind({"CLUSTER": asked}, STATE, linux_root=False, docker=False)
+        chosen_kind({"CLUSTER": asked}, linux_root=False, docker=False)
     assert "\n" not in str(refused.value)
 
 
