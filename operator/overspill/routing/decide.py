@@ -25,6 +25,7 @@ class Reason(StrEnum):
     CONTEXT_TOO_LONG = "ContextTooLong"
     BUDGET_EXHAUSTED = "BudgetExhausted"
     SMALL_FITS = "SmallFits"
+    ANTHROPIC_WIRE = "AnthropicWire"
     NO_ENDPOINTS = "NoEndpoints"
     SLOTS_FULL = "SlotsFull"
     FIRST_TOKEN_DEADLINE = "FirstTokenDeadline"

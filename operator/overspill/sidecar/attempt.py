@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from overspill.routing.decide import Tier
 from overspill.sidecar.upstream import UpstreamError
-from overspill.wire import from_anthropic, openai, sse, to_anthropic
+from overspill.wire import anthropic, from_anthropic, openai, sse, to_anthropic
 from overspill.wire.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ CLIENT_FAULTS: Final = frozenset({400, 413, 422})
 """The request itself is wrong: another upstream would say the same."""
 PASSED_ON: Final = ("traceparent", "tracestate")
 SMALL_PATH: Final = "/v1/chat/completions"
+Stream = openai.StreamFilter | from_anthropic.StreamTranslator | anthropic.StreamFilter
 
 
 class AttemptFailed(Exception):
@@ -43,7 +44,9 @@ class Opened:
     tier: Tier
     response: Response
     provider: Provider | None = None
-    stream: openai.StreamFilter | from_anthropic.StreamTranslator | None = None
+    stream: Stream | None = None
+    native: bool = False
+    """The client speaks the provider's own wire: nothing is translated."""
     framer: sse.EventFramer = field(default_factory=sse.EventFramer)
     first: bytes = b""
     """A stream's first bytes for the client, or a whole answer."""
@@ -95,7 +98,7 @@ async def open_frontier(
     key = provider.credential.key()
     if not key:
         raise AttemptFailed("credential", 502, b"")
-    stream: openai.StreamFilter | from_anthropic.StreamTranslator | None = None
+    stream: Stream | None = None
     if provider.anthropic:
         body = _translated(chat, provider)
         headers = {"x-api-key": key, "anthropic-version": to_anthropic.VERSION}
@@ -114,6 +117,26 @@ async def open_frontier(
         raise AttemptFailed(error.kind, 502, b"") from None
     return await _begin(
         Opened(tier=Tier.FRONTIER, response=response, provider=provider, stream=stream)
+    )
+
+
+async def open_messages(
+    pool: Pool, provider: Provider, chat: ChatRequest, suffix: str, passed_on: dict[str, str]
+) -> Opened:
+    """Pass a Messages request on to a provider that speaks it. Raises: AttemptFailed."""
+    key = provider.credential.key()
+    if not key:
+        raise AttemptFailed("credential", 502, b"")
+    headers = {"anthropic-version": to_anthropic.VERSION, **passed_on, "x-api-key": key}
+    headers["content-type"] = "application/json"
+    body = anthropic.upstream_body(chat, provider.model)
+    try:
+        response = await pool.post(provider.origin, provider.path + suffix, headers, body)
+    except UpstreamError as error:
+        raise AttemptFailed(error.kind, 502, b"") from None
+    stream = anthropic.StreamFilter() if chat.stream else None
+    return await _begin(
+        Opened(tier=Tier.FRONTIER, response=response, provider=provider, stream=stream, native=True)
     )
 
 
@@ -146,7 +169,7 @@ async def _refused(opened: Opened) -> None:
     status, body = opened.response.status, await opened.response.read_all(10.0)
     raise AttemptFailed(
         f"http_{status}",
-        from_anthropic.STATUS.get(status, status),
+        status,
         body,
         final=status in CLIENT_FAULTS,
         retry_after=opened.response.headers.get(b"retry-after", b"").decode("latin-1"),
@@ -166,7 +189,9 @@ async def _first_bytes(opened: Opened) -> None:
 async def _whole(opened: Opened) -> None:
     raw = await opened.response.read_all()
     try:
-        if opened.provider and opened.provider.anthropic:
+        if opened.native:
+            opened.first, opened.usage = raw, anthropic.usage_in(raw)
+        elif opened.provider and opened.provider.anthropic:
             opened.first, opened.usage = from_anthropic.completion(raw, int(time.time()))
         else:
             opened.first, opened.usage = raw, openai.usage_of(openai.read_answer(raw))

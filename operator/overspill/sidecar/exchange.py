@@ -14,7 +14,7 @@ from overspill.sidecar.http import JSON
 from overspill.sidecar.tally import Tally
 from overspill.sidecar.upstream import UpstreamError
 from overspill.telemetry import names
-from overspill.wire import sse
+from overspill.wire import from_anthropic, sse
 from overspill.wire.errors import BadRequest, message_in, openai_error
 from overspill.wire.openai import read_chat
 from overspill.wire.usage import cost_usd_micros
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 class Exchange:
     """Answers one chat completion."""
 
+    passed_on: tuple[str, ...] = PASSED_ON
+
     def __init__(self, proxy: Proxy, runtime: Runtime, request: Request, answer: Answer) -> None:
         self._proxy, self._runtime = proxy, runtime
         self._request, self._answer = request, answer
@@ -49,12 +51,36 @@ class Exchange:
     async def run(self) -> None:
         """Answer it."""
         try:
-            chat = read_chat(bytes(self._request.body))
-            await self._route(chat)
+            await self._route(self._read())
         except BadRequest as error:
-            body = openai_error(400, error.message, param=error.param)
+            body = self._worded(400, error.message, param=error.param)
             self._answer.send(400, body, [*JSON, *self._told(Tier.NONE)])
 
+    # -- the client's protocol; MessagesExchange speaks another
+    def _read(self) -> ChatRequest:
+        return read_chat(bytes(self._request.body))
+
+    def _decide(self, facts: Facts) -> Route:
+        return decide(facts, self._runtime.terms)
+
+    def _providers(self) -> tuple[Provider, ...]:
+        return self._runtime.providers
+
+    async def _ask_frontier(self, provider: Provider, chat: ChatRequest) -> Opened:
+        return await open_frontier(self._proxy.pool, provider, chat, self._passed_on())
+
+    def _worded(
+        self, status: int, message: str, *, param: str | None = None, code: str | None = None
+    ) -> bytes:
+        return openai_error(status, message, param=param, code=code)
+
+    def _status(self, status: int) -> int:
+        return from_anthropic.STATUS.get(status, status)
+
+    def _error_event(self, body: bytes) -> bytes:
+        return sse.event(body)
+
+    # -- routing
     async def _route(self, chat: ChatRequest) -> None:
         facts = Facts(
             model=chat.model,
@@ -62,7 +88,7 @@ class Exchange:
             max_tokens=chat.max_tokens,
             header=self._request.header,
         )
-        route = decide(facts, self._runtime.terms)
+        route = self._decide(facts)
         self._reason, self._rule = route.reason, route.rule
         tally = Tally(
             self._proxy.metrics,
@@ -147,10 +173,10 @@ class Exchange:
         return None
 
     async def _open_frontier(self, chat: ChatRequest) -> Opened | None:
-        for provider in self._runtime.providers:
+        for provider in self._providers():
             self._asked = (Tier.FRONTIER, provider)
             try:
-                return await open_frontier(self._proxy.pool, provider, chat, self._passed_on())
+                return await self._ask_frontier(provider, chat)
             except AttemptFailed as failure:
                 self._last = failure
                 self._error(Tier.FRONTIER, provider.name, failure.kind)
@@ -210,10 +236,9 @@ class Exchange:
 
     async def _break_off(self, message: str, body: bytes | None = None) -> None:
         """Tell the client in its own protocol; the connection is closed without a clean end."""
-        error = body or openai_error(
-            502, f"the answer broke off: {message}", code="upstream_failed"
-        )
-        await self._answer.write(sse.event(error))
+        told = f"the answer broke off: {message}"
+        error = body or self._worded(502, told, code="upstream_failed")
+        await self._answer.write(self._error_event(error))
 
     def _refuse(self, route: Route, tally: Tally, chat: ChatRequest) -> None:
         if self._last and self._last.final:
@@ -231,23 +256,24 @@ class Exchange:
         if route.reason is Reason.BUDGET_EXHAUSTED and route.tier is Tier.NONE:
             wait_s = max(1, int((budget.resets_at_s or 0) - self._proxy.unix_s()))
             message = "the frontier budget of this period is spent"
-            body = openai_error(429, message, code="budget_exhausted")
+            body = self._worded(429, message, code="budget_exhausted")
             status = 429
         else:
             wait_s = BUSY_RETRY_S
             message = "the small tier has no room and this request may not go to the frontier"
-            body = openai_error(503, message, code="no_capacity")
+            body = self._worded(503, message, code="no_capacity")
             status = 503
         headers.append((b"retry-after", str(wait_s).encode()))
         self._answer.send(status, body, headers)
 
     def _provider_error(self, failure: AttemptFailed) -> tuple[int, bytes]:
         """The upstream's own error, in the client's protocol."""
+        status = self._status(failure.status)
         if failure.body:
             code = None if failure.final else failure.kind
-            return failure.status, openai_error(failure.status, message_in(failure.body), code=code)
+            return status, self._worded(status, message_in(failure.body), code=code)
         message = f"no upstream answered; the last one failed: {failure.kind}"
-        return failure.status, openai_error(failure.status, message, code="upstream_failed")
+        return status, self._worded(status, message, code="upstream_failed")
 
     # -- small things
     def _told(self, tier: Tier) -> Headers:
@@ -258,7 +284,7 @@ class Exchange:
         ]
 
     def _passed_on(self) -> dict[str, str]:
-        found = {name: self._request.header(name) for name in PASSED_ON}
+        found = {name: self._request.header(name) for name in self.passed_on}
         return {name: value for name, value in found.items() if value}
 
     def _decided(self, tier: Tier) -> None:

@@ -12,6 +12,7 @@ from overspill.routing.capacity import SmallCapacity
 from overspill.routing.decide import Reason, Tier
 from overspill.sidecar.exchange import Exchange
 from overspill.sidecar.http import JSON, Connection, Limits
+from overspill.sidecar.messages import COUNT_TOKENS, MESSAGES, MessagesExchange
 from overspill.sidecar.metrics import Metrics
 from overspill.sidecar.runtime import compile_runtime
 from overspill.sidecar.upstream import Pool
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
 
 TEXT: Final[Headers] = [(b"content-type", b"text/plain; charset=utf-8")]
 METRICS_TEXT: Final[Headers] = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
-SERVED: Final = "POST /v1/chat/completions, GET /v1/models, /healthz, /readyz, /metrics"
+EXCHANGES: Final[dict[tuple[str, str], type[Exchange]]] = {
+    ("POST", "/v1/chat/completions"): Exchange,
+    ("POST", MESSAGES): MessagesExchange,
+    ("POST", MESSAGES + COUNT_TOKENS): MessagesExchange,
+}
+SERVED: Final = (
+    "POST /v1/chat/completions, POST /v1/messages, GET /v1/models, /healthz, /readyz, /metrics"
+)
 log = logging.getLogger(__name__)
 
 
@@ -99,19 +107,19 @@ class Proxy:
 
     async def _dispatch(self, request: Request, answer: Answer) -> None:
         route = (request.method, request.path)
-        if route == ("POST", "/v1/chat/completions"):
-            await self._chat(request, answer)
+        if exchange := EXCHANGES.get(route):
+            await self._exchange(exchange, request, answer)
         elif route == ("GET", "/v1/models"):
             self._models(answer)
         else:
             self.admin(request, answer)
 
-    async def _chat(self, request: Request, answer: Answer) -> None:
+    async def _exchange(self, exchange: type[Exchange], request: Request, answer: Answer) -> None:
         if self.runtime is None:
             body = openai_error(503, f"the sidecar is not ready: {self.problem}")
             answer.send(503, body, [*JSON, (b"retry-after", b"1")])
             return
-        await Exchange(self, self.runtime, request, answer).run()
+        await exchange(self, self.runtime, request, answer).run()
 
     def _models(self, answer: Answer) -> None:
         config = self.runtime.config if self.runtime else None

@@ -14,6 +14,14 @@ KINDS: Final = {
     429: "rate_limit_error",
     503: "overloaded_error",
 }
+ANTHROPIC_KINDS: Final = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
 
 
 class BadRequest(Exception):
@@ -35,6 +43,13 @@ def openai_error(
     kind = KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
     error: dict[str, Any] = {"message": message, "type": kind, "param": param, "code": code}
     return json.dumps({"error": error}).encode()
+
+
+def anthropic_error(status: int, message: str) -> bytes:
+    """Return an error body as Anthropic words it."""
+    kind = ANTHROPIC_KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
+    error = {"type": "error", "error": {"type": kind, "message": message}}
+    return json.dumps(error, separators=(",", ":")).encode()
 
 
 def message_in(body: bytes) -> str:
