@@ -30,7 +30,6 @@ class Reason(StrEnum):
     SLOTS_FULL = "SlotsFull"
     FIRST_TOKEN_DEADLINE = "FirstTokenDeadline"
     SMALL_FAILED = "SmallFailed"
-    FRONTIER_FAILED = "FrontierFailed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

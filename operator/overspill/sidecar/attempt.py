@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from overspill.sidecar.runtime import Provider, Runtime
-    from overspill.sidecar.upstream import Pool, Response
+    from overspill.sidecar.upstream import Origin, Pool, Response
     from overspill.wire.openai import ChatRequest
     from overspill.wire.usage import Usage
 
@@ -83,10 +83,7 @@ async def open_small(
     """Ask one small endpoint. Raises: AttemptFailed."""
     headers = {"content-type": "application/json", "authorization": "Bearer overspill", **passed_on}
     body = openai.upstream_body(chat, runtime.config.small.model)
-    try:
-        response = await pool.post(runtime.origins[address], SMALL_PATH, headers, body)
-    except UpstreamError as error:
-        raise AttemptFailed(error.kind, 502, b"") from None
+    response = await _post(pool, runtime.origins[address], SMALL_PATH, headers, body)
     stream = openai.StreamFilter(wants_usage=chat.wants_usage) if chat.stream else None
     return await _begin(Opened(tier=Tier.SMALL, response=response, stream=stream))
 
@@ -111,10 +108,7 @@ async def open_frontier(
         headers = {"authorization": f"Bearer {key}"}
         stream = openai.StreamFilter(wants_usage=chat.wants_usage) if chat.stream else None
     headers |= {"content-type": "application/json", **passed_on}
-    try:
-        response = await pool.post(provider.origin, provider.path, headers, body)
-    except UpstreamError as error:
-        raise AttemptFailed(error.kind, 502, b"") from None
+    response = await _post(pool, provider.origin, provider.path, headers, body)
     return await _begin(
         Opened(tier=Tier.FRONTIER, response=response, provider=provider, stream=stream)
     )
@@ -130,10 +124,7 @@ async def open_messages(
     headers = {"anthropic-version": to_anthropic.VERSION, **passed_on, "x-api-key": key}
     headers["content-type"] = "application/json"
     body = anthropic.upstream_body(chat, provider.model)
-    try:
-        response = await pool.post(provider.origin, provider.path + suffix, headers, body)
-    except UpstreamError as error:
-        raise AttemptFailed(error.kind, 502, b"") from None
+    response = await _post(pool, provider.origin, provider.path + suffix, headers, body)
     stream = anthropic.StreamFilter() if chat.stream else None
     return await _begin(
         Opened(tier=Tier.FRONTIER, response=response, provider=provider, stream=stream, native=True)
@@ -145,6 +136,15 @@ def _translated(chat: ChatRequest, provider: Provider) -> bytes:
         return to_anthropic.messages_body(chat, provider.model, provider.max_output_tokens)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BadRequest(f"the request is malformed: {error!r}") from None
+
+
+async def _post(
+    pool: Pool, origin: Origin, path: str, headers: dict[str, str], body: bytes
+) -> Response:
+    try:
+        return await pool.post(origin, path, headers, body)
+    except UpstreamError as error:
+        raise AttemptFailed(error.kind, 502, b"") from None
 
 
 async def _begin(opened: Opened) -> Opened:
