@@ -261,7 +261,7 @@ def test_a_stream_numbers_its_events_and_ends_once() -> None:
 
 
 def test_a_stream_of_anthropic_goes_through_both_translations() -> None:
-    frames = [
+    frames: list[dict[str, Any]] = [
         {"type": "message_start", "message": {"id": "m", "model": "claude", "usage": {}}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         {
