@@ -16,6 +16,7 @@ from bench.processes import Broken, cores, cpu_s, rss_mib, running
 from bench.report import OUT
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 DIRECT: Final = "direct"
@@ -58,10 +59,20 @@ def serving(name: str, upstream: int) -> Iterator[Subject]:
         return
     with tempfile.TemporaryDirectory(prefix="overspill-bench-") as folder:
         launch = PROXIES[name](Path(folder), upstream)
-        target = Target(launch.url, launch.model)
         with running(launch.words, cores()[0], OUT / f"{name}.log", launch.env) as child:
+            url = launch.url if isinstance(launch.url, str) else _written(launch.url, child)
+            target = Target(url, launch.model)
             generator.wait_for(target, child)
             yield Subject(target, child.pid)
+
+
+def _written(file: Path, child: subprocess.Popen[str]) -> str:
+    deadline_s = time.monotonic() + generator.START_LIMIT_S
+    while not file.exists() or not file.read_text():
+        if child.poll() is not None or time.monotonic() > deadline_s:
+            raise Broken("does not say where it serves")
+        time.sleep(0.05)
+    return file.read_text()
 
 
 def measure(case: str, name: str, upstream: int, pace: Pace) -> Figures:
@@ -90,6 +101,6 @@ def _busy(case: str, subject: Subject, pace: Pace) -> Figures:
 def _idle(subject: Subject) -> Figures:
     with generator.held_streams(subject.target, IDLE_STREAMS) as held:
         found: Figures = dict(held)
-        if subject.pid is not None:
+        if subject.pid is not None and held["open"] == IDLE_STREAMS:
             found["rss_mib"] = rss_mib(subject.pid)
     return found

@@ -125,9 +125,9 @@ def _show(verdicts: Sequence[verdict.Verdict], missing: Mapping[str, str]) -> No
     words = {True: "reached", False: "missed", None: "not measured"}
     for one in verdicts:
         table.add_row(one.aim, _cell(one.measured), words[one.passed])
-    Console().print(table)
+    report.console().print(table)
     for name, reason in missing.items():
-        Console().print(f"missing  {name}: {reason}", highlight=False)
+        report.console().print(f"missing  {name}: {reason}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -69,7 +69,9 @@ def _judged(aim: Aim, cases: Cases) -> Verdict:
         measured = ratio(cases, aim.case, aim.figure, aim.peer)
     else:
         measured = cases.get(aim.case, {}).get(OURS, {}).get(aim.figure)
-    return Verdict(aim.name, measured, None if measured is None else aim.holds(measured))
+    clean = not cases.get(aim.case, {}).get(OURS, {}).get("errors")
+    passed = None if measured is None else clean and aim.holds(measured)
+    return Verdict(aim.name, measured, passed)
 
 
 def as_json(verdicts: list[Verdict]) -> list[dict[str, Any]]:

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// errorPause keeps a proxy that is down from being asked as fast as it refuses.
+const errorPause = 10 * time.Millisecond
+
 // closedLoop keeps all connections busy: each asks again as soon as it is answered.
 func closedLoop(p plan) (report, error) {
 	w := &window{}
@@ -36,6 +39,9 @@ func (t *tally) keepBusy(c *client, asks []ask, turn int) {
 		}
 		if !t.note(err, time.Since(began), t.window.open.Load()) {
 			c.drop()
+			if err != errLeft {
+				time.Sleep(errorPause)
+			}
 		}
 	}
 }

@@ -10,8 +10,10 @@ import (
 	"time"
 )
 
-// dialing bounds how many streams are being opened at once.
-const dialing = 64
+const (
+	dialing   = 64               // so many streams are being opened at once
+	openLimit = 40 * time.Second // what has not opened by then has failed
+)
 
 type held struct {
 	Open       int    `json:"open"`
@@ -26,7 +28,7 @@ func holdStreams(p plan) (held, error) {
 	var first atomic.Value
 	var all, told sync.WaitGroup
 	turns := make(chan struct{}, dialing)
-	until := time.Now().Add(holdS * time.Second)
+	until := time.Now().Add(openLimit)
 	leave := make(chan struct{})
 	for range p.connections {
 		told.Add(1)

