@@ -57,6 +57,9 @@ bench-decide: $(READY) ## how fast the scaling core decides
 bench-sidecar: $(READY) ## the sidecar beside Envoy, LiteLLM and others; ARGS=--short for a quick look
 	@$(BIN)/python -m bench.sidecar $(ARGS)
 
+soak: $(READY) ## the sidecar under mixed load for ten minutes: memory, files, errors; ARGS="--minutes 1"
+	@$(BIN)/python -m bench.soak $(ARGS)
+
 crds: $(READY) ## generate crds/ from the models
 	@overspill crd > crds/overspill.dev_routingpolicies.yaml
 	@cp crds/overspill.dev_routingpolicies.yaml charts/overspill/files/

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bench import generator
 from bench.generator import Target
 from bench.peers.proxies import PROXIES
-from bench.processes import Broken, cores, cpu_s, rss_mib, running
+from bench.processes import Broken, cores, cpu_s, machine_cpu_s, own_cpu_s, rss_mib, running
 from bench.report import OUT
 
 if TYPE_CHECKING:
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DIRECT: Final = "direct"
+OURS: Final = "overspill"
 IDLE: Final = "idle2000"
 IDLE_STREAMS: Final = 2000
 CASES: Final = {
     "json32": ("--case", "json", "--connections", "32"),
     "json256": ("--case", "json", "--connections", "256"),
-    "stream200": ("--case", "stream", "--connections", "200", "--events", "100"),
+    "stream200": ("--case", "stream", "--connections", "200"),
+    "paced200": ("--case", "stream", "--connections", "200", "--gap-us", "10000"),
     "prompt64k": ("--case", "json", "--connections", "32", "--body-bytes", "65536"),
     "rate1000": ("--case", "json", "--connections", "256", "--rate", "1000"),
     IDLE: (),
@@ -89,11 +91,14 @@ def measure(case: str, name: str, upstream: int, pace: Pace) -> Figures:
 
 def _busy(case: str, subject: Subject, pace: Pace) -> Figures:
     began_s, used_s = time.monotonic(), cpu_s(subject.pid) if subject.pid else 0.0
+    others_s = machine_cpu_s() - own_cpu_s()
     found: Figures = generator.load(
         subject.target, CASES[case], warmup_s=pace.warmup_s, seconds=pace.seconds
     )
+    taken_s = time.monotonic() - began_s
+    found["foreign_cores"] = max(0.0, machine_cpu_s() - own_cpu_s() - others_s) / taken_s
     if subject.pid is not None:
-        found["cpu_cores"] = (cpu_s(subject.pid) - used_s) / (time.monotonic() - began_s)
+        found["cpu_cores"] = (cpu_s(subject.pid) - used_s) / taken_s
         found["rss_mib"] = rss_mib(subject.pid)
     return found
 

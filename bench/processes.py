@@ -110,6 +110,18 @@ def cpu_s(pid: int) -> float:
     return sum(int(user) + int(system) for user, system in ticks) / _TICKS_PER_S
 
 
+def own_cpu_s() -> float:
+    """Processor time of this process and all its descendants, those that have ended too."""
+    ended = os.times()
+    return cpu_s(os.getpid()) + ended.children_user + ended.children_system
+
+
+def machine_cpu_s() -> float:
+    """Processor time that everybody on this machine has used, and what its host took from it."""
+    _, user, nice, system, _, _, _, _, steal, *_ = Path("/proc/stat").read_text().split(maxsplit=10)
+    return sum(map(int, (user, nice, system, steal))) / _TICKS_PER_S
+
+
 def open_files(pid: int) -> int:
     """File descriptors that a process holds."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))

@@ -21,12 +21,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SHORT: Final = Pace(seconds=2.0, warmup_s=0.5, repeat=1)
-FIGURES: Final = ("rps", "p50_ms", "p99_ms", "events_per_s", "cpu_cores", "rss_mib", "rest_mib")
+FIGURES: Final = (
+    "rps",
+    "p50_ms",
+    "p99_ms",
+    "events_per_s",
+    "cpu_cores",
+    "foreign_cores",
+    "rss_mib",
+    "rest_mib",
+)
+QUIET_CORES: Final = 0.1
+"""Others using more than this show in the 99th percentiles."""
 SHOWN: Final = (
     ("json32", "rps"),
     ("json256", "rps"),
     ("prompt64k", "rps"),
     ("stream200", "events_per_s"),
+    ("paced200", "events_per_s"),
+    ("paced200", "cpu_cores"),
     ("json32", "p99_ms"),
     ("rate1000", "p99_ms"),
     ("rate1000", "added_p99_ms"),
@@ -70,6 +83,8 @@ class Session:
             found = {"failed": str(error)}
             log.print(f"{case} {name}: {error}")
         self.runs[case].setdefault(name, []).append(found)
+        if (foreign := found.get("foreign_cores", 0.0)) > QUIET_CORES:
+            log.print(f"{case} {name}: other processes used {foreign:.1f} cores meanwhile")
         if found.get("errors"):
             log.print(f"{case} {name}: {found['errors']} errors, first: {found['first_error']}")
 
