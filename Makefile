@@ -10,6 +10,8 @@ READY  := $(VENV)/.ready
 # own | kind | existing; picked by what this machine has when left empty
 CLUSTER ?=
 export CLUSTER
+# options of a benchmark
+ARGS ?=
 NODE := $(BIN)/python -m e2e.cluster
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -51,6 +53,12 @@ demo: $(READY) ## watch it work: a policy, traffic, replicas, spill and spend on
 
 bench-decide: $(READY) ## how fast the scaling core decides
 	@$(BIN)/python -m bench.decide
+
+bench-sidecar: $(READY) ## the sidecar beside Envoy, LiteLLM and others; ARGS=--short for a quick look
+	@$(BIN)/python -m bench.sidecar $(ARGS)
+
+soak: $(READY) ## the sidecar under mixed load for ten minutes: memory, files, errors; ARGS="--minutes 1"
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 crds: $(READY) ## generate crds/ from the models
 	@overspill crd > crds/overspill.dev_routingpolicies.yaml
