@@ -97,7 +97,8 @@ class When(StrEnum):
 class Script:
     """What an upstream does with a request: these pieces, then this end."""
 
-    says: tuple[bytes, ...] = ()
+    says: tuple[bytes | float, ...] = ()
+    """Bytes to say, and seconds to be silent; those are for the patient loop."""
     then: How | None = None
     """None: it keeps the connection and waits for the next request."""
     when: When = When.AFTER_REQUEST
@@ -124,6 +125,7 @@ class Faulty:
     """What h11 said of requests that were none."""
     accepted: int = 0
     open: int = 0
+    said_bytes: int = 0
     finished: int = 0
     """Scripts that were said to their end."""
 
@@ -170,7 +172,11 @@ class Faulty:
             self.asked.append(asked)
             script = self.script
             for piece in script.says:
+                if isinstance(piece, float):
+                    await asyncio.sleep(piece)
+                    continue
                 await loop.sock_sendall(peer, piece)
+                self.said_bytes += len(piece)
                 await asyncio.sleep(0)
             self.finished += 1
             if script.then is not None:
@@ -305,9 +311,10 @@ class Client:
         self._left = reading.trailing_data[0]
         return got
 
-    def leave(self) -> None:
-        """Go away without a word."""
-        self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    def leave(self, how: How = How.RST) -> None:
+        """Go away."""
+        if how is How.RST:
+            self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._peer.close()
 
 
