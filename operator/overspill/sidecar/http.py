@@ -83,10 +83,11 @@ class Server(Protocol):
 class Connections(set["Connection"]):
     """All open connections of a server, and the clock that ends those that take too long.
 
-    One timer looks at all of them: a timer a connection costs two system structures a request.
+    One timer looks at all of them, so that limits end a little late: a timer of its own for each
+    would be set and cancelled with every request.
     """
 
-    EVERY_S: Final = 1.0
+    EVERY_S: Final = 5.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -158,7 +159,7 @@ class Answer:
         self.started, self.status = True, status
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status]
         lines += [b"%b: %b\r\n" % pair for pair in headers]
-        if not self._request.keep_alive:
+        if not self._request.keep_alive or self._connection.closing:
             lines.append(b"connection: close\r\n")
         lines.append(last)
         return b"".join(lines)
@@ -307,9 +308,14 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def close_if_idle(self) -> None:
-        """Close where no request is under way."""
-        if not self.busy:
+        """Close where no request is under way, nor one coming in."""
+        if not self.busy and not self._reading:
             self.close()
+
+    @property
+    def closing(self) -> bool:
+        """Whether the server ends its connections."""
+        return self._server.draining
 
     @property
     def busy(self) -> bool:
@@ -322,13 +328,10 @@ class Connection(asyncio.Protocol):
         if self.stalled_s is not None and now_s - self.stalled_s > limits.write_stall_s:
             if self._transport:
                 self._transport.abort()
-        elif self._lingering:
-            if waited_s > limits.linger_s:
-                self.close()
         elif self._reading and not self._refusal:
             if waited_s > (limits.body_stall_s if self._head_done else limits.header_s):
                 self._refuse(408, "the request did not arrive in time")
-        elif not self.busy and waited_s > limits.idle_s:
+        elif not self.busy and not self._lingering and waited_s > limits.idle_s:
             self.close()
 
     def _decline_upgrade(self, rest: bytes) -> None:
@@ -376,9 +379,10 @@ class Connection(asyncio.Protocol):
         """Close our side, and read what is still coming: a reset would destroy the answer."""
         if self._transport is None or self._transport.is_closing():
             return
-        self._lingering, self._since_s = True, self._loop.time()
+        self._lingering = True
         if self._transport.can_write_eof():
             self._transport.write_eof()
+            self._loop.call_later(self._limits.linger_s, self.close)
         else:
             self.close()
 

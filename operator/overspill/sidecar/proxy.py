@@ -75,8 +75,8 @@ class Proxy:
 
     # -- clocks
     def now_s(self) -> float:
-        """Monotonic time."""
-        return time.monotonic()
+        """The event loop's time: monotonic, and good to a millisecond."""
+        return asyncio.get_running_loop().time()
 
     def unix_s(self) -> float:
         """Unix time."""
@@ -157,7 +157,7 @@ class Proxy:
         for connection in list(self.connections):
             connection.close_if_idle()
         deadline_s = self.now_s() + grace_s
-        while any(connection.busy for connection in self.connections):
+        while self.connections:  # a closed one stays until its last byte has gone out
             if self.now_s() > deadline_s:
                 return False
             await asyncio.sleep(0.05)

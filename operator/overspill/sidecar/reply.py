@@ -21,7 +21,6 @@ EVENT_STREAM: Final[Headers] = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
 ]
-READ_OUT_S: Final = 1.0
 
 
 async def relay(exchange: Exchange, opened: Opened, tally: Tally) -> None:
@@ -68,8 +67,6 @@ async def _relay_stream(
         await _break_off(exchange, "the upstream ended the stream early", stream.failed)
         return False
     answer.end()
-    if not opened.response.at_end:
-        await _read_out(opened)
     return True
 
 
@@ -78,15 +75,6 @@ async def _break_off(exchange: Exchange, message: str, body: bytes | None = None
     told = f"the answer broke off: {message}"
     error = body or exchange.ingress.error(502, told, code="upstream_failed")
     await exchange.answer.write(exchange.ingress.error_event(error))
-
-
-async def _read_out(opened: Opened) -> None:
-    """Read what follows the protocol's end, so that the connection can serve again."""
-    try:
-        while await opened.response.read(READ_OUT_S):
-            pass
-    except UpstreamError:
-        return
 
 
 def refuse(exchange: Exchange, route: Route) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from overspill.wire.document import read_json
 from overspill.wire.sse import EventFramer, data_of
 
 if TYPE_CHECKING:
@@ -36,9 +37,11 @@ class EventStream(ABC):
     def rest(self) -> bytes:
         """At the stream's end: take a last event that no blank line ended."""
         left = self._framer.rest()
-        if not left.strip() or self.done or self.failed is not None:
+        data = data_of(left)
+        if not _is_whole(data) or self.done or self.failed is not None:
             return self._last()
-        return self._pass_on(left + b"\n\n", data_of(left)) + self._last()
+        self.events += 1
+        return self._pass_on(left + b"\n\n", data) + self._last()
 
     @abstractmethod
     def _pass_on(self, event: bytes, data: bytes) -> bytes:
@@ -47,6 +50,16 @@ class EventStream(ABC):
     def _last(self) -> bytes:
         """Return what is still owed once the upstream has ended."""
         return b""
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether data that no blank line ended is an event all the same, and not the half of one."""
+    if data == b"[DONE]":
+        return True
+    try:
+        return isinstance(read_json(data), dict)
+    except ValueError:
+        return False
 
 
 class Chained(EventStream):
