@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from overspill.sidecar.upstream import FOREVER, UpstreamError
-from overspill.wire.errors import Wire
+from overspill.wire.errors import UNREADABLE, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,7 @@ async def open_upstream(
     except UpstreamError as error:
         response.close()
         raise _failed(error) from None
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except UNREADABLE:
         response.close()
         raise AttemptFailed("garbled", 502) from None
     except BaseException:

@@ -17,7 +17,7 @@ import httptools
 from overspill.wire.errors import openai_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 Headers = list[tuple[bytes, bytes]]
 JSON: Final[Headers] = [(b"content-type", b"application/json")]
@@ -140,14 +140,21 @@ class Answer:
             self._request.keep_alive = False
         self._connection.write(self._head(status, headers, last) + body)
 
+    def push(self, data: bytes) -> bool:
+        """Write a piece; say whether the client keeps up with what is written."""
+        connection = self._connection
+        if data:
+            connection.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        return connection.stalled_s is None
+
+    def when_drained(self, call: Callable[[], None]) -> None:
+        """Call this once the client has caught up."""
+        self._connection.when_drained = call
+
     async def write(self, data: bytes) -> None:
         """Write a piece; wait while the client reads slower than we write."""
-        if not data:
-            return
-        connection = self._connection
-        connection.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
-        if connection.stalled_s is not None:
-            await connection.drained()
+        if not self.push(data):
+            await self._connection.drained()
 
     def end(self) -> None:
         """End a response that was started."""
@@ -186,6 +193,7 @@ class Connection(asyncio.Protocol):
         self._can_write: asyncio.Future[None] | None = None
         self.stalled_s: float | None = None
         """Since when the client reads too slowly."""
+        self.when_drained: Callable[[], None] | None = None
         self._transport: asyncio.Transport | None = None
 
     # -- asyncio
@@ -230,6 +238,9 @@ class Connection(asyncio.Protocol):
         self.stalled_s = None
         if self._can_write and not self._can_write.done():
             self._can_write.set_result(None)
+        if self.when_drained:
+            self.when_drained()
+            self.when_drained = None
 
     # -- httptools
     def on_message_begin(self) -> None:

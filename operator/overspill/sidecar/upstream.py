@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, cast
 from urllib.parse import urlsplit
@@ -30,6 +31,10 @@ LATENESS_S: Final = 0.002
 """The loop's clock has milliseconds: a timer may come one early."""
 HEADER_BYTES: Final = 64 * 2**10
 FOREVER: Final = float("inf")
+
+
+Sink = Callable[[bytes], bool]
+"""Takes bytes; says whether it wants more."""
 
 
 class UpstreamError(Exception):
@@ -67,9 +72,9 @@ class Origin:
 class _Connection(asyncio.Protocol):
     """One connection: writes a request, collects the response."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
         self._pool = pool
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self.transport: asyncio.Transport | None = None
         self.idle_since_s = 0.0
         self.used = False
@@ -84,9 +89,10 @@ class _Connection(asyncio.Protocol):
         self._buffered = 0
         self._paused = False
         self._orphan_of: Origin | None = None
+        self._sink: Sink | None = None
         self.received = self.head_complete = self.complete = self.reusable = False
         self.failure: UpstreamError | None = None
-        self.deadline_s = FOREVER
+        self.deadline_s = self.limit_s = FOREVER
         self._overdue = ("timeout", "")
         self._waiter: asyncio.Future[None] | None = None
 
@@ -105,7 +111,9 @@ class _Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail("protocol", f"not a valid HTTP response: {error}")
             self.close()
-        if self._waiter:
+        if self._sink is not None:
+            self._pour(self._sink)
+        elif self._waiter:
             self._wake()
         elif self._orphan_of is not None:
             self._end_orphan(self._orphan_of)
@@ -160,7 +168,7 @@ class _Connection(asyncio.Protocol):
 
     # -- use
     def now_s(self) -> float:
-        """The loop's time."""
+        """Return the loop's time."""
         return self._loop.time()
 
     def send(self, head: bytes, body: bytes) -> None:
@@ -188,6 +196,37 @@ class _Connection(asyncio.Protocol):
             self._paused = False
             self.transport.resume_reading()
         return data
+
+    def pour_into(self, sink: Sink | None) -> None:
+        """Give what arrives to `sink` at once, until it wants no more."""
+        self._sink = sink
+
+    @property
+    def pouring(self) -> bool:
+        """Whether a sink takes what arrives."""
+        return self._sink is not None
+
+    def _pour(self, sink: Sink) -> None:
+        if self.chunks and not sink(self.take()):
+            self._sink = None
+        if self._sink is None or self.complete or self.failure:
+            self._wake()
+        else:
+            self.deadline_s = min(self.limit_s, self._loop.time() + SILENCE_S)
+
+    def pause(self) -> None:
+        """Stop reading: whoever gets the answer reads slower than it comes."""
+        if self.transport and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+            self.deadline_s = self.limit_s  # the silence is our own
+
+    def resume(self) -> None:
+        """Read on."""
+        if self.transport and self._paused and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
+            self.due(min(self.limit_s, self.now_s() + SILENCE_S), *self._overdue)
 
     async def changed(self) -> None:
         """Wait until something arrives. Raises: UpstreamError on failure or past the deadline."""
@@ -318,6 +357,35 @@ class Response:
         else:
             connection.due(self._deadline_s, "deadline", "the request took longer than it may")
 
+    async def pour_into(self, sink: Sink) -> None:
+        """Give all that arrives to `sink`, until the end or until it wants no more.
+
+        The bytes do not pass through a task on their way: a stream's event costs a third of what
+        waiting for each costs. Raises: UpstreamError.
+        """
+        connection = self._connection
+        connection.limit_s = self._deadline_s
+        wants_more = sink(connection.take()) if connection.chunks else True
+        if not wants_more or connection.complete:
+            return
+        connection.pour_into(sink)
+        try:
+            self.bound()
+            while connection.pouring and not connection.complete:
+                await connection.changed()
+                if connection.failure and connection.pouring:
+                    raise connection.failure
+        finally:
+            connection.pour_into(None)
+
+    def pause(self) -> None:
+        """Stop reading until `resume`."""
+        self._connection.pause()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._connection.resume()
+
     async def read_all(self, silence_s: float = SILENCE_S) -> bytes:
         """Return the whole body. Raises: UpstreamError."""
         first = await self.read(silence_s)
@@ -333,6 +401,7 @@ class Pool:
     """Connections to all upstreams of a sidecar."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._idle: dict[Origin, list[_Connection]] = {}
         self._busy: set[_Connection] = set()
         self._tls: ssl.SSLContext | None = None
@@ -394,7 +463,7 @@ class Pool:
         idle = self._idle.get(origin)
         if not idle:
             return None
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._loop.time()
         while idle:
             connection = idle.pop()
             assert connection.transport
@@ -405,12 +474,12 @@ class Pool:
 
     async def _connect(self, origin: Origin, deadline_s: float) -> _Connection:
         context = self._context() if origin.tls else None
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         wait_s = min(CONNECT_S, deadline_s - loop.time())
         try:
             async with asyncio.timeout(wait_s):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(self), origin.host, origin.port, ssl=context
+                    lambda: _Connection(self, loop), origin.host, origin.port, ssl=context
                 )
         except TimeoutError:
             kind = "connect" if wait_s == CONNECT_S else "first_token"
@@ -454,11 +523,11 @@ class Pool:
         if self._timer:
             self._timer.cancel()
         self._wakes_s = deadline_s
-        self._timer = asyncio.get_running_loop().call_at(deadline_s + LATENESS_S, self._look)
+        self._timer = self._loop.call_at(deadline_s + LATENESS_S, self._look)
 
     def _look(self) -> None:
         self._timer, self._wakes_s = None, FOREVER
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._loop.time()
         first_s = FOREVER
         for connection in list(self._busy):
             if now_s >= connection.deadline_s:
