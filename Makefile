@@ -72,9 +72,9 @@ manifests: crds ## render manifests/ from the chart
 lock: $(READY) ## renew requirements/*.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	@uv pip compile --universal --python-version 3.11 --generate-hashes -q --no-header --no-annotate \
-	  pyproject.toml -o requirements/runtime.lock
+	  pyproject.toml --extra otel -o requirements/runtime.lock
 	@uv pip compile --universal --python-version 3.11 --generate-hashes -q --no-header --no-annotate \
-	  pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock
+	  pyproject.toml --extra otel --group dev -c requirements/runtime.lock -o requirements/dev.lock
 
 clean: ## remove .venv and build/ (binaries of the cluster stay in the cache)
 	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

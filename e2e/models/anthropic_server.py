@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -33,6 +34,8 @@ class Call:
     cut: bool
     stream: bool
     tool: str | None
+    schema: bool
+    """Whether the answer must be JSON."""
 
     @property
     def stop_reason(self) -> str:
@@ -56,6 +59,7 @@ def read_call(body: dict[str, Any]) -> Call:
         cut=cut,
         stream=bool(body.get("stream")),
         tool=forced,
+        schema=bool((body.get("output_config") or {}).get("format")),
     )
 
 
@@ -155,7 +159,7 @@ class AnthropicServer(Double):
         if call.tool:
             message["content"] = [self._tool_use(call.tool, {"answer": 42})]
         else:
-            text = tokens.words(self.model, 0, call.output_tokens)
+            text = tokens.words(self.model, 0, call.output_tokens, schema=call.schema)
             message["content"] = [{"type": "text", "text": text}]
         message["stop_reason"] = call.stop_reason
         message["usage"]["output_tokens"] = call.output_tokens
@@ -188,10 +192,11 @@ class AnthropicServer(Double):
                     delta = {"type": "input_json_delta", "partial_json": part}
                     await send("content_block_delta", index=0, delta=delta)
             else:
-                delta = {"type": "text_delta", "text": tokens.words(self.model, *first)}
+                text = partial(tokens.words, self.model, schema=call.schema)
+                delta = {"type": "text_delta", "text": text(*first)}
                 await send("content_block_delta", index=0, delta=delta)
                 async for span in steps:
-                    delta = {"type": "text_delta", "text": tokens.words(self.model, *span)}
+                    delta = {"type": "text_delta", "text": text(*span)}
                     await send("content_block_delta", index=0, delta=delta)
         await send("content_block_stop", index=0)
         stop = {"stop_reason": call.stop_reason, "stop_sequence": None}

@@ -26,6 +26,8 @@ class Call:
     stream: bool
     include_usage: bool
     tool: str | None
+    schema: bool
+    """Whether the answer must be JSON."""
 
 
 def read_call(body: dict[str, Any]) -> Call:
@@ -42,6 +44,7 @@ def read_call(body: dict[str, Any]) -> Call:
         stream=bool(body.get("stream")),
         include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         tool=forced or (body["tools"][0]["function"]["name"] if choice == "required" else None),
+        schema=(body.get("response_format") or {}).get("type") in ("json_schema", "json_object"),
     )
 
 
@@ -50,6 +53,11 @@ def error(status: int, message: str, kind: str, code: str | None = None) -> web.
     body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     headers = {"retry-after": "1"} if status == 429 else {}
     return web.json_response(body, status=status, headers=headers)
+
+
+def _kind(request: web.Request, piece: str = "") -> str:
+    older = request.path == "/v1/completions"
+    return "text_completion" if older else f"chat.completion{piece}"
 
 
 class OpenAIServer(Double):
@@ -69,6 +77,8 @@ class OpenAIServer(Double):
         app.add_routes(
             [
                 web.post("/v1/chat/completions", self.chat),
+                web.post("/v1/completions", self.chat),
+                web.post("/v1/embeddings", self.embeddings),
                 web.get("/v1/models", self.models),
                 web.get("/health", self.health),
                 web.get("/metrics", self.show_metrics),
@@ -97,7 +107,7 @@ class OpenAIServer(Double):
         return web.Response(body=body, headers={"content-type": "text/plain; version=0.0.4"})
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        """POST /v1/chat/completions."""
+        """POST /v1/chat/completions, and the older /v1/completions."""
         self.note(request)
         if refused := self._refuse(request):
             return refused
@@ -111,6 +121,28 @@ class OpenAIServer(Double):
         response = await self.account(call, answer(request, call, die))
         self.metrics.finished(call.output_tokens, "length" if call.cut else "stop")
         return response
+
+    async def embeddings(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/embeddings: vectors of the model that was asked for."""
+        self.note(request)
+        if refused := self._refuse(request):
+            return refused
+        refused, _ = await self.misbehave(request)
+        if refused:
+            return refused
+        body = json.loads(await request.read())
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        counted = tokens.input_tokens([{"role": "user", "content": text} for text in texts])
+        vectors = [
+            {"object": "embedding", "index": index, "embedding": [0.5, -0.5]}
+            for index in range(len(texts))
+        ]
+        self.ledger.answered += 1
+        self.ledger.charge(counted, 0)
+        usage = {"prompt_tokens": counted, "total_tokens": counted}
+        return web.json_response(
+            {"object": "list", "model": body["model"], "data": vectors, "usage": usage}
+        )
 
     def error(self, status: int, message: str) -> web.Response:
         """An error as OpenAI words it."""
@@ -151,10 +183,17 @@ class OpenAIServer(Double):
         if call.tool:
             message["tool_calls"] = [self._tool_call(call.tool)]
         else:
-            message["content"] = tokens.words(self.model, 0, call.output_tokens)
+            message["content"] = tokens.words(self.model, 0, call.output_tokens, schema=call.schema)
         end = "tool_calls" if call.tool else ("length" if call.cut else "stop")
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": end}
-        body = self._head("chat.completion") | {"choices": [choice], "usage": self._usage(call)}
+        choice: dict[str, Any] = {
+            "index": 0,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": end,
+        }
+        if request.path == "/v1/completions":
+            choice["text"] = choice.pop("message")["content"]
+        body = self._head(_kind(request)) | {"choices": [choice], "usage": self._usage(call)}
         return web.json_response(body)
 
     async def _stream(
@@ -166,7 +205,11 @@ class OpenAIServer(Double):
                 "cache-control": "no-cache",
             }
         )
-        head = self._head("chat.completion.chunk")
+        head = self._head(_kind(request, ".chunk"))
+
+        def text(span: tuple[int, int]) -> dict[str, str]:
+            return {"content": tokens.words(self.model, *span, schema=call.schema)}
+
         async with self.worker.job(call.input_tokens, call.output_tokens) as job:
             steps = self.worker.steps(job)
             first = await anext(steps)
@@ -177,11 +220,9 @@ class OpenAIServer(Double):
                 piece = {"index": 0, **self._tool_call(call.tool)}
                 await wire.event(self._chunk(head, {"tool_calls": [piece]}))
             else:
-                await wire.event(self._chunk(head, {"content": tokens.words(self.model, *first)}))
+                await wire.event(self._chunk(head, text(first)))
                 async for span in steps:
-                    await wire.event(
-                        self._chunk(head, {"content": tokens.words(self.model, *span)})
-                    )
+                    await wire.event(self._chunk(head, text(span)))
         end = "tool_calls" if call.tool else ("length" if call.cut else "stop")
         await wire.event(self._chunk(head, {}, end))
         if call.include_usage:
@@ -193,5 +234,12 @@ class OpenAIServer(Double):
     def _chunk(
         self, head: dict[str, Any], delta: dict[str, Any], end: str | None = None
     ) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": end}
+        choice: dict[str, Any] = {
+            "index": 0,
+            "delta": delta,
+            "logprobs": None,
+            "finish_reason": end,
+        }
+        if head["object"] == "text_completion":
+            choice["text"] = choice.pop("delta").get("content", "")
         return head | {"choices": [choice]}

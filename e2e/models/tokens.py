@@ -43,8 +43,13 @@ def output_tokens(messages: list[dict[str, Any]], limit: int | None) -> tuple[in
     return (min(wanted, limit) if limit is not None else wanted), cut
 
 
-def words(model: str, first: int, last: int) -> str:
-    """Tokens `first` to `last` (excluded) of the answer; token 0 names the model."""
+def words(model: str, first: int, last: int, *, schema: bool = False) -> str:
+    """Tokens `first` to `last` (excluded) of the answer; token 0 names the model.
+
+    Where JSON was asked for, token 0 is the whole document and the others are spaces.
+    """
+    if schema:
+        return "".join('{"answer":42}' if n == 0 else " " for n in range(first, last))
     return "".join(
         f"{model} " if n == 0 else f"{_WORDS[n % len(_WORDS)]} " for n in range(first, last)
     )

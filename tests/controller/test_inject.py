@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from overspill.controller.inject import inject
+from overspill.controller.inject import inject, sidecar_container
 from overspill.controller.settings import SidecarSettings
 from tests.api.policies import policy
 
@@ -68,6 +68,13 @@ def test_the_sidecar_is_native_first_and_unprivileged() -> None:
     assert security["capabilities"] == {"drop": ["ALL"]}
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not security["allowPrivilegeEscalation"]
+
+
+def test_the_sidecar_gets_the_environment_that_was_asked_for() -> None:
+    settings = SidecarSettings(image="i", env={"OVERSPILL_SIDECAR_ACCESS_LOG": "true"})
+    assert sidecar_container(settings)["env"] == [
+        {"name": "OVERSPILL_SIDECAR_ACCESS_LOG", "value": "true"}
+    ]
 
 
 def test_only_the_sidecar_mounts_configuration_and_keys() -> None:

@@ -31,6 +31,7 @@ _FLAGS: Final[tuple[tuple[str, Callable[[str], Any], str | None, str], ...]] = (
     ("sidecar-image", str, None, "image of the injected container; required"),
     ("sidecar-image-pull-policy", str, "", "pull policy of the injected container"),
     ("sidecar-resources", json.loads, _DEFAULT_RESOURCES, "its resources, as JSON"),
+    ("sidecar-env", json.loads, "{}", "its environment, as a JSON object of strings"),
     ("operator-namespace", str, "", "where Lease and Secret live; the pod's own by default"),
     ("identity", str, "", "this candidate's name; the pod's by default"),
     ("lease-name", str, "overspill-operator", "name of the Lease"),
@@ -83,6 +84,7 @@ def settings_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Setting
             image=args.sidecar_image,
             image_pull_policy=args.sidecar_image_pull_policy or None,
             resources=args.sidecar_resources,
+            env=args.sidecar_env,
         ),
         operator_namespace=args.operator_namespace or _own_namespace(environ),
         identity=f"{name}_{secrets.token_hex(4)}",  # a restarted container is another candidate

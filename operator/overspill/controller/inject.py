@@ -138,6 +138,10 @@ def sidecar_container(settings: SidecarSettings) -> Manifest:
         },
         "volumeMounts": [{"name": VOLUME, "mountPath": MOUNT, "readOnly": True}],
     }
+    if settings.env:
+        container["env"] = [
+            {"name": name, "value": str(value)} for name, value in settings.env.items()
+        ]
     if settings.image_pull_policy:
         container["imagePullPolicy"] = settings.image_pull_policy
     return container

@@ -13,6 +13,7 @@ class SidecarSettings:
     image: str
     image_pull_policy: str | None = None
     resources: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
