@@ -1,0 +1,62 @@
+"""The concurrency limit finds what an endpoint can take, from either side."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overspill.routing.limit import ConcurrencyLimit
+
+
+def settle(seed: int, capacity: int, seconds: int = 200) -> int:
+    """An endpoint answers in time while at most `capacity` are in flight; ten answers a second."""
+    limit = ConcurrencyLimit(seed)
+    for tick in range(seconds * 10):
+        in_flight = limit.slots
+        if in_flight <= capacity:
+            limit.in_time(in_flight)
+        else:
+            limit.overloaded(tick / 10)
+    return limit.slots
+
+
+def test_a_guess_that_is_too_high_comes_down_to_what_there_is() -> None:
+    assert 8 <= settle(seed=64, capacity=12) <= 13
+
+
+def test_a_guess_that_is_too_low_grows_and_at_most_doubles() -> None:
+    assert settle(seed=8, capacity=100) == 16
+
+
+def test_a_limit_that_is_not_reached_teaches_nothing() -> None:
+    limit = ConcurrencyLimit(8)
+    for _ in range(1000):
+        limit.in_time(3)
+    assert limit.slots == 8
+
+
+def test_requests_that_queued_together_tell_of_one_overload() -> None:
+    limit = ConcurrencyLimit(10)
+    for _ in range(5):
+        limit.overloaded(1.0)
+    assert limit.slots == 8
+
+
+def test_a_changed_guess_keeps_what_was_learned() -> None:
+    limit = ConcurrencyLimit(10)
+    limit.overloaded(1.0)
+    limit.reseed(20)
+    assert limit.slots == 16
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 100), st.floats(0, 1e6)), max_size=200))
+def test_whatever_happens_there_is_a_slot_and_never_more_than_twice_the_guess(
+    path: list[tuple[bool, int, float]],
+) -> None:
+    limit = ConcurrencyLimit(7)
+    for in_time, in_flight, now_s in path:
+        if in_time:
+            limit.in_time(in_flight)
+        else:
+            limit.overloaded(now_s)
+        assert 1 <= limit.slots <= 14
