@@ -99,7 +99,7 @@ class Session:
         runs = self.runs[case][name]
         made: Figures = {"errors": sum(run.get("errors", 0) for run in runs)}
         for figure in FIGURES:
-            if values := [run[figure] for run in runs if run.get(figure)]:
+            if values := [run[figure] for run in runs if run.get(figure) is not None]:
                 made[figure] = statistics.median(values)
         if case == "rate1000" and (added := self._added(name)):
             made["added_p99_ms"] = statistics.median(added)
