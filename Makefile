@@ -66,7 +66,8 @@ crds: $(READY) ## generate crds/ from the models
 
 manifests: crds ## render manifests/ from the chart
 	@$(NODE) build --only helm
-	@$(BIN)/python manifests/render.py
+	@HELM="$$($(BIN)/python -c 'from e2e.cluster import paths; print(paths.binary("helm"))')" \
+	  $(BIN)/python manifests/render.py
 
 lock: $(READY) ## renew requirements/*.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
