@@ -86,7 +86,7 @@ class Session:
         if (foreign := found.get("foreign_cores", 0.0)) > QUIET_CORES:
             log.print(f"{case} {name}: other processes used {foreign:.1f} cores meanwhile")
         if found.get("errors"):
-            log.print(f"{case} {name}: {found['errors']} errors, first: {found['first_error']}")
+            log.print(f"{case} {name}: {found['errors']} errors, first: {found.get('first_error')}")
 
     def figures(self) -> dict[str, dict[str, Figures]]:
         """The median of each figure, and the runs themselves."""
