@@ -61,10 +61,15 @@ def serving(name: str, upstream: int) -> Iterator[Subject]:
         return
     with tempfile.TemporaryDirectory(prefix="overspill-bench-") as folder:
         launch = PROXIES[name](Path(folder), upstream)
-        with running(launch.words, cores()[0], OUT / f"{name}.log", launch.env) as child:
-            url = launch.url if isinstance(launch.url, str) else _written(launch.url, child)
-            target = Target(url, launch.model)
-            generator.wait_for(target, child)
+        log = OUT / f"{name}.log"
+        with running(launch.words, cores()[0], log, launch.env) as child:
+            try:
+                url = launch.url if isinstance(launch.url, str) else _written(launch.url, child)
+                target = Target(url, launch.model)
+                generator.wait_for(target, child)
+            except Broken as error:
+                said = log.read_text(errors="replace").strip().splitlines()
+                raise Broken(f"{error}: {said[-1] if said else 'it printed nothing'}") from None
             yield Subject(target, child.pid)
 
 

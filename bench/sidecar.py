@@ -86,7 +86,7 @@ class Session:
         if (foreign := found.get("foreign_cores", 0.0)) > QUIET_CORES:
             log.print(f"{case} {name}: other processes used {foreign:.1f} cores meanwhile")
         if found.get("errors"):
-            log.print(f"{case} {name}: {found['errors']} errors, first: {found['first_error']}")
+            log.print(f"{case} {name}: {found['errors']} errors, first: {found.get('first_error')}")
 
     def figures(self) -> dict[str, dict[str, Figures]]:
         """The median of each figure, and the runs themselves."""
@@ -99,7 +99,7 @@ class Session:
         runs = self.runs[case][name]
         made: Figures = {"errors": sum(run.get("errors", 0) for run in runs)}
         for figure in FIGURES:
-            if values := [run[figure] for run in runs if run.get(figure)]:
+            if values := [run[figure] for run in runs if run.get(figure) is not None]:
                 made[figure] = statistics.median(values)
         if case == "rate1000" and (added := self._added(name)):
             made["added_p99_ms"] = statistics.median(added)

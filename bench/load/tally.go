@@ -81,8 +81,8 @@ type report struct {
 	P50        *float64 `json:"p50_ms"`
 	P99        *float64 `json:"p99_ms"`
 	Max        *float64 `json:"max_ms"`
-	Events     int      `json:"events"`
-	EventRate  float64  `json:"events_per_s"`
+	Events     int      `json:"events,omitempty"`
+	EventRate  float64  `json:"events_per_s,omitempty"`
 }
 
 func sum(tallies []*tally, length time.Duration) report {
