@@ -10,6 +10,8 @@ READY  := $(VENV)/.ready
 # own | kind | existing; picked by what this machine has when left empty
 CLUSTER ?=
 export CLUSTER
+# options of a benchmark
+ARGS ?=
 NODE := $(BIN)/python -m e2e.cluster
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -52,13 +54,20 @@ demo: $(READY) ## watch it work: a policy, traffic, replicas, spill and spend on
 bench-decide: $(READY) ## how fast the scaling core decides
 	@$(BIN)/python -m bench.decide
 
+bench-sidecar: $(READY) ## the sidecar beside Envoy, LiteLLM and others; ARGS=--short for a quick look
+	@$(BIN)/python -m bench.sidecar $(ARGS)
+
+soak: $(READY) ## the sidecar under mixed load for ten minutes: memory, files, errors; ARGS="--minutes 1"
+	@$(BIN)/python -m bench.soak $(ARGS)
+
 crds: $(READY) ## generate crds/ from the models
 	@overspill crd > crds/overspill.dev_routingpolicies.yaml
 	@cp crds/overspill.dev_routingpolicies.yaml charts/overspill/files/
 
 manifests: crds ## render manifests/ from the chart
 	@$(NODE) build --only helm
-	@$(BIN)/python manifests/render.py
+	@HELM="$$($(BIN)/python -c 'from e2e.cluster import paths; print(paths.binary("helm"))')" \
+	  $(BIN)/python manifests/render.py
 
 lock: $(READY) ## renew requirements/*.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv

@@ -34,6 +34,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def console() -> Console:
+    """Standard output, wide enough for our tables where it is no terminal."""
+    return Console(width=max(Console().width, 110), highlight=False)
+
+
 def write(
     name: str, figures: Mapping[str, Any], rows: Sequence[Sequence[str]], packages: Sequence[str]
 ) -> None:
@@ -41,10 +46,10 @@ def write(
     table = Table(*rows[0], title=f"bench-{name}", title_justify="left")
     for row in rows[1:]:
         table.add_row(*row)
-    Console().print(table)
+    console().print(table)
     OUT.mkdir(parents=True, exist_ok=True)
     versions = {package: metadata.version(package) for package in packages}
     text = json.dumps({"machine": machine(), "versions": versions, **figures}, indent=2)
     path = OUT / f"{name}.json"
     path.write_text(text + "\n")
-    Console().print(f"figures  {path.relative_to(OUT.parents[1])}", highlight=False)
+    console().print(f"figures  {path.relative_to(OUT.parents[1])}")

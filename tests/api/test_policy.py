@@ -15,10 +15,17 @@ from tests.api.policies import policy
 def test_the_full_policy_is_read_and_written_back_unchanged() -> None:
     assert parse_policy(policy()).to_json() | {} == {
         **policy(),
-        "frontier": [{**policy()["frontier"][0], "maxOutputTokens": 4096}],
+        "hosted": [],
+        "frontier": [
+            {**policy()["frontier"][0], "maxOutputTokens": 4096, "forwardHeaders": []},
+        ],
         "routing": {
             **policy()["routing"],
-            "rules": [{**policy()["routing"]["rules"][0], "overflow": "Allow"}],
+            "rules": [
+                {**policy()["routing"]["rules"][0], "overflow": "Allow", "priority": "Normal"}
+            ],
+            "queue": {"maxWait": "0ms"},
+            "requestTimeout": "600s",
         },
     }
 

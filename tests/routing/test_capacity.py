@@ -17,7 +17,7 @@ def capacity(*endpoints: str, slots: int = 2) -> SmallCapacity:
 def test_the_least_loaded_endpoint_is_chosen() -> None:
     room = capacity("a", "b")
     assert [room.acquire(0.0) for _ in range(5)] == ["a", "b", "a", "b", None]
-    room.release("b")
+    room.release("b", 0.0)
     assert room.acquire(0.0) == "b"
 
 
@@ -37,7 +37,7 @@ def test_one_probe_at_a_time_until_it_succeeds() -> None:
     room = capacity("a", slots=4)
     room.failed("a", 0.0)
     assert [room.acquire(5.0), room.acquire(5.0)] == ["a", None]
-    room.succeeded("a")
+    room.answered("a", in_time=None, now_s=5.0)
     assert room.acquire(5.0) == "a"
 
 
@@ -50,7 +50,7 @@ def test_requests_in_flight_stay_counted_when_the_list_changes() -> None:
     assert [room.acquire(0.0) for _ in range(4)] == ["b", "a", "b", None]
     room.configure([], 2)
     for address in ("a", "a", "b", "b"):
-        room.release(address)
+        room.release(address, 0.0)
     assert room.in_flight == 0
 
 
@@ -79,7 +79,7 @@ def test_whatever_happens_no_slot_is_lost_and_none_is_used_twice(
                 held.append(address)
         elif what == "give" and held:
             assert isinstance(value, int)
-            room.release(held.pop(value % len(held)))
+            room.release(held.pop(value % len(held)), 0.0)
         elif what == "fail":
             assert isinstance(value, str)
             room.failed(value, 50.0)
@@ -90,5 +90,5 @@ def test_whatever_happens_no_slot_is_lost_and_none_is_used_twice(
         assert room.in_flight == len(held)
         assert all(held.count(address) <= 3 for address in listed)
     for address in held:
-        room.release(address)
+        room.release(address, 0.0)
     assert room.in_flight == 0

@@ -63,7 +63,7 @@ async def test_a_rule_may_forbid_overflow(stage: Stage) -> None:
     stage.configure(rules=[rule])
     refused = await post(stage, ask(), **{"x-priority": "bulk"})
     assert told(refused) == (503, "none", "NoEndpoints; rule=bulk")
-    assert refused.headers["retry-after"] == "1"
+    assert refused.headers["retry-after"] == "30"  # nothing has come free lately
     assert stage.opus.ledger.requests == stage.gpt.ledger.requests == 0
     assert stage.metric(names.WORK_TOKENS) > 0  # shed work is demand, too
 
@@ -73,11 +73,13 @@ async def test_a_failing_endpoint_is_passed_over_and_ejected(
     stage_of_two: Stage, status: int
 ) -> None:
     stage = stage_of_two
-    stage.small[0].ledger.fault = Fault(times=-1, status=status)
+    assert told(await post(stage, ask()))[:2] == (200, "small")
+    home, other = sorted(stage.small, key=lambda double: -double.ledger.answered)
+    home.ledger.fault = Fault(times=-1, status=status)
     for _ in range(4):
         assert told(await post(stage, ask()))[:2] == (200, "small")
-    assert stage.small[0].ledger.requests == 1
-    assert stage.small[1].ledger.answered == 4
+    assert home.ledger.requests == 1 + 1
+    assert other.ledger.answered == 4
 
 
 @pytest.mark.parametrize(
@@ -150,6 +152,7 @@ async def test_the_next_provider_is_tried(stage: Stage, status: int) -> None:
 async def test_at_last_the_providers_own_error_is_told(stage: Stage) -> None:
     stage.opus.ledger.fault = Fault(times=-1, status=429)
     stage.gpt.ledger.fault = Fault(times=-1, status=529)
+    change(stage, "small", endpoints=[])
     stage.configure(frontier=stage.base["frontier"][::-1])
     answer = await post(stage, ask(), **HIGH)
     assert answer.status_code == 429
@@ -158,9 +161,31 @@ async def test_at_last_the_providers_own_error_is_told(stage: Stage) -> None:
 
 
 async def test_anthropics_overload_is_503_and_not_429(stage: Stage) -> None:
+    change(stage, "small", endpoints=[])
     stage.configure(frontier=stage.base["frontier"][:1])
     stage.opus.ledger.fault = Fault(times=-1, status=529)
     assert (await post(stage, ask(), **HIGH)).status_code == 503
+
+
+async def test_with_no_frontier_the_small_tier_answers_what_fits_it(stage: Stage) -> None:
+    for provider in (stage.opus, stage.gpt):
+        provider.ledger.fault = Fault(times=-1, status=500)
+    assert told(await post(stage, ask(), **HIGH)) == (200, "small", "FrontierFailed; rule=partner")
+    too_long = ask(max_tokens=40_000)
+    assert (await post(stage, too_long)).status_code == 500
+
+
+async def test_a_provider_that_asks_to_be_left_alone_is(stage: Stage) -> None:
+    stage.opus.ledger.fault = Fault(times=1, status=429)
+    for _ in range(3):
+        assert (await post(stage, ask(), **HIGH)).json()["model"] == "gpt-frontier"
+    assert stage.opus.ledger.requests == 1
+    change(stage, "small", endpoints=[])
+    stage.configure(frontier=stage.base["frontier"][:1])
+    told_off = await post(stage, ask(), **HIGH)
+    assert told_off.status_code == 429
+    assert told_off.headers["retry-after"] == "1"
+    assert stage.opus.ledger.requests == 1
 
 
 async def test_a_missing_key_is_shown_and_the_next_provider_asked(stage: Stage) -> None:

@@ -10,7 +10,7 @@ import h11
 import pytest
 import pytest_asyncio
 
-from overspill.sidecar.http import JSON, Answer, Connection, Limits, Request
+from overspill.sidecar.http import JSON, Answer, Connection, Connections, Limits, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,21 +24,21 @@ class Echo:
     def __init__(self) -> None:
         self.limits = Limits(body_bytes=1000, header_bytes=2000, idle_s=60.0)
         self.draining = False
-        self.connections: set[Connection] = set()
+        self.connections = Connections()
         self.port = 0
 
     async def handle(self, request: Request, answer: Answer) -> None:
         """Echo, whole or in pieces."""
-        if request.path == "/stream":
+        if request.path == b"/stream":
             answer.start(200, JSON)
             for byte in bytes(request.body):
                 await answer.write(bytes([byte]))
             answer.end()
-        elif request.path == "/broken":
+        elif request.path == b"/broken":
             answer.start(200, JSON)
             await answer.write(b"half")
         else:
-            seen = {"method": request.method, "path": request.path, "body": request.body.decode()}
+            seen = {"path": request.path.decode(), "body": request.body.decode()}
             answer.send(200, json.dumps(seen).encode(), JSON)
 
 

@@ -82,17 +82,17 @@ def test_a_swapped_symbolic_link_is_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("api", "base", "path"),
     [
-        ("Anthropic", "https://x", "/v1/messages"),
-        ("OpenAI", "https://x", "/v1/chat/completions"),
-        ("OpenAI", "https://x/v1", "/v1/chat/completions"),
-        ("OpenAI", "https://x/inference/", "/inference/v1/chat/completions"),
+        ("Anthropic", "https://x", "/v1"),
+        ("OpenAI", "https://x", "/v1"),
+        ("OpenAI", "https://x/v1", "/v1"),
+        ("OpenAI", "https://x/inference/", "/inference/v1"),
     ],
 )
 def test_a_base_url_may_have_a_path(api: str, base: str, path: str, tmp_path: Path) -> None:
     frontier = {**config()["frontier"][0], "api": api, "baseURL": base}
     made = SidecarConfig.model_validate(config(frontier=[frontier]))
     (provider,) = compile_runtime(made, tmp_path).providers
-    assert provider.path == path
+    assert provider.base == path
     assert (provider.origin.host, provider.origin.port, provider.origin.tls) == ("x", 443, True)
 
 

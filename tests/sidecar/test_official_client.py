@@ -137,10 +137,18 @@ async def test_the_sync_client(stage: Stage) -> None:
 
 
 async def test_errors_are_the_clients_own_classes(stage: Stage) -> None:
+    high = {"x-priority": "high"}
     async with client(stage) as asked:
-        with pytest.raises(openai.BadRequestError, match="n: the provider gives one answer"):
+        two = await asked.chat.completions.create(
+            model="gpt-4o", messages=asking("x"), n=2, extra_headers=high
+        )
+        assert two.model == "gpt-frontier"  # Anthropic's wire has no n: the one that has it answers
+        stage.configure(
+            frontier=stage.base["frontier"][:1], small={**stage.base["small"], "endpoints": []}
+        )
+        with pytest.raises(openai.BadRequestError, match="n: Anthropic's wire has no such field"):
             await asked.chat.completions.create(
-                model="gpt-4o", messages=asking("x"), n=2, extra_headers={"x-priority": "high"}
+                model="gpt-4o", messages=asking("x"), n=2, extra_headers=high
             )
-        with pytest.raises(openai.NotFoundError, match="POST /v1/embeddings is not served here"):
-            await asked.embeddings.create(model="e", input="x", encoding_format="float")
+        with pytest.raises(openai.NotFoundError, match="POST /v1/audio/speech is not served here"):
+            await asked.audio.speech.create(model="e", input="x", voice="alloy")

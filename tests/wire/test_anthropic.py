@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from overspill.wire import sse
-from overspill.wire.errors import BadRequest, Untranslatable
-from overspill.wire.from_anthropic import StreamTranslator, completion
-from overspill.wire.openai import read_chat
-from overspill.wire.to_anthropic import messages_body
+from overspill.wire.ask import Target
+from overspill.wire.errors import BadRequest, Untranslatable, Wire
+from overspill.wire.from_anthropic import ChatStream, completion
+from overspill.wire.ingress import INGRESSES
 
+CHAT = INGRESSES["/v1/chat/completions"]
+CLAUDE = Target(wire=Wire.ANTHROPIC, model="claude", max_output_tokens=4096)
 USER = {"role": "user", "content": "hi"}
 TOOL = {
     "type": "function",
@@ -22,7 +24,9 @@ TOOL = {
 
 def translate(**body: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     raw = json.dumps({"model": "gpt-4o", "messages": [USER], **body}).encode()
-    made: dict[str, Any] = json.loads(messages_body(read_chat(raw), "claude", 4096))
+    call = CHAT.call(CHAT.read(raw), CLAUDE)
+    assert call.endpoint == "/messages"
+    made: dict[str, Any] = json.loads(call.body)
     return made
 
 
@@ -160,7 +164,7 @@ def test_a_request_is_translated(asked: dict[str, Any], expected: dict[str, Any]
     [
         ({"n": 2}, "n"),
         ({"logprobs": True}, "logprobs"),
-        ({"logit_bias": {"1": 2}}, "logit_bias"),
+        ({"guided_json": {"type": "object"}}, "guided_json"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"functions": [{}]}, "functions"),
         ({"tools": [{"type": "custom"}]}, "tools"),
@@ -178,7 +182,7 @@ def test_what_has_no_word_there_is_refused_by_name(asked: dict[str, Any], field:
 
 def test_broken_tool_arguments_are_the_clients_fault() -> None:
     call = {"id": "1", "function": {"name": "f", "arguments": "{"}}
-    with pytest.raises(BadRequest, match="arguments are not JSON"):
+    with pytest.raises(BadRequest, match="arguments are not a JSON object"):
         translate(messages=[USER, {"role": "assistant", "tool_calls": [call]}])
 
 
@@ -211,7 +215,7 @@ def answer(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     ],
 )
 def test_stop_reasons(stop: str, finish: str) -> None:
-    made = json.loads(completion(json.dumps(answer(stop_reason=stop)).encode(), 1)[0])
+    made, _ = completion(json.dumps(answer(stop_reason=stop)).encode(), 1)
     assert made["choices"][0]["finish_reason"] == finish
 
 
@@ -223,11 +227,10 @@ def test_a_whole_answer_is_translated() -> None:
         {"type": "tool_use", "id": "t1", "name": "f", "input": {"x": "\u20ac"}},
     ]
     raw = json.dumps(answer(content=content)).encode()
-    body, usage = completion(raw, 7)
-    made = json.loads(body)
+    made, usage = completion(raw, 7)
     message = made["choices"][0]["message"]
     assert (made["id"], made["object"], made["created"]) == ("msg_1", "chat.completion", 7)
-    assert message["content"] == "ab"
+    assert (message["content"], message["reasoning_content"]) == ("ab", "hm")
     assert json.loads(message["tool_calls"][0]["function"]["arguments"]) == {"x": "\u20ac"}
     assert (usage.input_tokens, usage.output_tokens) == (3, 2)
 
@@ -257,9 +260,9 @@ def tool_block(index: int, name: str) -> list[dict[str, Any]]:
     ]
 
 
-def translated(events: list[bytes], *, wants_usage: bool) -> tuple[StreamTranslator, list[Any]]:
-    stream = StreamTranslator(wants_usage=wants_usage, created_s=1)
-    out = b"".join(stream.pass_on(event, sse.data_of(event)) for event in events)
+def translated(events: list[bytes], *, wants_usage: bool) -> tuple[ChatStream, list[Any]]:
+    stream = ChatStream(wants_usage=wants_usage, created_s=1)
+    out = b"".join(map(stream.feed, events))
     datas = [sse.data_of(event) for event in sse.EventFramer().feed(out)]
     return stream, [data if data == b"[DONE]" else json.loads(data) for data in datas]
 
@@ -316,13 +319,49 @@ def test_a_providers_error_event_is_kept_for_the_client() -> None:
     assert len(chunks) == 1
 
 
-def test_thinking_is_left_out() -> None:
+def test_thinking_stays_apart_from_the_text() -> None:
     events = frames(
         START,
         {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking"}},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta"}},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "thinking_delta", "thinking": "hm"},
+        },
         {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta"}},
         {"type": "content_block_stop", "index": 0},
     )
     _, chunks = translated(events, wants_usage=False)
-    assert len(chunks) == 1
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert deltas == [{"role": "assistant", "content": ""}, {"reasoning_content": "hm"}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"reasoning_effort": "minimal"}, {"effort": "low"}),
+        (
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "n", "strict": True, "schema": {"type": "object"}},
+                }
+            },
+            {"format": {"type": "json_schema", "schema": {"type": "object"}}},
+        ),
+    ],
+)
+def test_output_is_configured(asked: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert translate(**asked)["output_config"] == expected
+
+
+def test_a_cache_mark_keeps_its_block() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    system = {"role": "system", "content": [{"type": "text", "text": "s", **mark}]}
+    made = translate(messages=[system, USER])
+    assert made["system"] == [{"type": "text", "text": "s", **mark}]
+
+
+def test_nudges_are_left_out_and_told() -> None:
+    raw = json.dumps({"model": "m", "messages": [USER], "seed": 1, "temperature": 1.5}).encode()
+    assert CHAT.call(CHAT.read(raw), CLAUDE).lossy == ("seed", "temperature")

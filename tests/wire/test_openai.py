@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from overspill.wire import sse
-from overspill.wire.errors import BadRequest, message_in, openai_error
-from overspill.wire.openai import StreamFilter, read_chat, upstream_body
+from overspill.wire.ask import Target
+from overspill.wire.errors import BadRequest, Wire, message_in, openai_error
+from overspill.wire.ingress import INGRESSES
+from overspill.wire.openai import PassedStream
 
+CHAT = INGRESSES["/v1/chat/completions"]
+GLM = Target(wire=Wire.OPENAI, model="glm", open_model=True)
 MESSAGES = [{"role": "user", "content": "hi"}]
 
 
@@ -19,7 +23,7 @@ def body(**more: object) -> bytes:
 
 
 def test_the_fields_we_need_are_read() -> None:
-    chat = read_chat(body(stream=True, max_tokens=7, stream_options={"include_usage": True}))
+    chat = CHAT.read(body(stream=True, max_tokens=7, stream_options={"include_usage": True}))
     assert (chat.model, chat.stream, chat.wants_usage, chat.max_tokens) == ("gpt-4o", True, True, 7)
 
 
@@ -38,18 +42,18 @@ def test_the_fields_we_need_are_read() -> None:
 )
 def test_a_bad_body_is_refused_by_name(raw: bytes, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
-        read_chat(raw)
+        CHAT.read(raw)
 
 
 def test_only_the_model_changes_on_the_way_to_the_small_tier() -> None:
     raw = body(temperature=0.3, tools=[{"x": "\u20ac"}], vendor_field={"a": [1, None]})
-    sent = json.loads(upstream_body(read_chat(raw), "glm"))
+    sent = json.loads(CHAT.call(CHAT.read(raw), GLM).body)
     assert sent == {**json.loads(raw), "model": "glm"}
 
 
 def test_usage_is_always_asked_of_a_stream() -> None:
     raw = body(stream=True, stream_options={"other": 1})
-    sent = json.loads(upstream_body(read_chat(raw), "glm"))
+    sent = json.loads(CHAT.call(CHAT.read(raw), GLM).body)
     assert sent["stream_options"] == {"other": 1, "include_usage": True}
 
 
@@ -63,8 +67,8 @@ USAGE = chunk(choices=[], usage={"prompt_tokens": 3, "completion_tokens": 2})
 
 @pytest.mark.parametrize(("wants", "seen"), [(True, USAGE), (False, b"")])
 def test_usage_is_metered_and_shown_only_to_who_asked(wants: bool, seen: bytes) -> None:
-    stream = StreamFilter(wants_usage=wants)
-    out = [stream.pass_on(raw, sse.data_of(raw)) for raw in (TEXT, USAGE, sse.DONE)]
+    stream = PassedStream(wants_usage=wants)
+    out = [stream.feed(raw) for raw in (TEXT, USAGE, sse.DONE)]
     assert out == [TEXT, seen, sse.DONE]
     assert stream.usage
     assert (stream.usage.input_tokens, stream.usage.output_tokens, stream.done) == (3, 2, True)
@@ -72,12 +76,53 @@ def test_usage_is_metered_and_shown_only_to_who_asked(wants: bool, seen: bytes) 
 
 def test_a_null_usage_in_every_chunk_hides_nothing() -> None:
     raw = chunk(choices=[{"delta": {"content": "a"}}], usage=None)
-    assert StreamFilter(wants_usage=False).pass_on(raw, sse.data_of(raw)) == raw
+    assert PassedStream(wants_usage=False).feed(raw) == raw
 
 
 def test_text_that_talks_of_usage_is_passed_on() -> None:
     raw = chunk(choices=[{"delta": {"content": '"usage"'}}])
-    assert StreamFilter(wants_usage=False).pass_on(raw, sse.data_of(raw)) == raw
+    assert PassedStream(wants_usage=False).feed(raw) == raw
+
+
+def test_what_no_event_needs_is_not_cut_and_still_counted() -> None:
+    stream = PassedStream(wants_usage=False)
+    assert stream.feed(TEXT * 3) == TEXT * 3
+    assert stream.events == 3
+
+
+def test_an_error_within_a_stream_ends_it_and_what_follows_is_not_passed_on() -> None:
+    stream = PassedStream(wants_usage=True)
+    error = chunk(error={"message": "out of memory", "type": "server_error"})
+    assert stream.feed(TEXT + error + sse.DONE) == TEXT
+    assert not stream.done
+    assert stream.failed is not None
+    assert json.loads(stream.failed)["error"]["message"] == "out of memory"
+
+
+def test_a_key_that_stands_twice_reaches_the_upstream_once() -> None:
+    raw = b'{"model":"a","messages":[{"role":"user","content":"x"}],"n":1,"n":2}'
+    assert CHAT.call(CHAT.read(raw), GLM).body.count(b'"n"') == 1
+
+
+def test_values_go_on_as_they_were_written() -> None:
+    raw = b'{"model":"m","messages":[ {"role":"user","content":"\\u00e9"} ],"temperature":1.50e-1}'
+    sent = CHAT.call(CHAT.read(raw), GLM).body
+    assert sent == (
+        b'{"model":"glm","messages":[ {"role":"user","content":"\\u00e9"} ],"temperature":1.50e-1}'
+    )
+
+
+def test_turns_of_a_conversation_have_the_same_number_and_others_have_not() -> None:
+    def number(*texts: str) -> int:
+        turns = [{"role": "system", "content": "be kind"}]
+        turns += [
+            {"role": "assistant" if index % 2 else "user", "content": text}
+            for index, text in enumerate(texts)
+        ]
+        return CHAT.read(json.dumps({"model": "m", "messages": turns}).encode()).conversation()
+
+    assert number("hi") == number("hi", "yes?") == number("hi", "yes?", "bye")
+    assert number("hi") != number("ho")
 
 
 @pytest.mark.parametrize(

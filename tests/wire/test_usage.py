@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overspill.wire import from_anthropic, openai
+from overspill.wire import anthropic, openai
 from overspill.wire.usage import TokenPrice, Usage, cost_usd_micros, estimate_tokens
 
 PRICE = TokenPrice(input=Decimal(5), cached_input=Decimal("0.5"), output=Decimal(25))
@@ -48,7 +48,7 @@ def test_openai_counts_cached_tokens_in_and_anthropic_apart() -> None:
         "prompt_tokens_details": {"cached_tokens": 90},
     }
     expected = Usage(input_tokens=100, cached_tokens=90, output_tokens=7)
-    assert from_anthropic.usage_of(theirs) == expected
+    assert anthropic.usage_of(theirs) == expected
     assert openai.usage_of({"usage": ours}) == expected
     assert openai.usage_json(expected) == {**ours, "total_tokens": 107}
 

@@ -194,6 +194,43 @@ class Price(Model):
     output_per_m_tok: Quantity = Field(alias="outputPerMTok")
 
 
+def _forwardable(value: str) -> str:
+    name = value.lower()
+    if name in NEVER_FORWARDED or name.startswith(NEVER_FORWARDED_PREFIXES):
+        raise ValueError("is never forwarded: credentials and framing end at the sidecar")
+    return name
+
+
+NEVER_FORWARDED = frozenset(
+    [
+        "authorization",
+        "x-api-key",
+        "api-key",
+        "cookie",
+        "set-cookie",
+        "proxy-authorization",
+        "host",
+        "connection",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "transfer-encoding",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "keep-alive",
+        "accept-encoding",
+    ]
+)
+NEVER_FORWARDED_PREFIXES = ("x-overspill-", "proxy-")
+HeaderName = Annotated[
+    str,
+    AfterValidator(_forwardable),
+    Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=128),
+]
+
+
 class FrontierProvider(Model):
     """An external model API, paid per token."""
 
@@ -208,6 +245,11 @@ class FrontierProvider(Model):
         ge=1,
         le=10_000_000,
         description="Sent where the wire demands a limit (Anthropic) and the client gave none.",
+    )
+    forward_headers: tuple[HeaderName, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Client headers that this provider may see; all others end at the sidecar.",
     )
 
 
@@ -236,6 +278,14 @@ class RuleMatch(Model):
         return self
 
 
+class Priority(StrEnum):
+    """Who goes first where requests wait for room at the small tier."""
+
+    HIGH = "High"
+    NORMAL = "Normal"
+    LOW = "Low"
+
+
 class Rule(Model):
     """Requests that match go to this tier."""
 
@@ -251,6 +301,7 @@ class Rule(Model):
     when: RuleMatch
     tier: Tier
     overflow: Overflow = Overflow.ALLOW
+    priority: Priority = Priority.NORMAL
 
     @model_validator(mode="after")
     def _overflow_needs_small(self) -> Self:
@@ -265,6 +316,16 @@ class OverflowSpec(Model):
     first_token_deadline: Duration = Field(default=2.0, json_schema_extra={"default": "2s"})
 
 
+class QueueSpec(Model):
+    """Waiting for room at the small tier, before a request overflows or is turned away."""
+
+    max_wait: Duration = Field(
+        default=0.0,
+        json_schema_extra={"default": "0s"},
+        description="0s: overflow at once. Rules give priorities.",
+    )
+
+
 class Routing(Model):
     """Which tier answers which request."""
 
@@ -275,6 +336,12 @@ class Routing(Model):
         json_schema_extra=_unique_names("rules"),
     )
     overflow: OverflowSpec = OverflowSpec()
+    queue: QueueSpec = QueueSpec()
+    request_timeout: Duration = Field(
+        default=600.0,
+        json_schema_extra={"default": "10m"},
+        description="From the request's last byte to the answer's, over all attempts.",
+    )
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
@@ -303,12 +370,32 @@ class RoutingPolicySpec(Model):
         description="Tried in order.",
         json_schema_extra=_unique_names("frontier"),
     )
+    hosted: tuple[FrontierProvider, ...] = Field(
+        default=(),
+        max_length=16,
+        description="The small class of model at a host, paid per token: asked, in order, before "
+        "the frontier when the small tier has no room.",
+        json_schema_extra=_unique_names("hosted"),
+    )
     routing: Routing = Routing()
     budget: Budget | None = None
+
+    @property
+    def providers(self) -> tuple[FrontierProvider, ...]:
+        """Everybody who is paid per token."""
+        return (*self.hosted, *self.frontier)
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
         _refuse_twins("frontier", [provider.name for provider in self.frontier])
+        _refuse_twins("hosted", [provider.name for provider in self.hosted])
+        taken = {provider.name for provider in self.frontier}
+        for index, provider in enumerate(self.hosted):
+            if provider.name in taken:
+                raise ValueError(
+                    f"hosted[{index}].name: {provider.name!r} is a frontier provider's; "
+                    "give another name"
+                )
         return self
 
 

@@ -32,7 +32,7 @@ class SmallConfig(Model):
     first_token_deadline_s: float
 
 
-class FrontierConfig(Model):
+class ProviderConfig(Model):
     """One external provider, in the order they are tried."""
 
     name: Name
@@ -44,6 +44,7 @@ class FrontierConfig(Model):
     )
     price: Price
     max_output_tokens: int
+    forward_headers: tuple[str, ...] = ()
 
 
 class BudgetConfig(Model):
@@ -64,8 +65,11 @@ class SidecarConfig(Model):
     generation: int
     mode: Mode
     small: SmallConfig
-    frontier: tuple[FrontierConfig, ...] = Field(min_length=1)
+    hosted: tuple[ProviderConfig, ...] = ()
+    frontier: tuple[ProviderConfig, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
+    queue_max_wait_s: float = 0.0
+    request_timeout_s: float = 600.0
     budget: BudgetConfig = BudgetConfig()
 
 

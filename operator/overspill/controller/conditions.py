@@ -119,7 +119,7 @@ def _sidecars(look: Look) -> tuple[Truth, str, str]:
 
 
 def _credentials(spec: RoutingPolicySpec, lacking: Sequence[str]) -> str:
-    keys = {provider.name: provider.credentials for provider in spec.frontier}
+    keys = {provider.name: provider.credentials for provider in spec.providers}
     said = [
         f"{name}: create Secret {keys[name].secret_name} with key {keys[name].key}"
         if name in keys

@@ -170,7 +170,8 @@ def _config_source(policy: Manifest) -> Manifest:
 
 def _key_sources(policy: Manifest) -> Iterator[Manifest]:
     """Yield each provider's key; one that is missing keeps no pod from starting."""
-    for provider in policy["spec"].get("frontier") or ():
+    spec = policy["spec"]
+    for provider in (*(spec.get("hosted") or ()), *(spec.get("frontier") or ())):
         credentials = provider.get("credentials") or {}
         if "name" not in provider or "secretName" not in credentials:
             continue

@@ -12,7 +12,7 @@ from overspill.api.sidecar_config import (
     CONFIG_FILE,
     CREDENTIALS_DIR,
     BudgetConfig,
-    FrontierConfig,
+    ProviderConfig,
     SidecarConfig,
     SmallConfig,
 )
@@ -59,8 +59,11 @@ def sidecar_config(
             input_token_weight=small.capacity.input_token_weight,
             first_token_deadline_s=spec.routing.overflow.first_token_deadline,
         ),
+        hosted=tuple(_provider(provider) for provider in spec.hosted),
         frontier=tuple(_provider(provider) for provider in spec.frontier),
         rules=spec.routing.rules,
+        queue_max_wait_s=spec.routing.queue.max_wait,
+        request_timeout_s=spec.routing.request_timeout,
         budget=_budget(spec, budget),
     )
 
@@ -92,8 +95,8 @@ def publish(owner: Manifest, config: SidecarConfig) -> Publication:
     return Publication(manifest=manifest, revision=digest[:REVISION_LENGTH])
 
 
-def _provider(provider: FrontierProvider) -> FrontierConfig:
-    return FrontierConfig(
+def _provider(provider: FrontierProvider) -> ProviderConfig:
+    return ProviderConfig(
         name=provider.name,
         api=provider.api,
         base_url=provider.base_url,
@@ -101,6 +104,7 @@ def _provider(provider: FrontierProvider) -> FrontierConfig:
         credential_file=f"{CREDENTIALS_DIR}/{provider.name}",
         price=provider.price,
         max_output_tokens=provider.max_output_tokens,
+        forward_headers=provider.forward_headers,
     )
 
 

@@ -74,7 +74,7 @@ def frontier_share(snapshot: Snapshot, policy: str) -> str | None:
     """Return the frontier's share of answered requests, such as `18%`; None where unknown."""
     by_tier = snapshot.requests_per_s.get(policy, {})
     frontier = by_tier.get("frontier", 0.0)
-    answered = frontier + by_tier.get("small", 0.0)
+    answered = sum(by_tier.get(tier, 0.0) for tier in ("small", "hosted", "frontier"))
     return f"{100 * frontier / answered:.0f}%" if answered > 0 else None
 
 

@@ -1,26 +1,34 @@
-"""Room at the small tier as one sidecar sees it: slots per endpoint, and who is out of favour.
-
-A failed endpoint is ejected for a time that doubles with each further failure; after that one
-request probes it, and only its success lets others follow.
-"""
+"""Room at the small tier as one sidecar sees it: slots per endpoint, and who is out of favour."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from overspill.routing.affinity import Ring
+from overspill.routing.health import Health
+from overspill.routing.limit import ConcurrencyLimit
+from overspill.routing.queue import DrainRate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-FIRST_EJECTION_S = 1.0
-LONGEST_EJECTION_S = 30.0
+HOME_LOAD: Final = 1.25
+"""A conversation stays at its home while that is at most this many times as busy as the mean.
+Source: Mirrokni et al. (2016), "Consistent hashing with bounded loads", arXiv:1608.01350."""
 
 
 @dataclass(slots=True)
 class _Endpoint:
+    limit: ConcurrencyLimit
+    health: Health = field(default_factory=Health)
     in_flight: int = 0
-    failures: int = 0
-    ejected_until_s: float = 0.0
+
+    def has_room(self, now_s: float) -> bool:
+        health = self.health
+        if health.failures:
+            return health.usable(now_s)
+        return self.in_flight < self.limit.slots
 
 
 class SmallCapacity:
@@ -29,23 +37,31 @@ class SmallCapacity:
     def __init__(self) -> None:
         self._endpoints: dict[str, _Endpoint] = {}
         self._leaving: dict[str, _Endpoint] = {}
-        self._slots = 1
+        self._ring = Ring(())
+        self.drain = DrainRate()
 
     def configure(self, endpoints: Iterable[str], slots_per_endpoint: int) -> None:
-        """Take over a new list; requests in flight stay counted."""
+        """Take over a new list; requests in flight stay counted, and what was learned stays."""
         known = {**self._leaving, **self._endpoints}
-        self._slots = slots_per_endpoint
-        self._endpoints = {address: known.get(address, _Endpoint()) for address in endpoints}
+        before = set(self._endpoints)
+        self._endpoints = {
+            address: known.get(address) or _Endpoint(ConcurrencyLimit(slots_per_endpoint))
+            for address in endpoints
+        }
+        for endpoint in self._endpoints.values():
+            endpoint.limit.reseed(slots_per_endpoint)
         self._leaving = {
             address: endpoint
             for address, endpoint in known.items()
             if address not in self._endpoints and endpoint.in_flight
         }
+        if before != set(self._endpoints):
+            self._ring = Ring(self._endpoints)
 
     @property
     def slots(self) -> int:
         """Requests that may be in flight, over all endpoints."""
-        return self._slots * len(self._endpoints)
+        return sum(endpoint.limit.slots for endpoint in self._endpoints.values())
 
     @property
     def in_flight(self) -> int:
@@ -53,49 +69,83 @@ class SmallCapacity:
         everyone = (*self._endpoints.values(), *self._leaving.values())
         return sum(endpoint.in_flight for endpoint in everyone)
 
+    @property
+    def several(self) -> bool:
+        """Whether there is a choice of endpoints, so that a conversation may have a home."""
+        return len(self._endpoints) > 1
+
     def has_healthy(self, now_s: float, without: Collection[str] = ()) -> bool:
         """Whether any endpoint, full or not, would be tried."""
         return any(
-            endpoint.ejected_until_s <= now_s
+            endpoint.health.ejected_until_s <= now_s
             for address, endpoint in self._endpoints.items()
             if address not in without
         )
 
-    def acquire(self, now_s: float, without: Collection[str] = ()) -> str | None:
-        """Take a slot at the least loaded endpoint; None where there is no room."""
+    def has_room(self, now_s: float) -> bool:
+        """Whether a slot is free."""
+        return any(endpoint.has_room(now_s) for endpoint in self._endpoints.values())
+
+    def acquire(
+        self, now_s: float, without: Collection[str] = (), conversation: int | None = None
+    ) -> str | None:
+        """Take a slot: at the conversation's home unless that is busy, else where least is going
+        on. Return None where there is no room.
+        """
+        best = self._home(now_s, without, conversation) or self._least_loaded(now_s, without)
+        if best is not None:
+            endpoint = self._endpoints[best]
+            endpoint.in_flight += 1
+            endpoint.health.tried()
+        return best
+
+    def _home(self, now_s: float, without: Collection[str], conversation: int | None) -> str | None:
+        home = None if conversation is None else self._ring.home(conversation)
+        if home is None or home in without or not self._endpoints[home].has_room(now_s):
+            return None
+        mean = self.in_flight / len(self._endpoints)
+        return home if self._endpoints[home].in_flight <= HOME_LOAD * mean else None
+
+    def _least_loaded(self, now_s: float, without: Collection[str]) -> str | None:
         best: tuple[int, str] | None = None
         for address, endpoint in self._endpoints.items():
-            if address in without or not self._has_room(endpoint, now_s):
+            if address in without or not endpoint.has_room(now_s):
                 continue
             if best is None or endpoint.in_flight < best[0]:
                 best = (endpoint.in_flight, address)
-        if best is None:
-            return None
-        self._endpoints[best[1]].in_flight += 1
-        return best[1]
+        return best[1] if best else None
 
-    def _has_room(self, endpoint: _Endpoint, now_s: float) -> bool:
-        if endpoint.failures:  # ejected, or half open: one probe at a time
-            return endpoint.ejected_until_s <= now_s and endpoint.in_flight == 0
-        return endpoint.in_flight < self._slots
-
-    def release(self, address: str) -> None:
+    def release(self, address: str, now_s: float) -> None:
         """Give the slot back."""
-        endpoint = self._endpoints.get(address) or self._leaving.get(address)
+        endpoint = self._known(address)
         if endpoint is None:
             return
         endpoint.in_flight -= 1
+        endpoint.health.abandoned()
+        self.drain.freed(now_s)
         if not endpoint.in_flight:
             self._leaving.pop(address, None)
 
-    def succeeded(self, address: str) -> None:
-        """The endpoint answered: it is in favour again."""
-        if endpoint := self._endpoints.get(address):
-            endpoint.failures = 0
+    def answered(self, address: str, *, in_time: bool | None, now_s: float) -> None:
+        """The endpoint answered: in time, late, or where nobody can tell, None."""
+        endpoint = self._known(address)
+        if endpoint is None:
+            return
+        endpoint.health.succeeded()
+        if in_time:
+            endpoint.limit.in_time(endpoint.in_flight)
+        elif in_time is not None:
+            endpoint.limit.overloaded(now_s)
+
+    def overloaded(self, address: str, now_s: float) -> None:
+        """The endpoint did not begin in time, or refused for load; nothing else is wrong."""
+        if endpoint := self._known(address):
+            endpoint.limit.overloaded(now_s)
 
     def failed(self, address: str, now_s: float) -> None:
         """The endpoint did not answer: keep off it for a while."""
-        if endpoint := self._endpoints.get(address):
-            away_s = min(FIRST_EJECTION_S * 2**endpoint.failures, LONGEST_EJECTION_S)
-            endpoint.failures += 1
-            endpoint.ejected_until_s = now_s + away_s
+        if endpoint := self._known(address):
+            endpoint.health.failed(now_s)
+
+    def _known(self, address: str) -> _Endpoint | None:
+        return self._endpoints.get(address) or self._leaving.get(address)

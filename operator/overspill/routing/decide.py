@@ -14,6 +14,7 @@ class Tier(StrEnum):
     """Who answers; also the `tier` label of metrics."""
 
     SMALL = "small"
+    HOSTED = "hosted"
     FRONTIER = "frontier"
     NONE = "none"
 
@@ -25,11 +26,14 @@ class Reason(StrEnum):
     CONTEXT_TOO_LONG = "ContextTooLong"
     BUDGET_EXHAUSTED = "BudgetExhausted"
     SMALL_FITS = "SmallFits"
-    ANTHROPIC_WIRE = "AnthropicWire"
+    MODEL_PINNED = "ModelPinned"
+    NOT_TRANSLATABLE = "NotTranslatable"
     NO_ENDPOINTS = "NoEndpoints"
     SLOTS_FULL = "SlotsFull"
     FIRST_TOKEN_DEADLINE = "FirstTokenDeadline"
     SMALL_FAILED = "SmallFailed"
+    FRONTIER_FAILED = "FrontierFailed"
+    ESTIMATED = "Estimated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,7 @@ class Match:
     model: str | None
     tier: Tier
     may_overflow: bool
+    priority: int = 0
 
     def fits(self, facts: Facts) -> bool:
         """Whether everything the rule asks for is so."""
@@ -81,7 +86,11 @@ class Route:
     eligible: bool = True
     """Whether the small tier could answer it: such work is what the small tier is sized for."""
     may_overflow: bool = True
-    """Whether it may go to the frontier when the small tier has no room."""
+    """Whether it may leave one's own machines when the small tier has no room."""
+    priority: int = 0
+    """Who goes first where requests wait for room: the higher."""
+    fits_small: bool = True
+    """Whether the small model's context holds it."""
 
 
 def decide(facts: Facts, terms: Terms) -> Route:
@@ -96,8 +105,20 @@ def decide(facts: Facts, terms: Terms) -> Route:
             rule=wanted.rule,
             eligible=wanted.eligible,
             may_overflow=False,
+            priority=wanted.priority,
         )
     return wanted
+
+
+def pinned(model: str, small_models: frozenset[str], *, frontier_open: bool) -> Route:
+    """Route a request whose answer only the model it names can give, such as an embedding."""
+    if model in small_models:
+        return Route(tier=Tier.SMALL, reason=Reason.MODEL_PINNED, may_overflow=False)
+    if not frontier_open:
+        return Route(
+            tier=Tier.NONE, reason=Reason.BUDGET_EXHAUSTED, eligible=False, fits_small=False
+        )
+    return Route(tier=Tier.FRONTIER, reason=Reason.MODEL_PINNED, eligible=False, fits_small=False)
 
 
 def _wanted(facts: Facts, terms: Terms) -> Route:
@@ -110,9 +131,13 @@ def _wanted(facts: Facts, terms: Terms) -> Route:
             rule=rule.name,
             eligible=rule.tier is Tier.SMALL,
             may_overflow=rule.may_overflow,
+            priority=rule.priority,
+            fits_small=fits,
         )
     if not fits:
-        return Route(tier=Tier.FRONTIER, reason=Reason.CONTEXT_TOO_LONG, eligible=False)
+        return Route(
+            tier=Tier.FRONTIER, reason=Reason.CONTEXT_TOO_LONG, eligible=False, fits_small=False
+        )
     return Route(tier=Tier.SMALL, reason=Reason.SMALL_FITS)
 
 
@@ -126,4 +151,5 @@ def _exhausted(wanted: Route, terms: Terms) -> Route:
         rule=wanted.rule,
         eligible=tier is Tier.SMALL,
         may_overflow=False,
+        priority=wanted.priority,
     )

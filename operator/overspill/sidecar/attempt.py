@@ -2,198 +2,184 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from overspill.routing.decide import Tier
-from overspill.sidecar.upstream import UpstreamError
-from overspill.wire import anthropic, from_anthropic, openai, sse, to_anthropic
-from overspill.wire.errors import BadRequest
+from overspill.sidecar.upstream import FOREVER, UpstreamError
+from overspill.wire.errors import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from overspill.sidecar.runtime import Provider, Runtime
-    from overspill.sidecar.upstream import Origin, Pool, Response
-    from overspill.wire.openai import ChatRequest
+    from overspill.sidecar.runtime import Upstream
+    from overspill.sidecar.upstream import Pool, Response
+    from overspill.wire.ask import Ask, Call
+    from overspill.wire.ingress import Ingress
+    from overspill.wire.stream import EventStream
     from overspill.wire.usage import Usage
 
 CLIENT_FAULTS: Final = frozenset({400, 413, 422})
 """The request itself is wrong: another upstream would say the same."""
-PASSED_ON: Final = ("traceparent", "tracestate")
-SMALL_PATH: Final = "/v1/chat/completions"
-Stream = openai.StreamFilter | from_anthropic.StreamTranslator | anthropic.StreamFilter
+OVERLOAD: Final = frozenset({429, 503, 529})
+"""The upstream has no room now; its `Retry-After` says until when."""
+ERROR_BODY_S: Final = 10.0
+ERROR_BODY_BYTES: Final = 64 * 2**10
+ID_HEADERS: Final = (b"request-id", b"x-request-id")
+"""What a provider's support asks for."""
 
 
 class AttemptFailed(Exception):
     """The upstream gave no usable answer; nothing has reached the client."""
 
     def __init__(
-        self, kind: str, status: int, body: bytes, *, final: bool = False, retry_after: str = ""
+        self,
+        kind: str,
+        status: int,
+        body: bytes = b"",
+        *,
+        wire: Wire = Wire.OPENAI,
+        retry_after_s: float | None = None,
+        kept: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
-        self.kind, self.status, self.body = kind, status, body
-        self.final, self.retry_after = final, retry_after
+        self.kind, self.status, self.body, self.wire = kind, status, body, wire
+        self.retry_after_s, self.kept = retry_after_s, kept
         super().__init__(f"{kind} ({status})")
 
+    @property
+    def final(self) -> bool:
+        """Whether no other upstream need be asked."""
+        return self.status in CLIENT_FAULTS
 
-@dataclass(slots=True, kw_only=True)
+    @property
+    def overload(self) -> bool:
+        """Whether the upstream had no room."""
+        return self.status in OVERLOAD
+
+
 class Opened:
     """An upstream that has begun to answer."""
 
-    tier: Tier
-    response: Response
-    provider: Provider | None = None
-    stream: Stream | None = None
-    native: bool = False
-    """The client speaks the provider's own wire: nothing is translated."""
-    framer: sse.EventFramer = field(default_factory=sse.EventFramer)
-    first: bytes = b""
-    """A stream's first bytes for the client, or a whole answer."""
-    events: int = 0
-    usage: Usage | None = None
-    release: Callable[[], None] = lambda: None
+    __slots__ = ("call", "first", "release", "response", "stream", "upstream", "usage")
+
+    def __init__(
+        self, upstream: Upstream, response: Response, call: Call, stream: EventStream | None
+    ) -> None:
+        self.upstream, self.response, self.call, self.stream = upstream, response, call, stream
+        self.first = b""
+        """A stream's first bytes for the client, or a whole answer."""
+        self.usage: Usage | None = None
+        self.release: Callable[[], None] | None = None
 
     def close(self) -> None:
         """Let go of the upstream: its connection is kept only if it was read to the end."""
         self.response.close()
-        self.release()
+        if self.release:
+            self.release()
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Return what the client gets for these bytes of the stream."""
-        assert self.stream
-        out = []
-        for event in self.framer.feed(chunk):
-            self.events += 1
-            out.append(self.stream.pass_on(event, sse.data_of(event)))
-        return b"".join(out)
-
-    def feed_rest(self) -> bytes:
-        """Return what the client gets for a last event that no blank line ended."""
-        assert self.stream
-        rest = self.framer.rest()
-        if not rest.strip():
-            return b""
-        return self.stream.pass_on(rest + b"\n\n", sse.data_of(rest))
+    def ids(self) -> list[tuple[bytes, bytes]]:
+        """The headers by which the provider knows this answer."""
+        return _kept(self.response)
 
 
-async def open_small(
-    pool: Pool, runtime: Runtime, address: str, chat: ChatRequest, passed_on: dict[str, str]
+async def open_upstream(
+    pool: Pool,
+    upstream: Upstream,
+    ingress: Ingress,
+    ask: Ask,
+    own_headers: bytes,
+    *,
+    now_s: float,
+    deadline_s: float,
+    first_byte_s: float = FOREVER,
 ) -> Opened:
-    """Ask one small endpoint. Raises: AttemptFailed."""
-    headers = {"content-type": "application/json", "authorization": "Bearer overspill", **passed_on}
-    body = openai.upstream_body(chat, runtime.config.small.model)
-    response = await _post(pool, runtime.origins[address], SMALL_PATH, headers, body)
-    stream = openai.StreamFilter(wants_usage=chat.wants_usage) if chat.stream else None
-    return await _begin(Opened(tier=Tier.SMALL, response=response, stream=stream))
+    """Ask one upstream. Raises: AttemptFailed, Untranslatable, BadRequest.
 
-
-async def open_frontier(
-    pool: Pool, provider: Provider, chat: ChatRequest, passed_on: dict[str, str]
-) -> Opened:
-    """Ask one provider. Raises: AttemptFailed, Untranslatable."""
-    key = provider.credential.key()
-    if not key:
-        raise AttemptFailed("credential", 502, b"")
-    stream: Stream | None = None
-    if provider.anthropic:
-        body = _translated(chat, provider)
-        headers = {"x-api-key": key, "anthropic-version": to_anthropic.VERSION}
-        if chat.stream:
-            stream = from_anthropic.StreamTranslator(
-                wants_usage=chat.wants_usage, created_s=int(time.time())
-            )
-    else:
-        body = openai.upstream_body(chat, provider.model)
-        headers = {"authorization": f"Bearer {key}"}
-        stream = openai.StreamFilter(wants_usage=chat.wants_usage) if chat.stream else None
-    headers |= {"content-type": "application/json", **passed_on}
-    response = await _post(pool, provider.origin, provider.path, headers, body)
-    return await _begin(
-        Opened(tier=Tier.FRONTIER, response=response, provider=provider, stream=stream)
-    )
-
-
-async def open_messages(
-    pool: Pool, provider: Provider, chat: ChatRequest, suffix: str, passed_on: dict[str, str]
-) -> Opened:
-    """Pass a Messages request on to a provider that speaks it. Raises: AttemptFailed."""
-    key = provider.credential.key()
-    if not key:
-        raise AttemptFailed("credential", 502, b"")
-    headers = {"anthropic-version": to_anthropic.VERSION, **passed_on, "x-api-key": key}
-    headers["content-type"] = "application/json"
-    body = anthropic.upstream_body(chat, provider.model)
-    response = await _post(pool, provider.origin, provider.path + suffix, headers, body)
-    stream = anthropic.StreamFilter() if chat.stream else None
-    return await _begin(
-        Opened(tier=Tier.FRONTIER, response=response, provider=provider, stream=stream, native=True)
-    )
-
-
-def _translated(chat: ChatRequest, provider: Provider) -> bytes:
+    `now_s` is Unix time; the limits are in the loop's.
+    """
+    call = ingress.call(ask, upstream.target)
+    head = upstream.head(call.endpoint)
+    if head is None:
+        raise AttemptFailed("credential", 502)
     try:
-        return to_anthropic.messages_body(chat, provider.model, provider.max_output_tokens)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise BadRequest(f"the request is malformed: {error!r}") from None
-
-
-async def _post(
-    pool: Pool, origin: Origin, path: str, headers: dict[str, str], body: bytes
-) -> Response:
-    try:
-        return await pool.post(origin, path, headers, body)
+        response = await pool.post(
+            upstream.origin,
+            head + own_headers,
+            call.body,
+            deadline_s=deadline_s,
+            first_byte_s=first_byte_s,
+        )
     except UpstreamError as error:
-        raise AttemptFailed(error.kind, 502, b"") from None
-
-
-async def _begin(opened: Opened) -> Opened:
-    """Read on until there is something for the client. Raises: AttemptFailed."""
+        raise _failed(error) from None
+    stream = None
     try:
-        if opened.response.status != 200:
-            await _refused(opened)
-        elif opened.stream:
-            await _first_bytes(opened)
-        else:
-            await _whole(opened)
+        if response.status != 200:
+            raise await _refused(response, upstream.target.wire)
+        if ask.stream:
+            stream = ingress.stream(ask, upstream.target, now_s)
+            opened = Opened(upstream, response, call, stream)
+            await _first_bytes(opened, stream)
+            response.first_byte_s = FOREVER
+            return opened
+        opened = Opened(upstream, response, call, None)
+        raw = await response.read_all()
+        opened.first, opened.usage = ingress.answer(ask, upstream.target, raw, now_s)
     except UpstreamError as error:
-        opened.response.close()
-        raise AttemptFailed(error.kind, 502, b"") from None
+        response.close()
+        raise _failed(error) from None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        response.close()
+        raise AttemptFailed("garbled", 502) from None
     except BaseException:
-        opened.response.close()
+        response.close()
         raise
     return opened
 
 
-async def _refused(opened: Opened) -> None:
-    status, body = opened.response.status, await opened.response.read_all(10.0)
-    raise AttemptFailed(
+def _failed(error: UpstreamError) -> AttemptFailed:
+    late = error.kind in ("timeout", "deadline", "first_token")
+    return AttemptFailed(error.kind, 504 if late else 502)
+
+
+def _kept(response: Response) -> list[tuple[bytes, bytes]]:
+    headers = response.headers
+    return [(name, headers[name]) for name in ID_HEADERS if name in headers]
+
+
+async def _refused(response: Response, wire: Wire) -> AttemptFailed:
+    status = response.status
+    response.first_byte_s = FOREVER
+    body = (await response.read_all(ERROR_BODY_S))[:ERROR_BODY_BYTES]
+    return AttemptFailed(
         f"http_{status}",
-        status,
+        status if status >= 400 else 502,
         body,
-        final=status in CLIENT_FAULTS,
-        retry_after=opened.response.headers.get(b"retry-after", b"").decode("latin-1"),
+        wire=wire,
+        retry_after_s=_retry_after_s(response.headers),
+        kept=tuple(_kept(response)),
     )
 
 
-async def _first_bytes(opened: Opened) -> None:
-    assert opened.stream
-    while not opened.first:
-        chunk = await opened.response.read()
-        opened.first = opened.feed(chunk) if chunk else opened.feed_rest()
-        failed = getattr(opened.stream, "failed", None)
-        if not opened.first and (failed or not chunk):
-            raise AttemptFailed("stream", 502, failed or b"")
-
-
-async def _whole(opened: Opened) -> None:
-    raw = await opened.response.read_all()
+def _retry_after_s(headers: dict[bytes, bytes]) -> float | None:
+    """Read `Retry-After`: seconds, or a date beside the provider's own `Date`."""
+    text = headers.get(b"retry-after", b"").decode("latin-1").strip()
     try:
-        if opened.native:
-            opened.first, opened.usage = raw, anthropic.usage_in(raw)
-        elif opened.provider and opened.provider.anthropic:
-            opened.first, opened.usage = from_anthropic.completion(raw, int(time.time()))
-        else:
-            opened.first, opened.usage = raw, openai.usage_of(openai.read_answer(raw))
-    except (ValueError, KeyError, TypeError):
-        raise AttemptFailed("garbled", 502, b"") from None
+        seconds = float(text)
+    except ValueError:
+        try:
+            then = parsedate_to_datetime(text)
+            seconds = (
+                then - parsedate_to_datetime(headers.get(b"date", b"").decode("latin-1"))
+            ).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return max(0.0, seconds) if seconds < FOREVER else None
+
+
+async def _first_bytes(opened: Opened, stream: EventStream) -> None:
+    """Read on until there is something for the client."""
+    response = opened.response
+    while not opened.first:
+        chunk = await response.read()
+        opened.first = stream.feed(chunk) if chunk else stream.rest()
+        if not opened.first and (stream.failed is not None or not chunk):
+            raise AttemptFailed("stream", 502, stream.failed or b"")

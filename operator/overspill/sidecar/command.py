@@ -20,10 +20,11 @@ from overspill.api.policy import parse_policy
 from overspill.api.sidecar_config import (
     CREDENTIALS_DIR,
     BudgetConfig,
-    FrontierConfig,
+    ProviderConfig,
     SidecarConfig,
     SmallConfig,
 )
+from overspill.sidecar.access_log import access_log
 from overspill.sidecar.config_file import ConfigFile
 from overspill.sidecar.http import Connection
 from overspill.sidecar.proxy import Admin, Proxy
@@ -31,9 +32,13 @@ from overspill.sidecar.proxy import Admin, Proxy
 if TYPE_CHECKING:
     import argparse
 
+    from overspill.api.policy import FrontierProvider, RoutingPolicySpec
+    from overspill.sidecar.tracing import Tracer
+
 HELP: Final = "Route an app's model calls: small tier, else frontier. In a pod, or alone."
 LOOK_EVERY_S: Final = 0.2
 ENV: Final = "OVERSPILL_SIDECAR_"
+TRACING_SWITCHES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 log = logging.getLogger(__name__)
 
 
@@ -61,6 +66,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=env("ADMIN_LISTEN", None),
         help="health and metrics; in a pod 0.0.0.0:4001, for the kubelet and Prometheus",
     )
+    parser.add_argument(
+        "--access-log",
+        action="store_true",
+        default=env("ACCESS_LOG", "") not in ("", "0", "false"),
+        help="one JSON line a request on standard output: decision, tokens, cost, times",
+    )
     parser.add_argument("--grace", type=float, default=float(env("GRACE", "30") or 30))
 
 
@@ -81,6 +92,9 @@ def run(args: argparse.Namespace) -> int:
 
 async def _serve(args: argparse.Namespace, alone: SidecarConfig | None, keys: Path) -> int:
     proxy = Proxy()
+    proxy.tracer = _tracer()
+    if args.access_log:
+        proxy.access_log = access_log(sys.stdout)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -101,8 +115,24 @@ async def _serve(args: argparse.Namespace, alone: SidecarConfig | None, keys: Pa
     drained = await proxy.drain(args.grace)
     side.close()
     proxy.pool.close()
+    if proxy.tracer:
+        await asyncio.to_thread(proxy.tracer.close)
     log.info(json.dumps({"event": "stopped", "drained": drained}))
     return 0 if drained else 1
+
+
+def _tracer() -> Tracer | None:
+    """Return a tracer where the environment asks for one. Raises: ValueError saying the remedy."""
+    if not any(os.environ.get(name) for name in TRACING_SWITCHES):
+        return None
+    try:
+        from overspill.sidecar.tracing import Tracer  # noqa: PLC0415 - an extra, and 20 MiB
+    except ImportError:
+        raise ValueError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set and OpenTelemetry is not installed; "
+            "install it with: pip install 'overspill[otel]'"
+        ) from None
+    return Tracer()
 
 
 async def _watch(proxy: Proxy, path: Path) -> None:
@@ -127,19 +157,7 @@ def _alone(args: argparse.Namespace, keys: Path) -> SidecarConfig:
     policy = parse_policy(found)
     name = document.get("metadata", {}).get("name", "policy")
     endpoints = tuple(url.partition("://")[2] or url for url in args.small.split(",") if url)
-    frontier = tuple(
-        FrontierConfig(
-            name=provider.name,
-            api=provider.api,
-            base_url=args.frontier if args.frontier and index == 0 else provider.base_url,
-            model=provider.model,
-            credential_file=f"{CREDENTIALS_DIR}/{provider.name}",
-            price=provider.price,
-            max_output_tokens=provider.max_output_tokens,
-        )
-        for index, provider in enumerate(policy.frontier)
-    )
-    _write_keys(args, [provider.name for provider in policy.frontier], keys)
+    _write_keys(args, policy, keys)
     return SidecarConfig(
         policy=f"local/{name}",
         generation=1,
@@ -152,19 +170,38 @@ def _alone(args: argparse.Namespace, keys: Path) -> SidecarConfig:
             input_token_weight=policy.small.capacity.input_token_weight,
             first_token_deadline_s=policy.routing.overflow.first_token_deadline,
         ),
-        frontier=frontier,
+        hosted=tuple(_provider(provider, provider.base_url) for provider in policy.hosted),
+        frontier=tuple(
+            _provider(provider, args.frontier if args.frontier and not index else provider.base_url)
+            for index, provider in enumerate(policy.frontier)
+        ),
         rules=policy.routing.rules,
+        queue_max_wait_s=policy.routing.queue.max_wait,
+        request_timeout_s=policy.routing.request_timeout,
         budget=BudgetConfig(),
     )
 
 
-def _write_keys(args: argparse.Namespace, providers: list[str], keys: Path) -> None:
+def _provider(provider: FrontierProvider, base_url: str) -> ProviderConfig:
+    return ProviderConfig(
+        name=provider.name,
+        api=provider.api,
+        base_url=base_url,
+        model=provider.model,
+        credential_file=f"{CREDENTIALS_DIR}/{provider.name}",
+        price=provider.price,
+        max_output_tokens=provider.max_output_tokens,
+        forward_headers=provider.forward_headers,
+    )
+
+
+def _write_keys(args: argparse.Namespace, policy: RoutingPolicySpec, keys: Path) -> None:
     """Put keys from the environment where a Secret would be mounted, for us alone to read."""
     folder = keys / CREDENTIALS_DIR
     folder.mkdir(mode=0o700)
-    for index, provider in enumerate(providers):
+    for provider in (one.name for one in policy.providers):
         variable = f"OVERSPILL_KEY_{provider.upper().replace('-', '_')}"
-        if index == 0 and args.frontier_key_env:
+        if provider == policy.frontier[0].name and args.frontier_key_env:
             variable = args.frontier_key_env
         if key := os.environ.get(variable):
             (folder / provider).write_text(key)
@@ -176,7 +213,8 @@ def _greet(args: argparse.Namespace, config: SidecarConfig) -> None:
     host, port = _address(args.admin_listen)
     shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
     small = ", ".join(config.small.endpoints) or "none: everything goes to the frontier"
-    frontier = ", ".join(f"{f.name} ({f.api}, {f.base_url})" for f in config.frontier)
+    paid = (*config.hosted, *config.frontier)
+    frontier = ", ".join(f"{one.name} ({one.api}, {one.base_url})" for one in paid)
     sys.stderr.write(
         f"overspill sidecar for {config.policy}\n"
         f"  small     {small}\n"

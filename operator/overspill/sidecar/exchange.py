@@ -8,303 +8,377 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from overspill.routing.decide import Facts, Reason, Route, Tier, decide
-from overspill.sidecar.attempt import PASSED_ON, AttemptFailed, Opened, open_frontier, open_small
+from overspill.routing.decide import Facts, Reason, Route, Tier, decide, pinned
+from overspill.sidecar import reply
+from overspill.sidecar.attempt import AttemptFailed, open_upstream
 from overspill.sidecar.http import JSON
 from overspill.sidecar.tally import Tally
-from overspill.sidecar.upstream import UpstreamError
-from overspill.telemetry import names
-from overspill.wire import from_anthropic, sse
-from overspill.wire.errors import BadRequest, message_in, openai_error
-from overspill.wire.openai import read_chat
-from overspill.wire.usage import cost_usd_micros
+from overspill.sidecar.upstream import FOREVER
+from overspill.wire.errors import BadRequest, Untranslatable, Wire
 
 if TYPE_CHECKING:
+    from overspill.sidecar.attempt import Opened
     from overspill.sidecar.http import Answer, Headers, Request
     from overspill.sidecar.proxy import Proxy
-    from overspill.sidecar.runtime import Provider, Runtime
-    from overspill.wire.openai import ChatRequest
+    from overspill.sidecar.runtime import Runtime, Upstream
+    from overspill.wire.ask import Ask
+    from overspill.wire.ingress import Ingress
+    from overspill.wire.usage import Usage
 
-EVENT_STREAM: Final[Headers] = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-]
+TIMEOUT_HEADER: Final = b"x-overspill-timeout"
+LATE_SHARE: Final = 0.5
+"""A first token after this share of its deadline says that the endpoint is full."""
 SHED_OUTPUT_TOKENS: Final = 256
-BUSY_RETRY_S: Final = 1
 log = logging.getLogger(__name__)
 
 
 class Exchange:
-    """Answers one chat completion."""
+    """Answers one request, whichever protocol it came in."""
 
-    passed_on: tuple[str, ...] = PASSED_ON
+    __slots__ = (
+        "answer",
+        "asked",
+        "began_s",
+        "deadline_s",
+        "failures",
+        "ingress",
+        "last",
+        "lossy",
+        "outcome",
+        "proxy",
+        "queued_s",
+        "reason",
+        "request",
+        "rule",
+        "runtime",
+        "span",
+        "tally",
+        "tier",
+        "ttft_s",
+        "unfit",
+        "upstream",
+    )
 
-    def __init__(self, proxy: Proxy, runtime: Runtime, request: Request, answer: Answer) -> None:
-        self._proxy, self._runtime = proxy, runtime
-        self._request, self._answer = request, answer
-        self._began_s = proxy.now_s()
-        self._reason = Reason.SMALL_FITS
-        self._rule = ""
-        self._last: AttemptFailed | None = None
-        self._asked: tuple[Tier, Provider | None] = (Tier.NONE, None)
+    def __init__(
+        self, proxy: Proxy, runtime: Runtime, ingress: Ingress, request: Request, answer: Answer
+    ) -> None:
+        self.proxy, self.runtime, self.ingress = proxy, runtime, ingress
+        self.request, self.answer = request, answer
+        self.began_s = proxy.now_s()
+        self.deadline_s = self.began_s + runtime.timeout_s
+        self.reason = Reason.SMALL_FITS
+        self.rule = ""
+        self.tier = Tier.NONE
+        self.asked: Ask | None = None
+        self.upstream: Upstream | None = None
+        """Who was asked last."""
+        self.last: AttemptFailed | None = None
+        self.unfit: Untranslatable | None = None
+        """Why an upstream could not be asked."""
+        self.lossy: tuple[str, ...] = ()
+        self.failures = 0
+        self.queued_s = 0.0
+        self.ttft_s = 0.0
+        self.outcome = "rejected"
+        self.tally: Tally | None = None
+        self.span = proxy.tracer.begin(self) if proxy.tracer else None
 
     async def run(self) -> None:
         """Answer it."""
         try:
-            await self._route(self._read())
+            ask = self.asked = self.ingress.read(self.request.body)
+            if TIMEOUT_HEADER in self.request.headers:
+                self.deadline_s = self.began_s + self._asked_timeout_s()
+            await self._route(ask)
         except BadRequest as error:
-            body = self._worded(400, error.message, param=error.param)
-            self._answer.send(400, body, [*JSON, *self._told(Tier.NONE)])
+            self.proxy.meters.rejected()
+            body = self.ingress.error(400, error.message, param=error.param)
+            self.answer.send(400, body, [*JSON, *self.told()])
+        finally:
+            if self.span:
+                self.span.end(self)
+            if self.proxy.access_log:
+                self.proxy.access_log(self)
 
-    # -- the client's protocol; MessagesExchange speaks another
-    def _read(self) -> ChatRequest:
-        return read_chat(bytes(self._request.body))
-
-    def _decide(self, facts: Facts) -> Route:
-        return decide(facts, self._runtime.terms)
-
-    def _providers(self) -> tuple[Provider, ...]:
-        return self._runtime.providers
-
-    async def _ask_frontier(self, provider: Provider, chat: ChatRequest) -> Opened:
-        return await open_frontier(self._proxy.pool, provider, chat, self._passed_on())
-
-    def _worded(
-        self, status: int, message: str, *, param: str | None = None, code: str | None = None
-    ) -> bytes:
-        return openai_error(status, message, param=param, code=code)
-
-    def _status(self, status: int) -> int:
-        return from_anthropic.STATUS.get(status, status)
-
-    def _error_event(self, body: bytes) -> bytes:
-        return sse.event(body)
+    def _asked_timeout_s(self) -> float:
+        """Read the client's own limit; the policy's is the longest there is."""
+        text = self.request.headers[TIMEOUT_HEADER].decode("latin-1").removesuffix("s")
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = -1.0
+        if not seconds > 0:
+            raise BadRequest(f"x-overspill-timeout: {text!r} is not seconds, such as 20 or 2.5")
+        return min(seconds, self.runtime.timeout_s)
 
     # -- routing
-    async def _route(self, chat: ChatRequest) -> None:
+    def _decide(self, ask: Ask) -> Route:
+        runtime, ingress = self.runtime, self.ingress
+        if ingress.pinned:
+            models = runtime.small_models if ingress.wire is Wire.OPENAI else frozenset()
+            open_now = runtime.terms.frontier_open or not ingress.metered
+            return pinned(ask.model, models, frontier_open=open_now)
         facts = Facts(
-            model=chat.model,
-            input_tokens=chat.input_tokens,
-            max_tokens=chat.max_tokens,
-            header=self._request.header,
+            model=ask.model,
+            input_tokens=ask.input_tokens,
+            max_tokens=ask.max_tokens,
+            header=self.request.header,
         )
-        route = self._decide(facts)
-        self._reason, self._rule = route.reason, route.rule
-        tally = Tally(
-            self._proxy.metrics,
-            self._runtime,
+        return decide(facts, runtime.terms)
+
+    async def _route(self, ask: Ask) -> None:
+        route = self._decide(ask)
+        self.reason, self.rule = route.reason, route.rule
+        tally = self.tally = Tally(
+            self.proxy.meters,
+            self.runtime,
             eligible=route.eligible,
-            input_estimate=chat.input_tokens,
+            input_estimate=ask.input_tokens,
         )
         try:
-            opened = await self._open(chat, route)
+            opened = await self._open(ask, route)
         except asyncio.CancelledError:
-            # The client left before the first byte; who was asked may have begun, and charges.
-            tally.settle(None, self._asked[0], self._asked[1], "cancelled")
+            self.outcome = "cancelled"
+            if self.upstream is None:
+                tally.shed(ask.max_tokens or SHED_OUTPUT_TOKENS)
+            else:  # left before the first byte: who was asked may have begun, and charges
+                self._settle(tally, None)
             raise
         if opened is None:
-            self._refuse(route, tally, chat)
+            if self.last is None and (guess := self.ingress.guess(ask)) is not None:
+                self.reason, self.outcome = Reason.ESTIMATED, "answered"
+                self.answer.send(200, guess, [*JSON, *self.told()])
+                return
+            self._refuse(ask, route, tally)
             return
-        await self._relay(opened, chat, tally)
+        try:
+            self.outcome = "failed"
+            await reply.relay(self, opened, tally)
+        except asyncio.CancelledError:
+            self.outcome = "cancelled"  # the client is gone; what it was given is paid for
+            raise
+        finally:
+            opened.close()
+            stream = opened.stream
+            self._settle(tally, stream.usage if stream else opened.usage)
+
+    def _settle(self, tally: Tally, usage: Usage | None) -> None:
+        upstream = self.upstream
+        assert upstream
+        meter = self.proxy.meters.of(upstream, self.ingress.operation)
+        price = upstream.price if self.ingress.metered else None
+        tally.settle(usage, meter, price, self.outcome, self.proxy.now_s() - self.began_s)
 
     # -- who answers
-    async def _open(self, chat: ChatRequest, route: Route) -> Opened | None:
-        runtime = self._runtime
+    async def _open(self, ask: Ask, route: Route) -> Opened | None:
+        runtime = self.runtime
         if runtime.observing:
             self._decided(route.tier)
-            return await self._open_frontier(chat)
+            return await self._try_all(runtime.frontier, ask)
         if route.tier is Tier.NONE:
             self._decided(Tier.NONE)
             return None
         if route.tier is Tier.SMALL:
-            if opened := await self._open_small(chat, route):
-                self._decided(Tier.SMALL)
+            opened = await self._try_small(ask, route)
+            if opened is not None or not route.may_overflow or self._is_final():
+                self._decided(Tier.SMALL if opened else Tier.NONE)
                 return opened
-            if not route.may_overflow or (self._last and self._last.final):
-                self._decided(Tier.NONE)
-                return None
+            opened = await self._try_all(runtime.hosted, ask) if runtime.hosted else None
+            if opened is not None or self._is_final():
+                self._decided(Tier.HOSTED if opened else Tier.NONE)
+                return opened
+            self._decided(Tier.FRONTIER)
+            return await self._try_all(runtime.frontier, ask)
         self._decided(Tier.FRONTIER)
-        return await self._open_frontier(chat)
+        opened = await self._try_all(runtime.frontier, ask)
+        if opened is None and route.fits_small and not self._is_final():
+            opened = await self._fall_back(ask, route)
+        return opened
 
-    async def _open_small(self, chat: ChatRequest, route: Route) -> Opened | None:
-        """Try endpoints, least loaded first, until one answers or none is left."""
-        capacity, tried = self._proxy.capacity, set[str]()
+    async def _fall_back(self, ask: Ask, route: Route) -> Opened | None:
+        """With no frontier, an answer of the small class is better than none."""
+        failed = self.last
+        opened = await self._try_small(ask, route)
+        if opened is None and self.runtime.hosted and not self._is_final():
+            opened = await self._try_all(self.runtime.hosted, ask)
+        self.reason = Reason.FRONTIER_FAILED
+        if opened is None and failed is not None:
+            self.last = failed  # the client asked the frontier: its error is the one to tell
+        return opened
+
+    def _is_final(self) -> bool:
+        """Whether trying on is in vain: the request is wrong, or its time is up."""
+        return (self.last is not None and self.last.final) or self._is_late()
+
+    def _is_late(self) -> bool:
+        return self.proxy.now_s() >= self.deadline_s
+
+    async def _try_small(self, ask: Ask, route: Route) -> Opened | None:
+        """Try endpoints until one answers or none is left."""
+        proxy, tried = self.proxy, set[str]()
+        capacity = proxy.capacity
+        home = ask.conversation() if capacity.several else None
         while True:
-            now_s = self._proxy.now_s()
-            address = capacity.acquire(now_s, tried)
+            address = proxy.room.take(tried, home, route.priority)
+            if address is None and not tried and self.runtime.queue_s > 0:
+                address = await self._wait_for_room(home, route.priority)
             if address is None:
                 if not tried:
-                    healthy = capacity.has_healthy(now_s)
-                    self._reason = Reason.SLOTS_FULL if healthy else Reason.NO_ENDPOINTS
+                    healthy = capacity.has_healthy(proxy.now_s())
+                    self.reason = Reason.SLOTS_FULL if healthy else Reason.NO_ENDPOINTS
                 return None
             tried.add(address)
-            self._asked = (Tier.SMALL, None)
             try:
-                opened = await self._ask_small(address, chat, may_spill=route.may_overflow)
+                opened = await self._ask_small(address, ask, may_spill=route.may_overflow)
             except BaseException:
-                capacity.release(address)
+                proxy.room.give_back(address)
                 raise
             if opened is not None:
-                capacity.succeeded(address)
-                opened.release = partial(capacity.release, address)
+                opened.release = partial(proxy.room.give_back, address)
                 return opened
-            capacity.release(address)
-            if self._reason is Reason.FIRST_TOKEN_DEADLINE or (self._last and self._last.final):
+            proxy.room.give_back(address)
+            if self._is_final() or self.unfit or self.reason is Reason.FIRST_TOKEN_DEADLINE:
                 return None
 
-    async def _ask_small(
-        self, address: str, chat: ChatRequest, *, may_spill: bool
-    ) -> Opened | None:
-        deadline_s = self._runtime.config.small.first_token_deadline_s
+    async def _wait_for_room(self, home: int | None, priority: int) -> str | None:
+        room, began_s = self.proxy.room, self.proxy.now_s()
+        until_s = min(began_s + self.runtime.queue_s, self.deadline_s)
+        address = await room.wait(home, priority, until_s)
+        self.queued_s = self.proxy.now_s() - began_s
+        return address
+
+    async def _ask_small(self, address: str, ask: Ask, *, may_spill: bool) -> Opened | None:
+        proxy, runtime = self.proxy, self.runtime
+        upstream = runtime.small.get(address) or proxy.endpoint(address)
+        began_s = proxy.now_s()
+        bounded = may_spill and ask.stream
         try:
-            async with self._proxy.timeout(deadline_s if may_spill and chat.stream else None):
-                return await open_small(
-                    self._proxy.pool, self._runtime, address, chat, self._passed_on()
-                )
-        except TimeoutError:
-            self._reason = Reason.FIRST_TOKEN_DEADLINE
-            self._error(Tier.SMALL, "", "deadline")
+            opened = await self._ask(
+                upstream, ask, began_s + runtime.first_token_s if bounded else FOREVER
+            )
+        except Untranslatable as unfit:
+            self.reason, self.unfit = Reason.NOT_TRANSLATABLE, unfit
+            return None
         except AttemptFailed as failure:
-            self._last = failure
-            if not failure.final:
-                self._reason = Reason.SMALL_FAILED
-                self._proxy.capacity.failed(address, self._proxy.now_s())
-                self._error(Tier.SMALL, "", failure.kind)
+            now_s = proxy.now_s()
+            if failure.kind == "first_token":
+                self.reason = Reason.FIRST_TOKEN_DEADLINE
+                proxy.capacity.overloaded(address, now_s)
+            elif not failure.final and failure.kind != "deadline":
+                self.reason = Reason.SMALL_FAILED
+                proxy.capacity.failed(address, now_s)
+                if failure.overload:
+                    proxy.capacity.overloaded(address, now_s)
+            return None
+        took_s = proxy.now_s() - began_s
+        in_time = took_s <= LATE_SHARE * runtime.first_token_s if ask.stream else None
+        proxy.capacity.answered(address, in_time=in_time, now_s=began_s + took_s)
+        return opened
+
+    async def _try_all(self, providers: tuple[Upstream, ...], ask: Ask) -> Opened | None:
+        """Try providers in order; the ejected last, and those that asked to be left alone never."""
+        now_s = self.proxy.now_s()
+        good = [one for one in providers if one.health.usable(now_s)]
+        doubtful = [one for one in providers if one not in good]
+        for upstream in (*good, *doubtful):
+            cooling_s = upstream.health.cooling_s(self.proxy.now_s())
+            if cooling_s > 0:
+                self.last = self.last or AttemptFailed("cooling", 429, retry_after_s=cooling_s)
+                continue
+            if self._is_late():
+                break
+            opened = await self._try_provider(upstream, ask)
+            if opened is not None or (self.last and self.last.final):
+                return opened
         return None
 
-    async def _open_frontier(self, chat: ChatRequest) -> Opened | None:
-        for provider in self._providers():
-            self._asked = (Tier.FRONTIER, provider)
-            try:
-                return await self._ask_frontier(provider, chat)
-            except AttemptFailed as failure:
-                self._last = failure
-                self._error(Tier.FRONTIER, provider.name, failure.kind)
-                if failure.final:
-                    return None
-        return None
-
-    # -- what the client gets
-    async def _relay(self, opened: Opened, chat: ChatRequest, tally: Tally) -> None:
-        outcome = "failed"
+    async def _try_provider(self, upstream: Upstream, ask: Ask) -> Opened | None:
+        health = upstream.health
+        health.tried()
         try:
-            self._observe(names.TTFT_SECONDS, opened.tier)
-            if opened.stream is None:
-                self._send_whole(opened)
-                outcome = "answered"
-            elif await self._relay_stream(opened, tally):
-                outcome = "answered"
-        except asyncio.CancelledError:
-            outcome = "cancelled"  # the client is gone; what it was given is paid for
+            opened = await self._ask(upstream, ask, FOREVER)
+        except Untranslatable as unfit:
+            health.abandoned()
+            self.unfit = unfit
+            return None
+        except AttemptFailed as failure:
+            if failure.final or failure.kind == "deadline":
+                health.abandoned()
+            else:
+                health.failed(
+                    self.proxy.now_s(), failure.retry_after_s if failure.overload else None
+                )
+            return None
+        except BaseException:
+            health.abandoned()
             raise
-        finally:
-            opened.close()
-            self._observe(names.DURATION_SECONDS, opened.tier)
-            usage = opened.stream.usage if opened.stream else opened.usage
-            tally.settle(usage, opened.tier, opened.provider, outcome)
+        health.succeeded()
+        return opened
 
-    def _send_whole(self, opened: Opened) -> None:
-        headers = [*JSON, *self._told(opened.tier)]
-        if opened.provider and opened.usage:
-            usd = cost_usd_micros(opened.usage, opened.provider.price) / 1e6
-            headers.append((b"x-overspill-cost", f"{usd:.6f}".encode()))
-        self._answer.send(200, opened.first, headers)
-
-    async def _relay_stream(self, opened: Opened, tally: Tally) -> bool:
-        """Relay events until the protocol's own end; say whether it came."""
-        stream, answer = opened.stream, self._answer
-        assert stream
-        answer.start(200, [*EVENT_STREAM, *self._told(opened.tier)])
-        chunk = opened.first
-        await answer.write(chunk)
+    async def _ask(self, upstream: Upstream, ask: Ask, first_byte_s: float) -> Opened:
+        proxy = self.proxy
+        native = self.ingress.wire is upstream.target.wire
+        headers = self.request.headers
+        if self.span:
+            headers = {**headers, **self.span.headers()}
+        own_headers = upstream.own_headers(headers, native=native)
+        before, self.upstream = self.upstream, upstream
         try:
-            while not stream.done and (raw := await opened.response.read()):
-                await answer.write(opened.feed(raw))
-                tally.delivered(opened.events)
-            if not stream.done:
-                await answer.write(opened.feed_rest())
-        except UpstreamError as error:
-            await self._break_off(str(error))
-            return False
-        if not stream.done:
-            failed = getattr(stream, "failed", None)
-            await self._break_off("the upstream ended the stream early", failed)
-            return False
-        answer.end()
-        await _read_out(opened)
-        return True
+            opened = await open_upstream(
+                proxy.pool,
+                upstream,
+                self.ingress,
+                ask,
+                own_headers,
+                now_s=proxy.unix_s(),
+                deadline_s=self.deadline_s,
+                first_byte_s=first_byte_s,
+            )
+        except AttemptFailed as failure:
+            self.last = failure
+            self.failures += 1
+            self._failed(upstream, failure)
+            raise
+        except Untranslatable:
+            self.upstream = before
+            raise
+        self.tier, self.lossy = upstream.tier, opened.call.lossy
+        return opened
 
-    async def _break_off(self, message: str, body: bytes | None = None) -> None:
-        """Tell the client in its own protocol; the connection is closed without a clean end."""
-        told = f"the answer broke off: {message}"
-        error = body or self._worded(502, told, code="upstream_failed")
-        await self._answer.write(self._error_event(error))
-
-    def _refuse(self, route: Route, tally: Tally, chat: ChatRequest) -> None:
-        if self._last and self._last.final:
+    # -- what the client gets where nobody answered
+    def _refuse(self, ask: Ask, route: Route, tally: Tally) -> None:
+        if self._is_final() and not self._is_late():
             tally.refuse()
         else:
-            tally.shed(chat.max_tokens or SHED_OUTPUT_TOKENS)
-        headers = [*JSON, *self._told(Tier.NONE)]
-        if self._last is not None:
-            status, body = self._provider_error(self._last)
-            if self._last.retry_after:
-                headers.append((b"retry-after", self._last.retry_after.encode("latin-1")))
-            self._answer.send(status, body, headers)
-            return
-        budget = self._runtime.config.budget
-        if route.reason is Reason.BUDGET_EXHAUSTED and route.tier is Tier.NONE:
-            wait_s = max(1, int((budget.resets_at_s or 0) - self._proxy.unix_s()))
-            message = "the frontier budget of this period is spent"
-            body = self._worded(429, message, code="budget_exhausted")
-            status = 429
-        else:
-            wait_s = BUSY_RETRY_S
-            message = "the small tier has no room and this request may not go to the frontier"
-            body = self._worded(503, message, code="no_capacity")
-            status = 503
-        headers.append((b"retry-after", str(wait_s).encode()))
-        self._answer.send(status, body, headers)
-
-    def _provider_error(self, failure: AttemptFailed) -> tuple[int, bytes]:
-        """The upstream's own error, in the client's protocol."""
-        status = self._status(failure.status)
-        if failure.body:
-            code = None if failure.final else failure.kind
-            return status, self._worded(status, message_in(failure.body), code=code)
-        message = f"no upstream answered; the last one failed: {failure.kind}"
-        return status, self._worded(status, message, code="upstream_failed")
+            tally.shed(ask.max_tokens or SHED_OUTPUT_TOKENS)
+        reply.refuse(self, route)
 
     # -- small things
-    def _told(self, tier: Tier) -> Headers:
-        reason = f"{self._reason}; rule={self._rule}" if self._rule else str(self._reason)
-        return [
-            (b"x-overspill-tier", tier.value.encode()),
+    @property
+    def provider_name(self) -> str:
+        """OpenTelemetry's name of who was asked last; empty where nobody was."""
+        if self.upstream is None:
+            return ""
+        meter = self.proxy.meters.of(self.upstream, self.ingress.operation)
+        return meter.labels["gen_ai_provider_name"]
+
+    def told(self) -> Headers:
+        """Return what every answer says of its route."""
+        reason = f"{self.reason}; rule={self.rule}" if self.rule else self.reason.value
+        headers = [
+            (b"x-overspill-tier", self.tier.encode()),
             (b"x-overspill-reason", reason.encode()),
         ]
-
-    def _passed_on(self) -> dict[str, str]:
-        found = {name: self._request.header(name) for name in self.passed_on}
-        return {name: value for name, value in found.items() if value}
+        if self.lossy:
+            headers.append((b"x-overspill-lossy", ", ".join(self.lossy).encode()))
+        return headers
 
     def _decided(self, tier: Tier) -> None:
-        cell = self._proxy.metrics.cell(names.DECISIONS, tier=tier, reason=self._reason)
-        cell.value += 1
+        self.proxy.meters.decided(tier, self.reason)
 
-    def _error(self, tier: Tier, provider: str, kind: str) -> None:
-        labels = {"tier": tier, "provider": provider, "kind": kind}
-        self._proxy.metrics.cell(names.UPSTREAM_ERRORS, **labels).value += 1
-        log.warning(json.dumps({"event": "attempt failed", **labels}))
-
-    def _observe(self, name: str, tier: Tier) -> None:
-        histogram = self._proxy.metrics.histogram(name, tier=tier)
-        histogram.observe(self._proxy.now_s() - self._began_s)
-
-
-async def _read_out(opened: Opened) -> None:
-    """Read what follows the protocol's end, so that the connection can serve again."""
-    try:
-        while await opened.response.read(1.0):
-            pass
-    except UpstreamError:
-        return
+    def _failed(self, upstream: Upstream, failure: AttemptFailed) -> None:
+        if failure.final and upstream.tier is Tier.SMALL:
+            return
+        self.proxy.meters.failed(upstream.tier, upstream.name, failure.kind)
+        told = {"tier": upstream.tier, "provider": upstream.name, "kind": failure.kind}
+        log.warning(json.dumps({"event": "attempt failed", **told}))

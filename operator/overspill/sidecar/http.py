@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -22,36 +22,46 @@ if TYPE_CHECKING:
 Headers = list[tuple[bytes, bytes]]
 JSON: Final[Headers] = [(b"content-type", b"application/json")]
 
-_REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_STATUS_LINES: Final = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
 _LONGEST_PIPELINE: Final = 8
 _OFFER: Final = frozenset({b"upgrade", b"connection", b"http2-settings"})
+_HEADER_OVERHEAD: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a client may send."""
+    """What a client may send, and how long it may take."""
 
     body_bytes: int = 32 * 2**20
     header_bytes: int = 64 * 2**10
     idle_s: float = 75.0
     """An open connection without a request is closed after this."""
+    header_s: float = 30.0
+    """From the first byte of a request to the end of its head."""
+    body_stall_s: float = 30.0
+    """The longest pause within a body."""
+    write_stall_s: float = 60.0
+    """The longest time a client may read nothing of what waits for it."""
+    linger_s: float = 2.0
+    """How long we read on, and throw away, so that a refusal is not lost to a reset."""
 
 
-@dataclass(slots=True)
 class Request:
     """A whole request. Header names are lower case."""
 
-    method: str = ""
-    target: bytes = b""
-    headers: dict[bytes, bytes] = field(default_factory=dict)
-    body: bytearray = field(default_factory=bytearray)
-    keep_alive: bool = True
-    chunked_ok: bool = True
+    __slots__ = ("body", "chunked_ok", "headers", "keep_alive", "method", "path", "target")
 
-    @property
-    def path(self) -> str:
-        """The path without its query."""
-        return self.target.partition(b"?")[0].decode("latin-1")
+    def __init__(self, *, keep_alive: bool = True) -> None:
+        self.method = b""
+        self.target = b""
+        self.path = b""
+        """The target without its query."""
+        self.headers: dict[bytes, bytes] = {}
+        self.body: bytes | bytearray = b""
+        self.keep_alive = keep_alive
+        self.chunked_ok = True
 
     def header(self, name: str) -> str | None:
         """Value of a header."""
@@ -64,14 +74,46 @@ class Server(Protocol):
 
     limits: Limits
     draining: bool
-    connections: set[Connection]
+    connections: Connections
 
     async def handle(self, request: Request, answer: Answer) -> None:
         """Answer one request."""
 
 
+class Connections(set["Connection"]):
+    """All open connections of a server, and the clock that ends those that take too long.
+
+    One timer looks at all of them: a timer a connection costs two system structures a request.
+    """
+
+    EVERY_S: Final = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, connection: Connection) -> None:
+        """Take one more."""
+        super().add(connection)
+        if self._timer is None:
+            self._later()
+
+    def _later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self.EVERY_S, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now_s = asyncio.get_running_loop().time()
+        for connection in list(self):
+            connection.check(now_s)
+        if self:
+            self._later()
+
+
 class Answer:
     """The response to one request: whole, or started and then written piece by piece."""
+
+    __slots__ = ("_chunked", "_connection", "_request", "ended", "started", "status")
 
     def __init__(self, connection: Connection, request: Request) -> None:
         self._connection, self._request = connection, request
@@ -82,27 +124,29 @@ class Answer:
 
     def send(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Send a whole response."""
-        length = (b"content-length", str(len(body)).encode())
-        self._head(status, [*headers, length])
-        self._connection.write(b"" if self._request.method == "HEAD" else body)
+        head = self._head(status, headers, b"content-length: %d\r\n\r\n" % len(body))
+        self._connection.write(head if self._request.method == b"HEAD" else head + body)
         self.ended = True
 
-    def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Begin a response of unknown length."""
+    def start(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes = b"") -> None:
+        """Begin a response of unknown length, with the first piece of its body."""
         self._chunked = self._request.chunked_ok
-        extra = [(b"transfer-encoding", b"chunked")] if self._chunked else []
-        if not self._chunked:
+        if self._chunked:
+            last = b"transfer-encoding: chunked\r\n\r\n"
+            body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+        else:
+            last = b"\r\n"
             self._request.keep_alive = False
-        self._head(status, [*headers, *extra])
+        self._connection.write(self._head(status, headers, last) + body)
 
     async def write(self, data: bytes) -> None:
         """Write a piece; wait while the client reads slower than we write."""
         if not data:
             return
-        if self._chunked:
-            data = b"%x\r\n%b\r\n" % (len(data), data)
-        self._connection.write(data)
-        await self._connection.drained()
+        connection = self._connection
+        connection.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        if connection.stalled_s is not None:
+            await connection.drained()
 
     def end(self) -> None:
         """End a response that was started."""
@@ -110,13 +154,14 @@ class Answer:
             self._connection.write(b"0\r\n\r\n")
         self.ended = True
 
-    def _head(self, status: int, headers: Headers) -> None:
+    def _head(self, status: int, headers: Iterable[tuple[bytes, bytes]], last: bytes) -> bytes:
         self.started, self.status = True, status
-        lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b"Unknown"))]
-        lines += [name + b": " + value for name, value in headers]
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status]
+        lines += [b"%b: %b\r\n" % pair for pair in headers]
         if not self._request.keep_alive:
-            lines.append(b"connection: close")
-        self._connection.write(b"\r\n".join(lines) + b"\r\n\r\n")
+            lines.append(b"connection: close\r\n")
+        lines.append(last)
+        return b"".join(lines)
 
 
 class Connection(asyncio.Protocol):
@@ -124,33 +169,37 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._limits = server.limits
+        self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._request = Request()
         self._header_bytes = 0
+        self._reading = False
+        self._head_done = False
+        self._since_s = 0.0
+        """When what we wait for began: idleness, a request's head, the last part of its body."""
         self._refusal: tuple[int, str] | None = None
+        self._lingering = False
         self._waiting: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._can_write = asyncio.Event()
-        self._can_write.set()
-        self._idle: asyncio.TimerHandle | None = None
+        self._can_write: asyncio.Future[None] | None = None
+        self.stalled_s: float | None = None
+        """Since when the client reads too slowly."""
         self._transport: asyncio.Transport | None = None
 
     # -- asyncio
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         # uvloop's transports do not inherit from asyncio's: no isinstance here
-
         self._transport = cast("asyncio.Transport", transport)
         self._server.connections.add(self)
-        self._await_request()
+        self._since_s = self._loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: stop working for it."""
         self._server.connections.discard(self)
         self._waiting.clear()
-        self._can_write.set()
-        if self._idle:
-            self._idle.cancel()
+        self.resume_writing()
         if self._task:
             self._task.cancel()
 
@@ -158,6 +207,8 @@ class Connection(asyncio.Protocol):
         """Parse what came in."""
         if self._refusal:
             return
+        if self._head_done or not self._reading:  # a head has one time limit in all
+            self._since_s = self._loop.time()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -165,21 +216,26 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if not self._refusal:
                 self._refuse(400, f"not a valid HTTP/1.1 request: {error}")
-        self._next()
+        if self._task is None and self._waiting:
+            self._next()
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
-        self._can_write.clear()
+        self.stalled_s = self._loop.time()
+        self._can_write = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """The client caught up."""
-        self._can_write.set()
+        self.stalled_s = None
+        if self._can_write and not self._can_write.done():
+            self._can_write.set_result(None)
 
     # -- httptools
     def on_message_begin(self) -> None:
         """A new request starts."""
         self._request = Request()
         self._header_bytes = 0
+        self._reading, self._head_done = True, False
 
     def on_url(self, url: bytes) -> None:
         """Part of the target."""
@@ -191,30 +247,45 @@ class Connection(asyncio.Protocol):
         name = name.lower()
         headers = self._request.headers
         headers[name] = headers[name] + b", " + value if name in headers else value
-        self._count_header(len(name) + len(value) + 4)
+        self._header_bytes += len(name) + len(value) + _HEADER_OVERHEAD
+        if self._header_bytes > self._limits.header_bytes:
+            self._count_header(0)
 
     def on_headers_complete(self) -> None:
         """Check the announced length, and let a waiting client go on."""
         request = self._request
-        request.method = self._parser.get_method().decode()
+        request.method = self._parser.get_method()
+        request.path = request.target.partition(b"?")[0]
         request.keep_alive = self._parser.should_keep_alive()
         request.chunked_ok = self._parser.get_http_version() != "1.0"
+        self._head_done = True
         length = request.headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._server.limits.body_bytes:
+        if length.isdigit() and int(length) > self._limits.body_bytes:
             self._too_large()
-        elif request.headers.get(b"expect", b"").lower() == b"100-continue" and not self._task:
+        elif (
+            b"expect" in request.headers
+            and request.headers[b"expect"].lower() == b"100-continue"
+            and not self._task
+        ):
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """Part of the body."""
-        self._request.body += body
-        if len(self._request.body) > self._server.limits.body_bytes:
+        request = self._request
+        if not request.body:
+            request.body = body
+        else:
+            if isinstance(request.body, bytes):
+                request.body = bytearray(request.body)
+            request.body += body
+        if len(request.body) > self._limits.body_bytes:
             self._too_large()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         if self._refusal:
             return
+        self._reading = False
         self._waiting.append(self._request)
         if len(self._waiting) >= _LONGEST_PIPELINE and self._transport:
             self._transport.pause_reading()
@@ -227,8 +298,8 @@ class Connection(asyncio.Protocol):
 
     async def drained(self) -> None:
         """Wait until the client has read enough."""
-        if not self._can_write.is_set():
-            await self._can_write.wait()
+        if self.stalled_s is not None and self._can_write:
+            await self._can_write
 
     def close(self) -> None:
         """Close after what was written has gone out."""
@@ -237,13 +308,28 @@ class Connection(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """Close where no request is under way."""
-        if self._task is None and not self._waiting:
+        if not self.busy:
             self.close()
 
     @property
     def busy(self) -> bool:
         """Whether a request is under way."""
         return self._task is not None or bool(self._waiting)
+
+    def check(self, now_s: float) -> None:
+        """End what has taken too long."""
+        limits, waited_s = self._limits, now_s - self._since_s
+        if self.stalled_s is not None and now_s - self.stalled_s > limits.write_stall_s:
+            if self._transport:
+                self._transport.abort()
+        elif self._lingering:
+            if waited_s > limits.linger_s:
+                self.close()
+        elif self._reading and not self._refusal:
+            if waited_s > (limits.body_stall_s if self._head_done else limits.header_s):
+                self._refuse(408, "the request did not arrive in time")
+        elif not self.busy and waited_s > limits.idle_s:
+            self.close()
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Go on in HTTP/1.1, as RFC 9110 allows: Java's client offers h2c with its first request.
@@ -254,10 +340,10 @@ class Connection(asyncio.Protocol):
         if self._refusal or not self._waiting:
             return
         request = self._waiting.pop()
-        if request.method == "CONNECT":
+        if request.method == b"CONNECT":
             self._refuse(400, "this is no forward proxy: CONNECT is not served")
             return
-        lines = [b"%b %b HTTP/1.1" % (request.method.encode(), request.target)]
+        lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
         kept = (item for item in request.headers.items() if item[0] not in _OFFER)
         lines += [name + b": " + value for name, value in kept]
         self._parser = httptools.HttpRequestParser(self)
@@ -265,12 +351,12 @@ class Connection(asyncio.Protocol):
 
     def _count_header(self, size: int) -> None:
         self._header_bytes += size
-        if self._header_bytes > self._server.limits.header_bytes and not self._refusal:
+        if self._header_bytes > self._limits.header_bytes and not self._refusal:
             self._refuse(431, "the request's headers are too large")
 
     def _too_large(self) -> None:
         if not self._refusal:
-            limit = self._server.limits.body_bytes
+            limit = self._limits.body_bytes
             self._refuse(413, f"the request's body is larger than {limit} bytes")
 
     def _refuse(self, status: int, message: str) -> None:
@@ -284,15 +370,20 @@ class Connection(asyncio.Protocol):
         status, message = self._refusal
         answer = Answer(self, Request(keep_alive=False))
         answer.send(status, openai_error(status, message), JSON)
-        self.close()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close our side, and read what is still coming: a reset would destroy the answer."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._lingering, self._since_s = True, self._loop.time()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self.close()
 
     def _next(self) -> None:
-        if self._task is not None or not self._waiting:
-            return
-        if self._idle:
-            self._idle.cancel()
-        request = self._waiting.popleft()
-        self._task = asyncio.get_running_loop().create_task(self._answer(request))
+        self._task = self._loop.create_task(self._answer(self._waiting.popleft()))
 
     async def _answer(self, request: Request) -> None:
         answer = Answer(self, request)
@@ -305,19 +396,15 @@ class Connection(asyncio.Protocol):
             self._after(request, answer)
 
     def _after(self, request: Request, answer: Answer) -> None:
-        if self._transport is None or self._transport.is_closing():
+        transport = self._transport
+        if transport is None or transport.is_closing():
             return
         if not answer.ended or not request.keep_alive or self._server.draining:
             self.close()  # an answer without its end must not look like one that has it
-        elif self._refusal and not self._waiting:
-            self._send_refusal()
-        else:
-            self._transport.resume_reading()
-            self._await_request()
+        elif self._waiting:
+            transport.resume_reading()
             self._next()
-
-    def _await_request(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._idle:
-            self._idle.cancel()
-        self._idle = loop.call_later(self._server.limits.idle_s, self.close_if_idle)
+        elif self._refusal:
+            self._send_refusal()
+        elif not self._reading:
+            self._since_s = self._loop.time()

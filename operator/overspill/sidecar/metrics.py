@@ -10,8 +10,8 @@ from typing import Final
 
 from overspill.telemetry import names
 
-BUCKETS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+Labels = tuple[tuple[str, str], ...]
 
 
 class Cell:
@@ -26,19 +26,20 @@ class Cell:
 class Histogram:
     """Counts below each bound, and the sum."""
 
-    __slots__ = ("counts", "total")
+    __slots__ = ("bounds", "counts", "total")
 
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS_S) + 1)
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def observe(self, seconds: float) -> None:
+    def observe(self, value: float) -> None:
         """Count one."""
-        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
-        self.total += seconds
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
 
 
-def _labels(pairs: tuple[tuple[str, str], ...]) -> str:
+def _labels(pairs: Labels) -> str:
     return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in pairs)
 
 
@@ -47,8 +48,8 @@ class Metrics:
 
     def __init__(self, policy: str) -> None:
         self._policy = (names.POLICY, policy)
-        self._cells: dict[str, dict[tuple[tuple[str, str], ...], Cell]] = {}
-        self._histograms: dict[str, dict[tuple[tuple[str, str], ...], Histogram]] = {}
+        self._cells: dict[str, dict[Labels, Cell]] = {}
+        self._histograms: dict[str, dict[Labels, Histogram]] = {}
 
     def cell(self, name: str, **labels: str) -> Cell:
         """Return the series, made at 0 where it is new."""
@@ -65,7 +66,7 @@ class Metrics:
         key = (self._policy, *labels.items())
         found = family.get(key)
         if found is None:
-            found = family[key] = Histogram()
+            found = family[key] = Histogram(names.BUCKETS[name])
         return found
 
     def render(self) -> bytes:
@@ -84,7 +85,8 @@ class Metrics:
 
 def _histogram_lines(name: str, labels: str, histogram: Histogram) -> list[str]:
     lines, running = [], 0
-    for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), histogram.counts, strict=True):
+    bounds = (*map(str, histogram.bounds), "+Inf")
+    for bound, count in zip(bounds, histogram.counts, strict=True):
         running += count
         lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {running}')
     lines.append(f"{name}_sum{{{labels}}} {histogram.total!r}")

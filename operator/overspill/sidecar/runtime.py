@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from overspill.api import policy as spec
 from overspill.routing.decide import Match, Terms, Tier
+from overspill.routing.health import Health
 from overspill.sidecar.upstream import Origin
+from overspill.wire import anthropic
+from overspill.wire.ask import Target
+from overspill.wire.errors import Wire
 from overspill.wire.usage import TokenPrice
 
 if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from overspill.api.sidecar_config import FrontierConfig, SidecarConfig
+    from overspill.api.sidecar_config import ProviderConfig, SidecarConfig
 
-KEY_CHECK_S = 1.0
+KEY_CHECK_S: Final = 1.0
+AUTO_MODEL: Final = "overspill/auto"
+"""The model name of an app that leaves the choice to us."""
+TRACE_HEADERS: Final = (b"traceparent", b"tracestate")
+PRIORITIES: Final = {spec.Priority.HIGH: 1, spec.Priority.NORMAL: 0, spec.Priority.LOW: -1}
+_HEADS_KEPT: Final = 16
 
 
 @dataclass(slots=True)
@@ -30,7 +39,7 @@ class Credential:
     _looked_s: float = field(default=float("-inf"), repr=False)
 
     def key(self) -> str:
-        """Return the key; empty where the file is missing."""
+        """Return the key; empty where the file is missing or holds what no header may hold."""
         now_s = time.monotonic()
         if now_s - self._looked_s >= KEY_CHECK_S:
             self._looked_s = now_s
@@ -42,24 +51,70 @@ class Credential:
             found = self.path.stat()
             stamp = (found.st_mtime_ns, found.st_ino)
             if stamp != self._stamp:
-                self._key = self.path.read_text().strip()
+                key = self.path.read_text().strip()
+                self._key = key if key.isascii() and key.isprintable() else ""
                 self._stamp = stamp
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             self._key, self._stamp = "", None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provider:
-    """A frontier provider, ready to be called."""
+@dataclass(slots=True, kw_only=True)
+class Upstream:
+    """Somebody who answers requests: one small endpoint, or a provider."""
 
-    name: str
-    anthropic: bool
+    name: str = ""
+    """The provider's; empty for small endpoints."""
+    tier: Tier
     origin: Origin
-    path: str
-    model: str
-    credential: Credential
-    price: TokenPrice
-    max_output_tokens: int
+    base: str = "/v1"
+    """The path before an endpoint such as /chat/completions."""
+    target: Target
+    price: TokenPrice | None = None
+    credential: Credential | None = None
+    forwarded: tuple[bytes, ...] = TRACE_HEADERS
+    """Client headers that it may see."""
+    health: Health = field(default_factory=Health)
+    _heads: dict[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
+
+    def head(self, endpoint: str) -> bytes | None:
+        """Return the head of a request up to the headers that are its own.
+
+        None where its key is missing.
+        """
+        key = self.credential.key() if self.credential else "overspill"
+        if not key:
+            return None
+        found = self._heads.get((endpoint, key))
+        if found is None:
+            if len(self._heads) >= _HEADS_KEPT:
+                self._heads.clear()
+            found = self._heads[endpoint, key] = self._worded(endpoint, key)
+        return found
+
+    def _worded(self, endpoint: str, key: str) -> bytes:
+        lines = [f"POST {self.base}{endpoint} HTTP/1.1", f"host: {self.origin.authority}"]
+        if self.target.wire is Wire.ANTHROPIC:
+            lines.append(f"x-api-key: {key}")
+        else:
+            lines.append(f"authorization: Bearer {key}")
+        return "\r\n".join([*lines, "content-type: application/json", ""]).encode("latin-1")
+
+    def own_headers(self, headers: dict[bytes, bytes], *, native: bool) -> bytes:
+        """Return the header lines that this request adds; `native` for Anthropic's own clients.
+
+        Everything else that the client sent ends here, its credentials first of all.
+        """
+        lines = b""
+        for name in self.forwarded:
+            if name in headers:
+                lines += b"%b: %b\r\n" % (name, headers[name])
+        if self.target.wire is Wire.ANTHROPIC:
+            version = headers.get(b"anthropic-version") if native else None
+            lines += b"anthropic-version: %b\r\n" % (version or anthropic.VERSION.encode())
+            beta = headers.get(b"anthropic-beta") if native else None
+            if beta:
+                lines += b"anthropic-beta: %b\r\n" % beta
+        return lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,24 +123,38 @@ class Runtime:
 
     config: SidecarConfig
     terms: Terms
-    providers: tuple[Provider, ...]
-    origins: dict[str, Origin]
-    """Origin of each small endpoint."""
+    small: dict[str, Upstream]
+    """By address."""
+    small_target: Target
+    small_models: frozenset[str]
+    """Names by which a client may ask for the small model."""
+    hosted: tuple[Upstream, ...]
+    frontier: tuple[Upstream, ...]
     input_weight: float
+    spill_price: TokenPrice
+    """Of the first rung outside the small tier: what its work would cost elsewhere."""
+    frontier_price: TokenPrice
+    observing: bool
+    """Decide and record, and change nothing."""
+    first_token_s: float
+    queue_s: float
+    timeout_s: float
 
     @property
-    def observing(self) -> bool:
-        """Decide and record, and change nothing."""
-        return self.config.mode is spec.Mode.OBSERVE
-
-    @property
-    def list_price(self) -> TokenPrice:
-        """What the first provider takes: the price that the small tier saves."""
-        return self.providers[0].price
+    def providers(self) -> tuple[Upstream, ...]:
+        """Everybody who is paid per token."""
+        return (*self.hosted, *self.frontier)
 
 
-def compile_runtime(config: SidecarConfig, folder: Path) -> Runtime:
-    """Compile a configuration; credential files are relative to `folder`."""
+def compile_runtime(config: SidecarConfig, folder: Path, before: Runtime | None = None) -> Runtime:
+    """Compile a configuration; credential files are relative to `folder`.
+
+    A provider that stays keeps its standing from `before`.
+    """
+    target = Target(wire=Wire.OPENAI, model=config.small.model, open_model=True)
+    standing = {provider.name: provider.health for provider in before.providers} if before else {}
+    hosted = tuple(_provider(one, folder, Tier.HOSTED, standing) for one in config.hosted)
+    frontier = tuple(_provider(one, folder, Tier.FRONTIER, standing) for one in config.frontier)
     return Runtime(
         config=config,
         terms=Terms(
@@ -94,9 +163,21 @@ def compile_runtime(config: SidecarConfig, folder: Path) -> Runtime:
             frontier_open=config.budget.open,
             small_when_exhausted=config.budget.on_exhausted is spec.OnExhausted.SMALL_ONLY,
         ),
-        providers=tuple(_provider(frontier, folder) for frontier in config.frontier),
-        origins={address: Origin.of(f"http://{address}") for address in config.small.endpoints},
+        small={
+            address: Upstream(tier=Tier.SMALL, origin=Origin.of(f"http://{address}"), target=target)
+            for address in config.small.endpoints
+        },
+        small_target=target,
+        small_models=frozenset({config.small.model, AUTO_MODEL}),
+        hosted=hosted,
+        frontier=frontier,
         input_weight=float(config.small.input_token_weight),
+        spill_price=_price((*config.hosted, *config.frontier)[0]),
+        frontier_price=_price(config.frontier[0]),
+        observing=config.mode is spec.Mode.OBSERVE,
+        first_token_s=config.small.first_token_deadline_s,
+        queue_s=config.queue_max_wait_s,
+        timeout_s=config.request_timeout_s,
     )
 
 
@@ -108,28 +189,38 @@ def _match(rule: spec.Rule) -> Match:
         model=rule.when.model,
         tier=Tier.SMALL if rule.tier is spec.Tier.SMALL else Tier.FRONTIER,
         may_overflow=rule.overflow is spec.Overflow.ALLOW,
+        priority=PRIORITIES[rule.priority],
     )
 
 
-def _provider(frontier: FrontierConfig, folder: Path) -> Provider:
-    anthropic = frontier.api is spec.FrontierAPI.ANTHROPIC
-    endpoint = "/messages" if anthropic else "/chat/completions"
-    _, _, base = frontier.base_url.partition("://")[2].partition("/")
-    base = f"/{base}" if base else ""
-    version = "" if base.endswith("/v1") else "/v1"
-    price = frontier.price
-    cached: Decimal | None = price.cached_input_per_m_tok
-    return Provider(
-        name=frontier.name,
-        anthropic=anthropic,
-        origin=Origin.of(frontier.base_url),
-        path=f"{base}{version}{endpoint}",
-        model=frontier.model,
-        credential=Credential(folder / frontier.credential_file),
-        price=TokenPrice(
-            input=price.input_per_m_tok,
-            cached_input=price.input_per_m_tok if cached is None else cached,
-            output=price.output_per_m_tok,
+def _provider(
+    config: ProviderConfig, folder: Path, tier: Tier, standing: dict[str, Health]
+) -> Upstream:
+    _, _, path = config.base_url.partition("://")[2].partition("/")
+    path = f"/{path}" if path else ""
+    return Upstream(
+        name=config.name,
+        tier=tier,
+        origin=Origin.of(config.base_url),
+        base=path if path.endswith("/v1") else f"{path}/v1",
+        target=Target(
+            wire=Wire.ANTHROPIC if config.api is spec.FrontierAPI.ANTHROPIC else Wire.OPENAI,
+            model=config.model,
+            max_output_tokens=config.max_output_tokens,
+            open_model=tier is Tier.HOSTED,
         ),
-        max_output_tokens=frontier.max_output_tokens,
+        price=_price(config),
+        credential=Credential(folder / config.credential_file),
+        forwarded=(*TRACE_HEADERS, *(name.lower().encode() for name in config.forward_headers)),
+        health=standing.get(config.name) or Health(),
+    )
+
+
+def _price(config: ProviderConfig) -> TokenPrice:
+    price = config.price
+    cached: Decimal | None = price.cached_input_per_m_tok
+    return TokenPrice(
+        input=price.input_per_m_tok,
+        cached_input=price.input_per_m_tok if cached is None else cached,
+        output=price.output_per_m_tok,
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from overspill.routing.decide import Tier
-from overspill.telemetry import names
-from overspill.wire.usage import Usage, cost_usd_micros
+from overspill.wire.usage import NO_USAGE, Usage, cost_usd_micros
 
 if TYPE_CHECKING:
-    from overspill.sidecar.metrics import Metrics
-    from overspill.sidecar.runtime import Provider, Runtime
+    from overspill.sidecar.meters import Meters, UpstreamMeter
+    from overspill.sidecar.runtime import Runtime
+    from overspill.wire.usage import TokenPrice
 
 EVENTS_WITHOUT_TOKEN: Final = 6
 """At most so many events of a stream carry no token: its start, end, usage, blocks and pings."""
@@ -24,67 +23,78 @@ class Tally:
     answers; the usage at the end adds what that left out. Counters only go up.
     """
 
+    __slots__ = ("_eligible", "_equivalent", "_input_estimate", "_live_tokens", "_meters", "_price",
+                 "_weight", "cost_usd_micros", "usage")  # fmt: skip
+
     def __init__(
-        self, metrics: Metrics, runtime: Runtime, *, eligible: bool, input_estimate: int
+        self, meters: Meters, runtime: Runtime, *, eligible: bool, input_estimate: int
     ) -> None:
-        self._metrics, self._runtime = metrics, runtime
+        self._meters, self._weight = meters, runtime.input_weight
         self._eligible, self._input_estimate = eligible, input_estimate
+        self._price = runtime.spill_price if eligible else runtime.frontier_price
+        self._equivalent = meters.equivalent[eligible]
         self._live_tokens = 0
-        self._work = metrics.cell(names.WORK_TOKENS)
-        self._equivalent = metrics.cell(
-            names.FRONTIER_EQUIVALENT_USD, eligible="true" if eligible else "false"
-        )
-        self._output_usd = float(runtime.list_price.output) / 1e6
+        self.usage = NO_USAGE
+        """What the request used, once it has ended."""
+        self.cost_usd_micros = 0
 
     def delivered(self, events: int) -> None:
         """Count the tokens of a stream of which this many events have passed so far."""
-        tokens = max(0, events - EVENTS_WITHOUT_TOKEN)
-        fresh = max(0, tokens - self._live_tokens)
+        fresh = events - EVENTS_WITHOUT_TOKEN - self._live_tokens
+        if fresh <= 0:
+            return
         self._live_tokens += fresh
-        self._equivalent.value += fresh * self._output_usd
+        shares = self._price.shares
+        self._equivalent.value += fresh * shares[2] / shares[3] / 1e6
         if self._eligible:
-            self._work.value += fresh
+            self._meters.work.value += fresh
 
     def settle(
-        self, usage: Usage | None, tier: Tier, provider: Provider | None, outcome: str
+        self,
+        usage: Usage | None,
+        meter: UpstreamMeter,
+        price: TokenPrice | None,
+        outcome: str,
+        duration_s: float,
     ) -> None:
         """End a request that an upstream worked on, whatever became of it.
 
         An answer is metered by its usage; one that was cut, by what was delivered of it.
         """
-        name = provider.name if provider else ""
         final = self._final(usage, complete=outcome == "answered")
-        cell = self._metrics.cell
-        cell(names.REQUESTS, tier=tier, provider=name, outcome=outcome).value += 1
-        cell(names.INPUT_TOKENS, tier=tier, provider=name).value += final.input_tokens
-        cell(names.OUTPUT_TOKENS, tier=tier, provider=name).value += final.output_tokens
-        if provider:
-            spent = cost_usd_micros(final, provider.price)
-            cell(names.SPEND_USD, provider=name).value += spent / 1e6
+        self.usage = final
+        meter.ended(outcome, duration_s)
+        meter.input_tokens.value += final.input_tokens
+        meter.output_tokens.value += final.output_tokens
+        meter.gen_ai_input.observe(final.input_tokens)
+        meter.gen_ai_output.observe(final.output_tokens)
+        if price is not None and meter.spend_usd is not None:
+            self.cost_usd_micros = cost_usd_micros(final, price)
+            meter.spend_usd.value += self.cost_usd_micros / 1e6
         self._count_demand(final)
 
     def _final(self, usage: Usage | None, *, complete: bool) -> Usage:
         if usage is None:
             return Usage(input_tokens=self._input_estimate, output_tokens=self._live_tokens)
-        if complete:
+        if complete or usage.output_tokens >= self._live_tokens:
             return usage
-        return replace(usage, output_tokens=max(usage.output_tokens, self._live_tokens))
+        return replace(usage, output_tokens=self._live_tokens)
 
     def shed(self, output_estimate: int) -> None:
         """End a request that nobody answered; what it asked for is demand all the same."""
-        self.refuse()
+        self._meters.rejected()
         self._count_demand(Usage(input_tokens=self._input_estimate, output_tokens=output_estimate))
 
     def refuse(self) -> None:
         """End a request that was wrong in itself."""
-        labels = {"tier": Tier.NONE, "provider": "", "outcome": "rejected"}
-        self._metrics.cell(names.REQUESTS, **labels).value += 1
+        self._meters.rejected()
 
     def _count_demand(self, usage: Usage) -> None:
-        counted = Usage(output_tokens=self._live_tokens)
-        price = self._runtime.list_price
-        rest = cost_usd_micros(usage, price) - cost_usd_micros(counted, price)
-        self._equivalent.value += max(0, rest) / 1e6
+        rest = cost_usd_micros(usage, self._price)
+        live = self._live_tokens
+        if live:
+            rest = max(0, rest - cost_usd_micros(Usage(output_tokens=live), self._price))
+        self._equivalent.value += rest / 1e6
         if self._eligible:
-            late = usage.output_tokens - self._live_tokens
-            self._work.value += max(0, late) + usage.input_tokens * self._runtime.input_weight
+            late = max(0, usage.output_tokens - live)
+            self._meters.work.value += late + usage.input_tokens * self._weight

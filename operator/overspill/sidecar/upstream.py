@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 
 CONNECT_S: Final = 5.0
 SILENCE_S: Final = 300.0
+"""The longest pause within an answer; models that think long send pings or comments."""
 IDLE_S: Final = 4.0
 """Shorter than the keep-alive of common servers (uvicorn: 5 s), so that they rarely close first."""
 HIGH_WATER: Final = 256 * 2**10
+LOOK_EVERY_S: Final = 0.05
+"""How often deadlines are looked at: so much later than due may a wait end."""
+HEADER_BYTES: Final = 64 * 2**10
+FOREVER: Final = float("inf")
 
 
 class UpstreamError(Exception):
     """The upstream did not answer as it should. `kind` is a metric label."""
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, *, stale: bool = False) -> None:
         self.kind = kind
+        self.stale = stale
+        """A kept connection had been closed by the other side before it saw the request."""
         super().__init__(message)
 
 
@@ -59,41 +66,48 @@ class _Connection(asyncio.Protocol):
     """One connection: writes a request, collects the response."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = None
         self.idle_since_s = 0.0
+        self.used = False
         self._reset()
 
     def _reset(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
+        self._header_bytes = 0
         self.chunks: deque[bytes] = deque()
         self._buffered = 0
-        self.head_complete = self.complete = self.reusable = False
+        self._paused = False
+        self.received = self.head_complete = self.complete = self.reusable = False
         self.failure: UpstreamError | None = None
+        self.deadline_s = FOREVER
+        self._overdue = ("timeout", "")
         self._waiter: asyncio.Future[None] | None = None
 
     # -- asyncio
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not inherit from asyncio's: no isinstance here
-
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
+        self.received = True
         if self.complete:  # bytes nobody asked for: what they belong to is unknown
             self.close()
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail("protocol", f"not a valid HTTP response: {error}")
             self.close()
-        self._wake()
+        if self._waiter:
+            self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
         if not self.complete:
-            if self.head_complete and self._ends_with_connection():
+            if self.head_complete and exc is None and self._ends_with_connection():
                 self.complete = True
             else:
                 self._fail("reset", "the upstream closed the connection early")
@@ -106,6 +120,10 @@ class _Connection(asyncio.Protocol):
     # -- httptools
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > HEADER_BYTES:
+            self._fail("protocol", "the upstream's headers are too large")
+            self.close()
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
@@ -118,6 +136,7 @@ class _Connection(asyncio.Protocol):
         self.chunks.append(body)
         self._buffered += len(body)
         if self._buffered > HIGH_WATER and self.transport:
+            self._paused = True
             self.transport.pause_reading()
 
     def on_message_complete(self) -> None:
@@ -126,32 +145,51 @@ class _Connection(asyncio.Protocol):
             self.reusable = self._parser.should_keep_alive()
 
     # -- use
-    def send(self, data: bytes) -> None:
-        self._reset()
+    def now_s(self) -> float:
+        """The loop's time."""
+        return self._loop.time()
+
+    def send(self, head: bytes, body: bytes) -> None:
         assert self.transport
-        self.transport.write(data)
+        self.transport.write(head + body)
+
+    def prepare(self) -> None:
+        """Forget the response before."""
+        if self.used:
+            self._reset()
+        self.used = True
 
     def take(self) -> bytes:
         """Everything that has arrived of the body."""
-        data = self.chunks.popleft() if len(self.chunks) == 1 else b"".join(self.chunks)
-        self.chunks.clear()
-        if self._buffered > HIGH_WATER and self.transport:
-            self.transport.resume_reading()
+        chunks = self.chunks
+        data = chunks.popleft() if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
         self._buffered = 0
+        if self._paused and self.transport:
+            self._paused = False
+            self.transport.resume_reading()
         return data
 
-    async def changed(self, timeout_s: float) -> None:
-        """Wait until something arrives. Raises: UpstreamError on failure or silence."""
-        if self.failure:
-            raise self.failure
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(timeout_s):
+    async def changed(self) -> None:
+        """Wait until something arrives. Raises: UpstreamError on failure or past the deadline."""
+        if self.failure is None:
+            self._waiter = self._loop.create_future()
+            try:
                 await self._waiter
-        except TimeoutError:
-            raise UpstreamError("timeout", f"no answer within {timeout_s:g} s") from None
-        finally:
-            self._waiter = None
+            finally:
+                self._waiter = None
+        if self.failure is not None and not self.head_complete:
+            raise self.failure
+
+    def due(self, deadline_s: float, kind: str, message: str) -> None:
+        """Let waits end then."""
+        self.deadline_s, self._overdue = deadline_s, (kind, message)
+
+    def check(self, now_s: float) -> None:
+        """End a wait that is overdue."""
+        if now_s > self.deadline_s and self._waiter is not None and not self.complete:
+            self._fail(*self._overdue)
+            self._wake()
 
     def _fail(self, kind: str, message: str) -> None:
         self.failure = self.failure or UpstreamError(kind, message)
@@ -168,8 +206,20 @@ class _Connection(asyncio.Protocol):
 class Response:
     """A response being read. Leaving the context early closes the upstream at once."""
 
-    def __init__(self, pool: Pool, origin: Origin, connection: _Connection) -> None:
+    __slots__ = ("_connection", "_deadline_s", "_origin", "_pool", "first_byte_s")
+
+    def __init__(
+        self,
+        pool: Pool,
+        origin: Origin,
+        connection: _Connection,
+        deadline_s: float,
+        first_byte_s: float,
+    ) -> None:
         self._pool, self._origin, self._connection = pool, origin, connection
+        self._deadline_s = deadline_s
+        self.first_byte_s = first_byte_s
+        """Until when something must have come that the client can be given."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -196,19 +246,42 @@ class Response:
         """Headers, names in lower case."""
         return self._connection.headers
 
-    async def read(self, timeout_s: float = SILENCE_S) -> bytes:
+    @property
+    def at_end(self) -> bool:
+        """Whether everything has arrived and been read."""
+        connection = self._connection
+        return connection.complete and not connection.chunks
+
+    async def read(self, silence_s: float = SILENCE_S) -> bytes:
         """Return what has arrived next; empty at the end. Raises: UpstreamError."""
         connection = self._connection
         while not connection.chunks:
             if connection.complete:
                 return b""
-            await connection.changed(timeout_s)
+            if connection.failure:
+                raise connection.failure
+            self.bound(silence_s)
+            await connection.changed()
         return connection.take()
 
-    async def read_all(self, timeout_s: float = SILENCE_S) -> bytes:
+    def bound(self, silence_s: float = SILENCE_S) -> None:
+        """Let the next wait end at the first of all limits."""
+        connection = self._connection
+        end_s = connection.now_s() + silence_s
+        if self.first_byte_s < end_s and self.first_byte_s < self._deadline_s:
+            connection.due(self.first_byte_s, "first_token", "no token in time")
+        elif end_s < self._deadline_s:
+            connection.due(end_s, "timeout", f"nothing came for {silence_s:g} s")
+        else:
+            connection.due(self._deadline_s, "deadline", "the request took longer than it may")
+
+    async def read_all(self, silence_s: float = SILENCE_S) -> bytes:
         """Return the whole body. Raises: UpstreamError."""
-        parts = []
-        while part := await self.read(timeout_s):
+        first = await self.read(silence_s)
+        if self.at_end:
+            return first
+        parts = [first]
+        while part := await self.read(silence_s):
             parts.append(part)
         return b"".join(parts)
 
@@ -218,34 +291,66 @@ class Pool:
 
     def __init__(self) -> None:
         self._idle: dict[Origin, list[_Connection]] = {}
+        self._busy: set[_Connection] = set()
         self._tls: ssl.SSLContext | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def post(
         self,
         origin: Origin,
-        path: str,
-        headers: dict[str, str],
+        head: bytes,
         body: bytes,
-        timeout_s: float = SILENCE_S,
+        *,
+        deadline_s: float = FOREVER,
+        first_byte_s: float = FOREVER,
     ) -> Response:
-        """Send a request and wait for the response's head. Raises: UpstreamError."""
-        connection = self._take_idle(origin) or await self._connect(origin)
-        lines = [f"POST {path} HTTP/1.1", f"host: {origin.authority}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        lines += [f"content-length: {len(body)}", "", ""]
-        connection.send("\r\n".join(lines).encode("latin-1") + body)
-        response = Response(self, origin, connection)
+        """Send a request and wait for the response's head.
+
+        `head` ends with all headers but the body's length. `deadline_s` bounds the whole answer,
+        `first_byte_s` its beginning; both in the loop's time. Raises: UpstreamError.
+        """
+        connection = self._take_idle(origin)
+        try:
+            if connection is not None:
+                return await self._ask(connection, origin, head, body, deadline_s, first_byte_s)
+        except UpstreamError as error:
+            if not error.stale:
+                raise
+        connection = await self._connect(origin, min(deadline_s, first_byte_s))
+        return await self._ask(connection, origin, head, body, deadline_s, first_byte_s)
+
+    async def _ask(
+        self,
+        connection: _Connection,
+        origin: Origin,
+        head: bytes,
+        body: bytes,
+        deadline_s: float,
+        first_byte_s: float,
+    ) -> Response:
+        reused = connection.used
+        connection.prepare()
+        self._watch(connection)
+        connection.send(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)), body)
+        response = Response(self, origin, connection, deadline_s, first_byte_s)
+        response.bound()
         try:
             while not connection.head_complete:
-                await connection.changed(timeout_s)
+                await connection.changed()
+        except UpstreamError as error:
+            self._drop(connection)
+            error.stale = reused and error.kind == "reset" and not connection.received
+            raise
         except BaseException:
-            connection.close()
+            self._drop(connection)
             raise
         return response
 
     def _take_idle(self, origin: Origin) -> _Connection | None:
+        idle = self._idle.get(origin)
+        if not idle:
+            return None
         now_s = asyncio.get_running_loop().time()
-        idle = self._idle.get(origin, [])
         while idle:
             connection = idle.pop()
             assert connection.transport
@@ -254,16 +359,18 @@ class Pool:
             connection.close()
         return None
 
-    async def _connect(self, origin: Origin) -> _Connection:
+    async def _connect(self, origin: Origin, deadline_s: float) -> _Connection:
         context = self._context() if origin.tls else None
         loop = asyncio.get_running_loop()
+        wait_s = min(CONNECT_S, deadline_s - loop.time())
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(wait_s):
                 _, connection = await loop.create_connection(
                     _Connection, origin.host, origin.port, ssl=context
                 )
         except TimeoutError:
-            raise UpstreamError("connect", f"no connection within {CONNECT_S:g} s") from None
+            kind = "connect" if wait_s == CONNECT_S else "first_token"
+            raise UpstreamError(kind, f"no connection within {wait_s:.3g} s") from None
         except ssl.SSLError as error:
             raise UpstreamError("tls", f"TLS failed: {error}") from None
         except OSError as error:
@@ -276,12 +383,46 @@ class Pool:
 
     def give_back(self, origin: Origin, connection: _Connection) -> None:
         """Take back a connection whose response is done with."""
+        self._busy.discard(connection)
         transport = connection.transport
-        if connection.complete and connection.reusable and transport and not transport.is_closing():
-            connection.idle_since_s = asyncio.get_running_loop().time()
+        if (
+            connection.complete
+            and connection.reusable
+            and not connection.chunks
+            and transport
+            and not transport.is_closing()
+        ):
+            connection.idle_since_s = connection.now_s()
             self._idle.setdefault(origin, []).append(connection)
         else:
             connection.close()
+
+    def _drop(self, connection: _Connection) -> None:
+        self._busy.discard(connection)
+        connection.close()
+
+    # -- deadlines: one timer for all, as one a wait would cost more than the wait
+    def _watch(self, connection: _Connection) -> None:
+        self._busy.add(connection)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        for connection in self._busy:
+            if now_s > connection.deadline_s:
+                connection.check(now_s)
+        if self._busy or self._sweep(now_s):
+            self._timer = loop.call_later(LOOK_EVERY_S, self._look)
+
+    def _sweep(self, now_s: float) -> bool:
+        """Close what has been idle for too long; say whether anything is left."""
+        for idle in self._idle.values():
+            while idle and now_s - idle[0].idle_since_s >= IDLE_S:
+                idle.pop(0).close()
+        return any(self._idle.values())
 
     def keep_only(self, origins: Collection[Origin]) -> None:
         """Close idle connections to everybody else."""
@@ -291,4 +432,6 @@ class Pool:
 
     def close(self) -> None:
         """Close all idle connections."""
+        if self._timer:
+            self._timer.cancel()
         self.keep_only(())

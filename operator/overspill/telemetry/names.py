@@ -11,9 +11,9 @@ POLICY: Final = "policy"
 
 # -- sidecar: counters
 REQUESTS: Final = "overspill_requests_total"
-"""Finished requests; labels tier (small, frontier, none), provider, outcome."""
+"""Finished requests; labels tier (small, hosted, frontier, none), provider, outcome."""
 DECISIONS: Final = "overspill_decisions_total"
-"""Routing decisions; labels tier (small, frontier, none), reason."""
+"""Routing decisions; labels tier (small, hosted, frontier, none), reason."""
 WORK_TOKENS: Final = "overspill_work_tokens_total"
 """Work the small tier could have done, wherever it was done or shed: output + weight × input."""
 INPUT_TOKENS: Final = "overspill_input_tokens_total"
@@ -21,17 +21,20 @@ INPUT_TOKENS: Final = "overspill_input_tokens_total"
 OUTPUT_TOKENS: Final = "overspill_output_tokens_total"
 """Labels tier, provider."""
 SPEND_USD: Final = "overspill_spend_usd_total"
-"""Dollars paid to frontier providers; label provider."""
+"""Dollars paid to hosted and frontier providers; label provider."""
 FRONTIER_EQUIVALENT_USD: Final = "overspill_frontier_equivalent_usd_total"
-"""What all answers would have cost at the first provider; label eligible (true, false)."""
+"""What all answers would have cost outside the small tier; label eligible (true, false): what
+the small tier could do at the price of the first rung it would spill to, else the frontier's."""
 UPSTREAM_ERRORS: Final = "overspill_upstream_errors_total"
 """Attempts that failed before the first byte; labels tier, provider, kind."""
 
 # -- sidecar: gauges and histograms
 IN_FLIGHT: Final = "overspill_in_flight"
 """Requests under way; label tier."""
+QUEUED: Final = "overspill_queued"
+"""Requests that wait for room at the small tier."""
 SMALL_SLOTS: Final = "overspill_small_slots"
-"""Requests this sidecar may have in flight at the small tier."""
+"""Requests this sidecar may have in flight at the small tier, as learned so far."""
 CONFIG_GENERATION: Final = "overspill_config_generation"
 """Generation of the policy this sidecar runs."""
 CREDENTIAL_MISSING: Final = "overspill_credential_missing"
@@ -40,6 +43,29 @@ TTFT_SECONDS: Final = "overspill_ttft_seconds"
 """Time to the first byte of the answer; label tier."""
 DURATION_SECONDS: Final = "overspill_request_duration_seconds"
 """Time to the last byte of the answer; label tier."""
+QUEUE_WAIT_SECONDS: Final = "overspill_queue_wait_seconds"
+"""How long a request waited for room at the small tier; only those that waited."""
+
+# -- sidecar: OpenTelemetry's names for calls of models, as Prometheus writes them
+# https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics
+GEN_AI_DURATION: Final = "gen_ai_client_operation_duration_seconds"
+"""Labels gen_ai_operation_name, gen_ai_provider_name, gen_ai_request_model, error_type."""
+GEN_AI_TOKENS: Final = "gen_ai_client_token_usage"
+"""Labels as above but the error, and gen_ai_token_type (input, output)."""
+GEN_AI_FIRST_CHUNK: Final = "gen_ai_client_operation_time_to_first_chunk_seconds"
+"""Labels gen_ai_operation_name, gen_ai_provider_name, gen_ai_request_model; streams only."""
+
+_LATENCIES_S: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_POWERS_OF_2_S: Final = tuple(0.01 * 2**power for power in range(14))
+_POWERS_OF_4: Final = tuple(float(4**power) for power in range(14))
+BUCKETS: Final = {
+    TTFT_SECONDS: _LATENCIES_S,
+    DURATION_SECONDS: _LATENCIES_S,
+    QUEUE_WAIT_SECONDS: _LATENCIES_S,
+    GEN_AI_DURATION: _POWERS_OF_2_S,
+    GEN_AI_FIRST_CHUNK: _POWERS_OF_2_S,
+    GEN_AI_TOKENS: _POWERS_OF_4,
+}
 
 # -- operator
 DESIRED_REPLICAS: Final = "overspill_desired_replicas"

@@ -30,7 +30,7 @@ def work_tokens_per_s(window_s: int) -> Query:
 
 
 def frontier_equivalent_usd_per_s(window_s: int) -> Query:
-    """What that same work costs per second at the first frontier provider."""
+    """What that same work costs per second at the first rung it would spill to."""
     return _rate(names.FRONTIER_EQUIVALENT_USD, window_s, match='{eligible="true"}')
 
 

@@ -1,80 +1,108 @@
-"""Anthropic messages on their way to Anthropic: metered, and otherwise untouched."""
+"""Anthropic's wire as it passes through: metered, and otherwise untouched."""
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
-from overspill.wire.errors import BadRequest
-from overspill.wire.from_anthropic import usage_of
-from overspill.wire.openai import ChatRequest
-from overspill.wire.usage import Usage, estimate_tokens
+import msgspec
 
+from overspill.wire.document import read_json
+from overspill.wire.stream import EventStream
+from overspill.wire.usage import Usage
+
+VERSION: Final = "2023-06-01"
 _MARKS: Final = (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"')
 
 
-def read_messages(raw: bytes) -> ChatRequest:
-    """Read a Messages request for the fields we need. Raises: BadRequest naming the field."""
-    try:
-        body = json.loads(raw)
-    except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from None
-    if not isinstance(body, dict) or not isinstance(body.get("model"), str):
-        raise BadRequest("model: a string is required", "model")
-    limit = body.get("max_tokens")
-    return ChatRequest(
-        body=body,
-        model=body["model"],
-        stream=body.get("stream") is True,
-        wants_usage=False,
-        max_tokens=limit if isinstance(limit, int) else None,
-        input_tokens=estimate_tokens(len(raw)),
+class _Told(msgspec.Struct):
+    input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class _Answer(msgspec.Struct):
+    usage: _Told | None = None
+
+
+_read: Final = msgspec.json.Decoder(_Answer).decode
+
+
+class Meter:
+    """Usage of one message, told in parts.
+
+    Each part is a running total: what it names replaces what was told before, what it leaves out
+    stands. Cached tokens stand apart there and are counted in here.
+    """
+
+    __slots__ = ("_told",)
+
+    def __init__(self) -> None:
+        self._told = _Told()
+
+    def tell(self, usage: object) -> Usage:
+        """Take over what a part says; return the usage so far."""
+        if isinstance(usage, dict):
+            for name in _Told.__struct_fields__:
+                value = usage.get(name)
+                if isinstance(value, int):
+                    setattr(self._told, name, value)
+        return _metered(self._told)
+
+
+def _metered(told: _Told) -> Usage:
+    cached = told.cache_read_input_tokens or 0
+    written = told.cache_creation_input_tokens or 0
+    return Usage(
+        input_tokens=(told.input_tokens or 0) + written + cached,
+        cached_tokens=cached,
+        output_tokens=told.output_tokens or 0,
     )
-
-
-def upstream_body(request: ChatRequest, model: str) -> bytes:
-    """Return the body for the provider: its model, all else as the client wrote it."""
-    body = {**request.body, "model": model}
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def usage_in(raw: bytes) -> Usage | None:
     """Return the usage of a whole answer. Raises: ValueError where it is not JSON."""
-    answer = json.loads(raw)
-    told = answer.get("usage") if isinstance(answer, dict) else None
-    return usage_of(told) if isinstance(told, dict) else None
+    told = _read(raw).usage
+    return None if told is None else _metered(told)
 
 
-class StreamFilter:
-    """Watches a stream pass, byte for byte, and meters it.
+def usage_of(usage: object) -> Usage:
+    """Return the usage that an answer tells."""
+    return Meter().tell(usage)
 
-    The provider's error event is held back in `failed`: the sidecar sends it as the last one.
-    """
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """Return usage as Anthropic words it: cached tokens apart."""
+    return {
+        "input_tokens": usage.input_tokens - usage.cached_tokens,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": usage.cached_tokens,
+        "output_tokens": usage.output_tokens,
+    }
+
+
+class PassedStream(EventStream):
+    """A stream that the client gets byte for byte."""
 
     def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.done = False
-        self.failed: bytes | None = None
-        self._start: dict[str, Any] = {}
+        super().__init__()
+        self._meter = Meter()
 
-    def pass_on(self, event: bytes, data: bytes) -> bytes:
-        """Return the bytes the client gets for this event."""
+    def _pass_on(self, event: bytes, data: bytes) -> bytes:
         if not any(mark in data for mark in _MARKS):
             return event
         try:
-            message = json.loads(data)
+            message = read_json(data)
         except ValueError:
             return event
         kind = message.get("type") if isinstance(message, dict) else None
         if kind == "error":
             self.failed = data
             return b""
-        if kind == "message_start":
-            self._start = message["message"].get("usage") or {}
-            self.usage = usage_of(self._start)
+        if kind == "message_start" and isinstance(message.get("message"), dict):
+            self.usage = self._meter.tell(message["message"].get("usage"))
         elif kind == "message_delta":
-            told = {k: v for k, v in (message.get("usage") or {}).items() if v is not None}
-            self.usage = usage_of({**self._start, **told})
+            self.usage = self._meter.tell(message.get("usage"))
         elif kind == "message_stop":
             self.done = True
         return event

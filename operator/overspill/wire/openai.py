@@ -1,95 +1,61 @@
-"""OpenAI chat completions: the fields we read; the rest passes through untouched."""
+"""OpenAI's wire as it passes through: what is read of answers and streams to meter them."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import Any
+import re
+from typing import Any, Final
 
-from overspill.wire.errors import BadRequest
-from overspill.wire.usage import Usage, estimate_tokens
+import msgspec
 
-USAGE_MARK = b'"usage"'
+from overspill.wire.errors import Wire, message_in, speaks, worded
+from overspill.wire.stream import EventStream
+from overspill.wire.usage import Usage
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
-    """A chat completion as the client asked for it."""
-
-    body: dict[str, Any]
-    model: str
-    stream: bool
-    wants_usage: bool
-    """Whether the client asked for the usage chunk of a stream."""
-    max_tokens: int | None
-    input_tokens: int
-    """Estimated from the size of the body."""
+_LOOK_CLOSER: Final = re.compile(rb'"usage"\s*:\s*\{|"error"|\[DONE\]|\r')
+"""What makes an event worth reading; in text these would stand with escaped quotes."""
 
 
-def read_chat(raw: bytes) -> ChatRequest:
-    """Read a request body. Raises: BadRequest naming the field."""
-    try:
-        body = json.loads(raw)
-    except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise BadRequest("the body must be a JSON object")
-    if not isinstance(body.get("messages"), list) or not body["messages"]:
-        raise BadRequest("messages: a list with at least one message is required", "messages")
-    if not isinstance(body.get("model"), str):
-        raise BadRequest("model: a string is required", "model")
-    options = body.get("stream_options")
-    return ChatRequest(
-        body=body,
-        model=body["model"],
-        stream=body.get("stream") is True,
-        wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        max_tokens=_limit(body),
-        input_tokens=estimate_tokens(len(raw)),
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+
+
+class _Answer(msgspec.Struct):
+    usage: _Usage | None = None
+    choices: list[msgspec.Raw] | None = None
+    error: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_read: Final = msgspec.json.Decoder(_Answer).decode
+
+
+def _metered(told: _Usage | None) -> Usage | None:
+    if told is None:
+        return None
+    details = told.prompt_tokens_details
+    return Usage(
+        input_tokens=told.prompt_tokens or 0,
+        cached_tokens=(details.cached_tokens or 0) if details else 0,
+        output_tokens=told.completion_tokens or 0,
     )
 
 
-def _limit(body: dict[str, Any]) -> int | None:
-    for name in ("max_completion_tokens", "max_tokens"):
-        value = body.get(name)
-        if value is None:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise BadRequest(f"{name}: a positive integer is required, not {value!r}", name)
-        return value
-    return None
-
-
-def upstream_body(request: ChatRequest, model: str) -> bytes:
-    """Return the body for an OpenAI-speaking server: its model, and usage always asked for."""
-    body = {**request.body, "model": model}
-    if request.stream:
-        options = body.get("stream_options")
-        asked = options if isinstance(options, dict) else {}
-        body["stream_options"] = {**asked, "include_usage": True}
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def read_answer(raw: bytes) -> dict[str, Any]:
-    """Read a whole answer. Raises: ValueError where it is not a JSON object."""
-    answer = json.loads(raw)
-    if not isinstance(answer, dict):
-        raise ValueError("the answer is not a JSON object")
-    return answer
+def usage_in(raw: bytes) -> Usage | None:
+    """Return the usage of a whole answer, None where it tells none. Raises: ValueError."""
+    return _metered(_read(raw).usage)
 
 
 def usage_of(answer: dict[str, Any]) -> Usage | None:
-    """Return the usage of an answer or of a stream's chunk, None where it has none."""
-    usage = answer.get("usage")
-    if not isinstance(usage, dict):
-        return None
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-    return Usage(
-        input_tokens=int(usage.get("prompt_tokens") or 0),
-        cached_tokens=int(cached or 0),
-        output_tokens=int(usage.get("completion_tokens") or 0),
-    )
+    """Return the usage of a parsed answer, None where it has none. Raises: ValueError."""
+    try:
+        return _metered(msgspec.convert(answer.get("usage"), _Usage | None))
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
 
 
 def usage_json(usage: Usage) -> dict[str, Any]:
@@ -102,26 +68,49 @@ def usage_json(usage: Usage) -> dict[str, Any]:
     }
 
 
-class StreamFilter:
-    """Watches a stream pass: meters it, and hides the usage chunk from who did not ask for it."""
+class PassedStream(EventStream):
+    """A stream that the client gets byte for byte, except for usage it did not ask for."""
 
     def __init__(self, *, wants_usage: bool) -> None:
-        self.usage: Usage | None = None
-        self.done = False
+        super().__init__()
         self._hide = not wants_usage
 
-    def pass_on(self, event: bytes, data: bytes) -> bytes:
-        """Return the bytes the client gets for this event; empty for a hidden one."""
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes.
+
+        Whole events without anything to read go on as they are: cutting and looking at each costs
+        more than all the rest of relaying it.
+        """
+        if (
+            chunk.endswith(b"\n\n")
+            and self._framer.empty
+            and not self.done
+            and self.failed is None
+            and _LOOK_CLOSER.search(chunk) is None
+        ):
+            self.events += chunk.count(b"\n\n")
+            return chunk
+        return super().feed(chunk)
+
+    def _pass_on(self, event: bytes, data: bytes) -> bytes:
         if data == b"[DONE]":
             self.done = True
             return event
-        if USAGE_MARK not in data:
+        if _LOOK_CLOSER.search(data) is None:
             return event
         try:
-            chunk = json.loads(data)
-        except ValueError:
+            answer = _read(data)
+        except (msgspec.DecodeError, RecursionError):
             return event
-        if not isinstance(chunk, dict) or (usage := usage_of(chunk)) is None:
+        if bytes(answer.error) != b"null":
+            self.failed = data if speaks(Wire.OPENAI, data) else _reworded(data)
+            return b""
+        usage = _metered(answer.usage)
+        if usage is None:
             return event
         self.usage = usage
-        return b"" if self._hide and not chunk.get("choices") else event
+        return b"" if self._hide and not answer.choices else event
+
+
+def _reworded(data: bytes) -> bytes:
+    return worded(Wire.OPENAI, 500, message_in(data))

@@ -24,6 +24,11 @@ class EventFramer:
         self._buffer = bytearray()
         self._scanned = 0
 
+    @property
+    def empty(self) -> bool:
+        """Whether no part of an event is waiting for its rest."""
+        return not self._buffer
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next bytes; return the events they complete, with their blank lines."""
         buffer = self._buffer

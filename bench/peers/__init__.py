@@ -1,0 +1,1 @@
+"""The proxies that Overspill's sidecar is measured beside."""

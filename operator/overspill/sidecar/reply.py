@@ -1,0 +1,148 @@
+"""What the client gets: the answer, whole or as a stream, or an honest error in its protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from overspill.routing.decide import Reason, Route, Tier
+from overspill.sidecar.http import JSON
+from overspill.sidecar.upstream import UpstreamError
+from overspill.wire.errors import message_in, speaks, status_for
+from overspill.wire.usage import cost_usd_micros
+
+if TYPE_CHECKING:
+    from overspill.sidecar.attempt import AttemptFailed, Opened
+    from overspill.sidecar.exchange import Exchange
+    from overspill.sidecar.http import Headers
+    from overspill.sidecar.tally import Tally
+    from overspill.wire.stream import EventStream
+
+EVENT_STREAM: Final[Headers] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+]
+READ_OUT_S: Final = 1.0
+
+
+async def relay(exchange: Exchange, opened: Opened, tally: Tally) -> None:
+    """Pass an answer on; set the exchange's outcome."""
+    upstream, stream = opened.upstream, opened.stream
+    exchange.ttft_s = ttft_s = exchange.proxy.now_s() - exchange.began_s
+    meter = exchange.proxy.meters.of(upstream, exchange.ingress.operation)
+    meter.ttft_s.observe(ttft_s)
+    headers = exchange.told()
+    if upstream.tier is not Tier.SMALL:
+        headers += opened.ids()
+    if stream is not None:
+        meter.gen_ai_first_chunk.observe(ttft_s)
+        if await _relay_stream(exchange, opened, stream, headers, tally):
+            exchange.outcome = "answered"
+        return
+    usage = opened.usage
+    if upstream.price and usage and exchange.ingress.metered:
+        usd = cost_usd_micros(usage, upstream.price) / 1e6
+        headers.append((b"x-overspill-cost", b"%.6f" % usd))
+    exchange.answer.send(200, opened.first, [*JSON, *headers])
+    exchange.outcome = "answered"
+
+
+async def _relay_stream(
+    exchange: Exchange, opened: Opened, stream: EventStream, headers: Headers, tally: Tally
+) -> bool:
+    """Relay events until the protocol's own end; say whether it came."""
+    answer, read = exchange.answer, opened.response.read
+    answer.start(200, [*EVENT_STREAM, *headers], opened.first)
+    try:
+        while not stream.done and stream.failed is None and (raw := await read()):
+            await answer.write(stream.feed(raw))
+            tally.delivered(stream.events)
+        if not stream.done and stream.failed is None:
+            await answer.write(stream.rest())
+    except UpstreamError as error:
+        await _break_off(exchange, str(error))
+        return False
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        await _break_off(exchange, "the upstream sent an event that cannot be read")
+        return False
+    if not stream.done:
+        await _break_off(exchange, "the upstream ended the stream early", stream.failed)
+        return False
+    answer.end()
+    if not opened.response.at_end:
+        await _read_out(opened)
+    return True
+
+
+async def _break_off(exchange: Exchange, message: str, body: bytes | None = None) -> None:
+    """Tell the client in its own protocol; the connection is closed without a clean end."""
+    told = f"the answer broke off: {message}"
+    error = body or exchange.ingress.error(502, told, code="upstream_failed")
+    await exchange.answer.write(exchange.ingress.error_event(error))
+
+
+async def _read_out(opened: Opened) -> None:
+    """Read what follows the protocol's end, so that the connection can serve again."""
+    try:
+        while await opened.response.read(READ_OUT_S):
+            pass
+    except UpstreamError:
+        return
+
+
+def refuse(exchange: Exchange, route: Route) -> None:
+    """Say why there is no answer, and when to come back."""
+    if exchange.last is not None:
+        _tell_failure(exchange, exchange.last)
+    elif exchange.proxy.now_s() >= exchange.deadline_s:
+        _tell(exchange, 504, "the request took longer than it may", "deadline", None)
+    elif route.reason is Reason.BUDGET_EXHAUSTED and route.tier is Tier.NONE:
+        resets_at_s = exchange.runtime.config.budget.resets_at_s or 0
+        wait_s = max(1, int(resets_at_s - exchange.proxy.unix_s()))
+        message = "the frontier budget of this period is spent"
+        _tell(exchange, 429, message, "budget_exhausted", wait_s)
+    elif exchange.unfit is not None and _only_unfit(exchange, route):
+        _tell(exchange, 400, exchange.unfit.message, "not_translatable", None)
+    else:
+        wait_s = exchange.proxy.room.retry_after_s(route.priority)
+        message = "the small tier has no room, and this request may go nowhere else"
+        if exchange.unfit is not None:
+            message += f": {exchange.unfit.message}"
+        _tell(exchange, 503, message, "no_capacity", wait_s)
+
+
+def _only_unfit(exchange: Exchange, route: Route) -> bool:
+    """Whether nothing but the wire stood in the way: waiting would not help."""
+    return route.tier is not Tier.SMALL or exchange.reason is Reason.NOT_TRANSLATABLE
+
+
+def _tell(
+    exchange: Exchange, status: int, message: str, code: str, retry_after_s: int | None
+) -> None:
+    param = exchange.unfit.param if exchange.unfit else None
+    body = exchange.ingress.error(status, message, param=param, code=code)
+    headers = [*JSON, *exchange.told()]
+    if retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % retry_after_s))
+    exchange.answer.send(status_for(exchange.ingress.wire, status), body, headers)
+
+
+def _tell_failure(exchange: Exchange, failure: AttemptFailed) -> None:
+    """Pass on the upstream's own error, in the client's protocol."""
+    ingress = exchange.ingress
+    status = status_for(ingress.wire, failure.status)
+    if failure.body and failure.wire is ingress.wire and speaks(ingress.wire, failure.body):
+        body = failure.body
+    elif failure.body:
+        code = None if failure.final else failure.kind
+        body = ingress.error(status, message_in(failure.body), code=code)
+    else:
+        message = (
+            "every provider has asked to be left alone for a while"
+            if failure.kind == "cooling"
+            else f"no upstream answered; the last one failed: {failure.kind}"
+        )
+        body = ingress.error(status, message, code="upstream_failed")
+    headers = [*JSON, *exchange.told(), *failure.kept]
+    if failure.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % max(1, round(failure.retry_after_s))))
+    exchange.answer.send(status, body, headers)

@@ -1,0 +1,92 @@
+"""A request as every protocol at the door has it: what routing and metering need to know."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+from overspill.wire.errors import BadRequest, Wire
+
+if TYPE_CHECKING:
+    from overspill.wire.document import Document
+
+_HASHED_BYTES: Final = 4096
+"""Of the first messages: enough to tell conversations apart."""
+_ROLE: Final = re.compile(rb'"role"\s*:\s*"(\w+)"')
+_CLOSING: Final = b" \t\r\n{}[],"
+
+
+@dataclass(slots=True, kw_only=True)
+class Ask:
+    """A request, read as far as we need it. Token counts are estimates from its size."""
+
+    document: Document
+    model: str
+    stream: bool = False
+    wants_usage: bool = False
+    """Whether the client asked to see the usage of a stream."""
+    max_tokens: int | None = None
+    input_tokens: int
+    opening: str = "messages"
+    """The field whose first items begin the conversation."""
+
+    def conversation(self) -> int:
+        """Return a number that all turns of one conversation share, and few others do.
+
+        It is made of all up to the first user message: a system prompt alone is everybody's. Where
+        keys stand in an unusual order, turns may differ, and only a cache hit is lost.
+        """
+        head = self.document.head(self.opening, _HASHED_BYTES)
+        asked = False
+        for role in _ROLE.finditer(head):
+            if asked:
+                return crc32(head[: role.start()].rstrip(_CLOSING))
+            asked = role[1] == b"user"
+        return crc32(head.rstrip(_CLOSING))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Whom a request is worded for."""
+
+    wire: Wire
+    model: str
+    max_output_tokens: int = 4096
+    """Sent where the wire demands a limit and the client gave none."""
+    open_model: bool = False
+    """A server of open models, such as vLLM: it knows `top_k`, and the older `max_tokens`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request in an upstream's words."""
+
+    endpoint: str
+    """Path below the API's version, such as /chat/completions."""
+    body: bytes
+    lossy: tuple[str, ...] = ()
+    """Fields that were left out: they only nudge, and the wire has no word for them."""
+
+
+def token_limit(document: Document, *names: str) -> int | None:
+    """Return the first of these limits that is given. Raises: BadRequest."""
+    for name in names:
+        if name not in document.fields:
+            continue
+        value = document.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise BadRequest(f"{name}: a positive integer is required, not {value!r}", name)
+        return value
+    return None
+
+
+def model_name(document: Document) -> str:
+    """Return the model asked for. Raises: BadRequest."""
+    model = document.text("model")
+    if model is None:
+        raise BadRequest("model: a string is required", "model")
+    return model

@@ -1,0 +1,234 @@
+"""Chat completions and their streams in Anthropic's words.
+
+Source: https://docs.anthropic.com/en/api/messages-streaming
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from overspill.wire import anthropic, openai, sse
+from overspill.wire.document import compact, read_json
+from overspill.wire.errors import Wire, message_in, worded
+from overspill.wire.stream import EventStream
+from overspill.wire.usage import NO_USAGE, Usage
+
+STOP: Final = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "refusal",
+}
+
+
+def message(
+    raw: bytes, model: str, estimate: Usage, *, thinking: bool
+) -> tuple[dict[str, Any], Usage | None]:
+    """Translate a whole answer. Raises: ValueError, KeyError, TypeError where it is not one."""
+    answer = read_json(raw)
+    usage = openai.usage_of(answer)
+    choice = answer["choices"][0]
+    said = choice["message"]
+    blocks: list[dict[str, Any]] = []
+    thought = said.get("reasoning_content") or said.get("reasoning")
+    if thinking and thought:
+        blocks.append({"type": "thinking", "thinking": thought, "signature": ""})
+    if said.get("content"):
+        blocks.append({"type": "text", "text": said["content"]})
+    if said.get("refusal"):
+        blocks.append({"type": "text", "text": said["refusal"]})
+    calls = said.get("tool_calls") or []
+    blocks += [_tool_use(call) for call in calls]
+    reason, sequence = _stop(choice, called=bool(calls), refused=bool(said.get("refusal")))
+    body = {
+        "id": answer.get("id") or "msg",
+        "type": "message",
+        "role": "assistant",
+        "model": answer.get("model") or model,
+        "content": blocks,
+        "stop_reason": reason,
+        "stop_sequence": sequence,
+        "usage": anthropic.usage_json(usage or estimate),
+    }
+    return body, usage
+
+
+def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    try:
+        value = read_json(function.get("arguments") or "{}")
+    except ValueError:
+        value = {}  # cut short by the length limit: the wire wants an object
+    return {
+        "type": "tool_use",
+        "id": call["id"],
+        "name": function["name"],
+        "input": value if isinstance(value, dict) else {},
+    }
+
+
+def _stop(choice: dict[str, Any], *, called: bool, refused: bool) -> tuple[str, str | None]:
+    if refused:
+        return "refusal", None
+    reason = STOP.get(choice.get("finish_reason") or "stop", "end_turn")
+    if reason == "end_turn" and called:
+        return "tool_use", None  # servers that call a tool and say "stop"
+    matched = choice.get("stop_reason")  # vLLM tells which sequence it stopped at
+    if reason == "end_turn" and isinstance(matched, str):
+        return "stop_sequence", matched
+    return reason, None
+
+
+@dataclass(slots=True)
+class _Block:
+    """A content block: shown as it comes, or kept until those before it are closed."""
+
+    kind: str
+    start: dict[str, Any]
+    deltas: list[dict[str, Any]] = field(default_factory=list)
+
+
+class MessageStream(EventStream):
+    """Turns chat completion chunks into a Messages stream.
+
+    Blocks there follow one another, while tool calls here may interleave. The first open call is
+    passed on as it comes; what belongs to others is kept until the end, in order.
+    """
+
+    def __init__(self, *, model: str, estimate: Usage, thinking: bool) -> None:
+        super().__init__()
+        self._model, self._estimate, self._thinking = model, estimate, thinking
+        self._started = False
+        self._index = -1
+        self._open: tuple[str, int] | None = None
+        self._kept: dict[tuple[str, int], _Block] = {}
+        self._called = self._refused = False
+        self._finish: dict[str, Any] | None = None
+
+    def _pass_on(self, event: bytes, data: bytes) -> bytes:
+        if not data:
+            return b""
+        if data == b"[DONE]":
+            return self._last()
+        chunk = read_json(data)
+        if not isinstance(chunk, dict):
+            return b""
+        if chunk.get("error") is not None:
+            self.failed = worded(Wire.ANTHROPIC, 500, message_in(data))
+            return b""
+        told = openai.usage_of(chunk)
+        if told is not None:
+            self.usage = told
+        choices = chunk.get("choices")
+        out = [] if self._started else [self._begin(chunk)]
+        if choices:
+            out += self._delta(choices[0].get("delta") or {})
+            if choices[0].get("finish_reason"):
+                self._finish = choices[0]
+        return b"".join(out)
+
+    def _last(self) -> bytes:
+        """End the message: at [DONE], or where a server closes after the finish reason."""
+        if self.done or self._finish is None or self.failed is not None:
+            return b""
+        self.done = True
+        out = self._close()
+        for block in self._kept.values():
+            out += self._start(block.start)
+            out += [self._piece(delta) for delta in block.deltas]
+            out.append(self._stop_block())
+        reason, sequence = _stop(self._finish, called=self._called, refused=self._refused)
+        delta = {"stop_reason": reason, "stop_sequence": sequence}
+        usage = anthropic.usage_json(self.usage or self._estimate)
+        out.append(_event("message_delta", delta=delta, usage=usage))
+        out.append(_event("message_stop"))
+        return b"".join(out)
+
+    def _begin(self, chunk: dict[str, Any]) -> bytes:
+        self._started = True
+        head: dict[str, Any] = {
+            "id": chunk.get("id") or "msg",
+            "type": "message",
+            "role": "assistant",
+            "model": chunk.get("model") or self._model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            # the true count comes with the end, and replaces this
+            "usage": anthropic.usage_json(NO_USAGE),
+        }
+        return _event("message_start", message=head)
+
+    def _delta(self, delta: dict[str, Any]) -> list[bytes]:
+        out: list[bytes] = []
+        thought = delta.get("reasoning_content") or delta.get("reasoning")
+        if thought and self._thinking:
+            empty = {"type": "thinking", "thinking": "", "signature": ""}
+            out += self._say(
+                ("thinking", 0), empty, {"type": "thinking_delta", "thinking": thought}
+            )
+        for name in ("content", "refusal"):
+            if text := delta.get(name):
+                self._refused |= name == "refusal"
+                empty = {"type": "text", "text": ""}
+                out += self._say(("text", 0), empty, {"type": "text_delta", "text": text})
+        for call in delta.get("tool_calls") or []:
+            self._called = True
+            out += self._call(call)
+        return out
+
+    def _call(self, call: dict[str, Any]) -> list[bytes]:
+        key = ("tool", int(call.get("index") or 0))
+        function = call.get("function") or {}
+        known = key == self._open or key in self._kept
+        start: dict[str, Any] = (
+            {}
+            if known
+            else {
+                "type": "tool_use",
+                "id": call.get("id") or f"call_{key[1]}",
+                "name": function.get("name") or "",
+                "input": {},
+            }
+        )
+        arguments = function.get("arguments")
+        piece = {"type": "input_json_delta", "partial_json": arguments} if arguments else None
+        return self._say(key, start, piece)
+
+    def _say(
+        self, key: tuple[str, int], start: dict[str, Any], delta: dict[str, Any] | None
+    ) -> list[bytes]:
+        if key in self._kept or (self._open != key and self._open and self._open[0] == "tool"):
+            block = self._kept.setdefault(key, _Block(key[0], start))
+            if delta:
+                block.deltas.append(delta)
+            return []
+        out: list[bytes] = []
+        if self._open != key:
+            out += [*self._close(), *self._start(start)]
+            self._open = key
+        if delta:
+            out.append(self._piece(delta))
+        return out
+
+    def _start(self, block: dict[str, Any]) -> list[bytes]:
+        self._index += 1
+        return [_event("content_block_start", index=self._index, content_block=block)]
+
+    def _piece(self, delta: dict[str, Any]) -> bytes:
+        return _event("content_block_delta", index=self._index, delta=delta)
+
+    def _close(self) -> list[bytes]:
+        if self._open is None:
+            return []
+        self._open = None
+        return [self._stop_block()]
+
+    def _stop_block(self) -> bytes:
+        return _event("content_block_stop", index=self._index)
+
+
+def _event(name: str, /, **fields: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    return sse.event(compact({"type": name, **fields}), name)

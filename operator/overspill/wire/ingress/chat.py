@@ -1,0 +1,87 @@
+"""OpenAI chat completions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from overspill.wire import openai
+from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
+from overspill.wire.document import Document, compact
+from overspill.wire.errors import BadRequest, Wire
+from overspill.wire.from_anthropic import ChatStream, completion
+from overspill.wire.ingress.base import Answered, Ingress
+from overspill.wire.to_anthropic import messages_body
+from overspill.wire.usage import estimate_tokens
+
+if TYPE_CHECKING:
+    from overspill.wire.stream import EventStream
+
+TRUE: Final = b"true"
+INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
+
+
+def with_model(ask: Ask, model: str) -> bytes:
+    """Return the body as the client wrote it, for this model, with usage always asked for."""
+    changes: dict[str, Any] = {"model": model}
+    if ask.stream:
+        options = ask.document.get("stream_options")
+        changes["stream_options"] = (
+            {**options, "include_usage": True} if isinstance(options, dict) else INCLUDE_USAGE
+        )
+    return ask.document.with_fields(changes)
+
+
+def is_true(document: Document, name: str) -> bool:
+    """Whether a field is `true`."""
+    raw = document.fields.get(name)
+    return raw is not None and bytes(raw) == TRUE
+
+
+def wants_usage(document: Document) -> bool:
+    """Whether the client asked for the usage chunk of a stream."""
+    options = document.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+class ChatCompletions(Ingress):
+    """POST /v1/chat/completions."""
+
+    operation = "chat"
+
+    def read(self, raw: bytes | bytearray) -> Ask:
+        """Read the fields we need; the rest passes through untouched."""
+        document = Document.read(raw)
+        if not document.lists("messages"):
+            raise BadRequest("messages: a list with at least one message is required", "messages")
+        stream = is_true(document, "stream")
+        return Ask(
+            document=document,
+            model=model_name(document),
+            stream=stream,
+            wants_usage=stream and wants_usage(document),
+            max_tokens=token_limit(document, "max_completion_tokens", "max_tokens"),
+            input_tokens=estimate_tokens(len(raw)),
+        )
+
+    def call(self, ask: Ask, target: Target) -> Call:
+        """Pass it on, or translate it."""
+        if target.wire is Wire.OPENAI:
+            return Call("/chat/completions", with_model(ask, target.model))
+        limit = ask.max_tokens or target.max_output_tokens
+        body, lossy = messages_body(ask.document.values(), target.model, limit)
+        return Call("/messages", compact(body), tuple(lossy))
+
+    def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:
+        """Pass events on, or translate them."""
+        if target.wire is Wire.OPENAI:
+            return openai.PassedStream(wants_usage=ask.wants_usage)
+        return ChatStream(wants_usage=ask.wants_usage, created_s=int(now_s))
+
+    def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
+        """Pass the answer on, or translate it."""
+        if target.wire is Wire.OPENAI:
+            return Answered(raw, openai.usage_in(raw))
+        body, usage = completion(raw, int(now_s))
+        return Answered(compact(body), usage)

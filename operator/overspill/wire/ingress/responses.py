@@ -1,0 +1,76 @@
+"""OpenAI Responses, the part that keeps no state: asked of every tier as a chat completion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from overspill.wire import sse
+from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
+from overspill.wire.document import Document, compact, read_json
+from overspill.wire.errors import BadRequest, Wire
+from overspill.wire.from_anthropic import ChatStream, completion
+from overspill.wire.ingress.base import Answered, Ingress
+from overspill.wire.ingress.chat import is_true
+from overspill.wire.responses_answer import ResponseStream, response
+from overspill.wire.responses_request import chat_body
+from overspill.wire.stream import Chained
+from overspill.wire.to_anthropic import messages_body
+from overspill.wire.usage import estimate_tokens
+
+if TYPE_CHECKING:
+    from overspill.wire.stream import EventStream
+
+
+class Responses(Ingress):
+    """POST /v1/responses."""
+
+    operation = "chat"
+
+    def read(self, raw: bytes | bytearray) -> Ask:
+        """Read the fields we need, and refuse at once what needs a memory."""
+        document = Document.read(raw)
+        ask = Ask(
+            document=document,
+            model=model_name(document),
+            stream=is_true(document, "stream"),
+            max_tokens=token_limit(document, "max_output_tokens"),
+            input_tokens=estimate_tokens(len(raw)),
+            opening="input",
+        )
+        if document.fields.get("input") is None:
+            raise BadRequest("input: text or a list of items is required", "input")
+        return ask
+
+    def call(self, ask: Ask, target: Target) -> Call:
+        """Translate it."""
+        chat, lossy = chat_body(ask.document.values(), open_model=target.open_model)
+        if target.wire is Wire.OPENAI:
+            return Call("/chat/completions", compact({"model": target.model, **chat}), tuple(lossy))
+        limit = ask.max_tokens or target.max_output_tokens
+        body, more = messages_body(chat, target.model, limit)
+        return Call("/messages", compact(body), (*lossy, *more))
+
+    def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:
+        """Translate events."""
+        last = ResponseStream(ask.document.values())
+        if target.wire is Wire.OPENAI:
+            return last
+        return Chained(ChatStream(wants_usage=True, created_s=int(now_s)), last)
+
+    def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
+        """Translate the answer."""
+        if target.wire is Wire.ANTHROPIC:
+            raw = compact(completion(raw, int(now_s))[0])
+        body, usage = response(raw, ask.document.values())
+        return Answered(compact(body), usage)
+
+    def error_event(self, body: bytes) -> bytes:
+        """Return the error event of this protocol."""
+        error: dict[str, Any] = read_json(body).get("error") or {}
+        told = {
+            "type": "error",
+            "code": error.get("code"),
+            "message": error.get("message"),
+            "param": error.get("param"),
+        }
+        return sse.event(compact(told), "error")

@@ -1,0 +1,76 @@
+"""An answer that arrives as server-sent events: metered, and translated where the wires differ."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from overspill.wire.sse import EventFramer, data_of
+
+if TYPE_CHECKING:
+    from overspill.wire.usage import Usage
+
+
+class EventStream(ABC):
+    """Takes the bytes of an upstream's stream, gives the bytes the client gets."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.events = 0
+        """Events that have come in."""
+        self.done = False
+        """The stream's own end marker came. A stream that ends without it was cut."""
+        self.failed: bytes | None = None
+        """The upstream's own error, in the client's words: it is sent as the last event."""
+        self._framer = EventFramer()
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes, cut anywhere; return what the client gets for them."""
+        out = []
+        for event in self._framer.feed(chunk):
+            self.events += 1
+            if not self.done and self.failed is None:
+                out.append(self._pass_on(event, data_of(event)))
+        return b"".join(out)
+
+    def rest(self) -> bytes:
+        """At the stream's end: take a last event that no blank line ended."""
+        left = self._framer.rest()
+        if not left.strip() or self.done or self.failed is not None:
+            return self._last()
+        return self._pass_on(left + b"\n\n", data_of(left)) + self._last()
+
+    @abstractmethod
+    def _pass_on(self, event: bytes, data: bytes) -> bytes:
+        """Return the bytes for one event; empty for one that the client does not get."""
+
+    def _last(self) -> bytes:
+        """Return what is still owed once the upstream has ended."""
+        return b""
+
+
+class Chained(EventStream):
+    """Two translations, one after the other: what the first gives, the second takes."""
+
+    def __init__(self, first: EventStream, second: EventStream) -> None:
+        super().__init__()
+        self._first, self._second = first, second
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes."""
+        return self._seen(self._second.feed(self._first.feed(chunk)))
+
+    def rest(self) -> bytes:
+        """Take the stream's end."""
+        out = self._second.feed(self._first.rest())
+        return self._seen(out + self._second.rest())
+
+    def _seen(self, out: bytes) -> bytes:
+        first, second = self._first, self._second
+        self.events, self.usage = first.events, first.usage
+        self.done = second.done
+        self.failed = second.failed if first.failed is None else first.failed
+        return out
+
+    def _pass_on(self, event: bytes, data: bytes) -> bytes:
+        raise NotImplementedError

@@ -1,0 +1,292 @@
+"""OpenAI Responses in terms of chat completions, and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from overspill.wire import sse
+from overspill.wire.ask import Target
+from overspill.wire.errors import BadRequest, Untranslatable, Wire
+from overspill.wire.ingress import INGRESSES
+
+RESPONSES = INGRESSES["/v1/responses"]
+GLM = Target(wire=Wire.OPENAI, model="glm", open_model=True)
+CLAUDE = Target(wire=Wire.ANTHROPIC, model="claude")
+FUNCTION = {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": True}
+
+
+def body(**more: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    return json.dumps({"model": "gpt-5", "input": "hi", **more}).encode()
+
+
+def translate(target: Target = GLM, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    made: dict[str, Any] = json.loads(RESPONSES.call(RESPONSES.read(body(**more)), target).body)
+    return made
+
+
+REQUESTS = [
+    pytest.param({}, {"messages": [{"role": "user", "content": "hi"}]}, id="text"),
+    pytest.param(
+        {"instructions": "be kind"},
+        {
+            "messages": [
+                {"role": "system", "content": "be kind"},
+                {"role": "user", "content": "hi"},
+            ]
+        },
+        id="instructions",
+    ),
+    pytest.param({"max_output_tokens": 9}, {"max_tokens": 9}, id="limit"),
+    pytest.param({"stream": True}, {"stream_options": {"include_usage": True}}, id="usage asked"),
+    pytest.param({"reasoning": {"effort": "low"}}, {"reasoning_effort": "low"}, id="effort"),
+    pytest.param(
+        {"text": {"format": {"type": "json_schema", "name": "n", "schema": {}}}},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "n", "schema": {}},
+            }
+        },
+        id="schema",
+    ),
+    pytest.param(
+        {"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "f"}},
+        {
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": "f", "parameters": {"type": "object"}, "strict": True},
+                }
+            ],
+            "tool_choice": {"type": "function", "function": {"name": "f"}},
+        },
+        id="tools",
+    ),
+    pytest.param(
+        {
+            "input": [
+                {"role": "developer", "content": "d"},
+                {"role": "user", "content": [{"type": "input_text", "text": "q"}]},
+                {"type": "reasoning", "id": "r", "summary": []},
+                {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"},
+                {"type": "function_call", "call_id": "2", "name": "g", "arguments": ""},
+                {"type": "function_call_output", "call_id": "1", "output": "one"},
+                {"type": "function_call_output", "call_id": "2", "output": "two"},
+            ]
+        },
+        {
+            "messages": [
+                {"role": "system", "content": "d"},
+                {"role": "user", "content": "q"},
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [
+                        {
+                            "id": "1",
+                            "type": "function",
+                            "function": {"name": "f", "arguments": "{}"},
+                        },
+                        {
+                            "id": "2",
+                            "type": "function",
+                            "function": {"name": "g", "arguments": "{}"},
+                        },
+                    ],
+                },
+                {"role": "tool", "tool_call_id": "1", "content": "one"},
+                {"role": "tool", "tool_call_id": "2", "content": "two"},
+            ]
+        },
+        id="a turn with parallel calls",
+    ),
+    pytest.param(
+        {
+            "input": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "input_text", "text": "what is it?"},
+                        {"type": "input_image", "image_url": "https://x/y.png", "detail": "low"},
+                    ],
+                }
+            ]
+        },
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": "what is it?"},
+                        {
+                            "type": "image_url",
+                            "image_url": {"url": "https://x/y.png", "detail": "low"},
+                        },
+                    ],
+                }
+            ]
+        },
+        id="image",
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "expected"), REQUESTS)
+def test_a_request_is_translated(asked: dict[str, Any], expected: dict[str, Any]) -> None:
+    made = translate(**asked)
+    assert made["model"] == "glm"
+    assert {name: made.get(name) for name in expected} == expected
+
+
+def test_anthropic_is_asked_in_its_own_words() -> None:
+    made = translate(CLAUDE, instructions="be kind", max_output_tokens=9)
+    assert (made["system"], made["max_tokens"]) == ("be kind", 9)
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"conversation": "conv_1"}, "conversation"),
+        ({"background": True}, "background"),
+        ({"prompt": {"id": "p"}}, "prompt"),
+        ({"truncation": "auto"}, "truncation"),
+        ({"tools": [{"type": "web_search"}]}, "tools"),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, "input"),
+        ({"input": []}, "input"),
+    ],
+)
+def test_what_needs_a_memory_or_a_tool_of_the_provider_is_refused(
+    asked: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(BadRequest) as refused:
+        translate(**asked)
+    assert refused.value.param == field
+
+
+def test_neutral_values_are_no_reason_to_refuse() -> None:
+    translate(previous_response_id=None, background=False, truncation="disabled", store=True)
+    with pytest.raises(Untranslatable):
+        translate(context_management=[{"type": "compaction"}])
+
+
+def test_an_answer_becomes_a_response() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said = {"role": "assistant", "content": "yes", "tool_calls": [call]}
+    usage = {"prompt_tokens": 5, "completion_tokens": 2}
+    raw = {
+        "id": "c",
+        "created": 7,
+        "model": "glm",
+        "choices": [{"message": said, "finish_reason": "tool_calls"}],
+        "usage": usage,
+    }
+    ask = RESPONSES.read(body(metadata={"a": "b"}))
+    made = json.loads(RESPONSES.answer(ask, GLM, json.dumps(raw).encode(), 0.0).body)
+    text, called = made["output"]
+    assert (made["object"], made["status"], made["model"]) == ("response", "completed", "glm")
+    assert text["content"][0]["text"] == "yes"
+    assert (called["call_id"], called["name"], called["arguments"]) == ("1", "f", "{}")
+    assert made["metadata"] == {"a": "b"}
+    assert made["usage"]["total_tokens"] == 7
+
+
+def test_an_answer_that_was_cut_says_so() -> None:
+    choice = {"message": {"content": "ye"}, "finish_reason": "length"}
+    raw = json.dumps({"choices": [choice]}).encode()
+    made = json.loads(RESPONSES.answer(RESPONSES.read(body()), GLM, raw, 0.0).body)
+    assert made["status"] == "incomplete"
+    assert made["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+def chunk(**choice: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    whole = {"id": "c", "model": "glm", "choices": [{"index": 0, "delta": {}, **choice}]}
+    return sse.event(json.dumps(whole).encode())
+
+
+def call(index: int, **function: str) -> bytes:
+    head = {"id": f"t{index}"} if "name" in function else {}
+    return chunk(delta={"tool_calls": [{"index": index, **head, "function": function}]})
+
+
+USAGE = sse.event(b'{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}')
+
+
+def test_a_stream_numbers_its_events_and_ends_once() -> None:
+    stream = RESPONSES.stream(RESPONSES.read(body(stream=True)), GLM, 0.0)
+    raw = (
+        chunk(delta={"role": "assistant", "content": ""})
+        + chunk(delta={"content": "a"})
+        + chunk(delta={"content": "b"})
+        + call(0, name="f", arguments="")
+        + call(1, name="g", arguments="{")
+        + call(0, arguments="{}")
+        + call(1, arguments="}")
+        + chunk(finish_reason="tool_calls")
+        + USAGE
+        + sse.DONE
+    )
+    events = [json.loads(sse.data_of(event)) for event in sse.EventFramer().feed(stream.feed(raw))]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    names = [event["type"].removeprefix("response.") for event in events]
+    assert names == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "output_text.delta",
+        "output_text.delta",
+        "output_item.added",
+        "output_item.added",
+        "function_call_arguments.delta",
+        "function_call_arguments.delta",
+        "function_call_arguments.delta",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "function_call_arguments.done",
+        "output_item.done",
+        "function_call_arguments.done",
+        "output_item.done",
+        "completed",
+    ]
+    whole = events[-1]["response"]
+    assert [item.get("arguments") for item in whole["output"]] == [None, "{}", "{}"]
+    assert whole["output"][0]["content"][0]["text"] == "ab"
+    assert whole["usage"]["output_tokens"] == 2
+    assert stream.done
+
+
+def test_a_stream_of_anthropic_goes_through_both_translations() -> None:
+    frames: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "m", "model": "claude", "usage": {}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": "yes"},
+        },
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}},
+        {"type": "message_stop"},
+    ]
+    stream = RESPONSES.stream(RESPONSES.read(body(stream=True)), CLAUDE, 0.0)
+    out = b"".join(
+        stream.feed(sse.event(json.dumps(frame).encode(), str(frame["type"]))) for frame in frames
+    )
+    assert out.count(b"event: response.completed\n") == 1
+    assert stream.done
+    assert stream.usage is not None
+
+
+def test_an_error_within_a_stream_is_told_in_the_protocols_own_event() -> None:
+    event = RESPONSES.error_event(RESPONSES.error(503, "busy", code="x"))
+    assert event.startswith(b"event: error\n")
+    assert json.loads(sse.data_of(event)) == {
+        "type": "error",
+        "code": "x",
+        "message": "busy",
+        "param": None,
+    }
