@@ -25,7 +25,7 @@ def test_the_full_policy_is_read_and_written_back_unchanged() -> None:
                 {**policy()["routing"]["rules"][0], "overflow": "Allow", "priority": "Normal"}
             ],
             "queue": {"maxWait": "0ms"},
-            "requestTimeout": "600s",
+            "requestTimeout": "3600s",
         },
     }
 

@@ -22,19 +22,6 @@ JSON = replies.whole(Wire.OPENAI)
 SSE = b"".join(replies.openai_events())
 SECOND = b'HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n{"evil":true}'
 
-HALF_EVENT = pytest.mark.xfail(
-    strict=True,
-    reason="a stream that ends mid event: the half event is passed on as if it were whole",
-)
-RUN_TOGETHER = pytest.mark.xfail(
-    strict=True,
-    reason="bytes after an answer, read with its end, are parsed into it; its connection is kept",
-)
-ODD_STATUS = pytest.mark.xfail(
-    strict=True,
-    reason="an upstream's 2xx, 3xx or 6xx is told to the client as it is, with an error's body",
-)
-
 
 def response(length: int | None, body: bytes, kind: str = "application/json") -> bytes:
     """A response that claims this length, or none."""
@@ -85,7 +72,6 @@ LENGTHS = [
         stream(len(SSE) - 9, SSE),
         Outcome.BROKEN,
         stream=True,
-        marks=[HALF_EVENT],
     ),
     *rows("stream of length 0", stream(0, SSE), Outcome.FAILOVER, stream=True),
     *rows("whole JSON until close", response(None, JSON)[:-1], Outcome.FAILOVER),
@@ -106,7 +92,6 @@ LENGTHS = [
         Outcome.BROKEN,
         stream=True,
         ways=[How.FIN, How.RST],
-        marks=[HALF_EVENT],
     ),
     *rows(
         "stream until close, mute mid event",
@@ -176,12 +161,12 @@ def followed(name: str, said: bytes, *marks: pytest.MarkDecorator, stream: bool 
 
 MORE = [
     followed("JSON, then garbage", GOOD_JSON + b"garbage"),
-    followed("JSON, then an answer", GOOD_JSON + SECOND, RUN_TOGETHER),
-    followed("JSON, then half an answer", GOOD_JSON + SECOND[:40], RUN_TOGETHER),
-    followed("JSON, then an error", GOOD_JSON + SECOND.replace(b"200", b"400"), RUN_TOGETHER),
-    followed("JSON in chunks, then an answer", CHUNKED_JSON + SECOND, RUN_TOGETHER),
-    followed("stream, then an answer", GOOD_STREAM + SECOND, RUN_TOGETHER, stream=True),
-    followed("stream twice", GOOD_STREAM + GOOD_STREAM, RUN_TOGETHER, stream=True),
+    followed("JSON, then an answer", GOOD_JSON + SECOND),
+    followed("JSON, then half an answer", GOOD_JSON + SECOND[:40]),
+    followed("JSON, then an error", GOOD_JSON + SECOND.replace(b"200", b"400")),
+    followed("JSON in chunks, then an answer", CHUNKED_JSON + SECOND),
+    followed("stream, then an answer", GOOD_STREAM + SECOND, stream=True),
+    followed("stream twice", GOOD_STREAM + GOOD_STREAM, stream=True),
 ]
 
 
@@ -212,7 +197,6 @@ def test_an_answer_nobody_asked_for_is_not_the_next_ones(tmp_path: Path) -> None
     play(story())
 
 
-@pytest.mark.xfail(strict=True, reason="events after [DONE], read with it, are passed on")
 def test_what_follows_the_end_marker_is_not_passed_on(tmp_path: Path) -> None:
     async def story() -> None:
         row = Row(stream(None, SSE + SSE), How.FIN, Outcome.COMPLETE, stream=True)
@@ -227,7 +211,6 @@ def test_what_follows_the_end_marker_is_not_passed_on(tmp_path: Path) -> None:
 STATUSES = [201, 202, 204, 205, 206, 300, 301, 304, 307, 600, 999]
 
 
-@ODD_STATUS
 @pytest.mark.parametrize("road", ROADS, ids=lambda road: road.name)
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_status_that_is_no_answer_is_an_error_the_client_can_read(

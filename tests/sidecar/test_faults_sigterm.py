@@ -11,8 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from e2e.models.answering import Worker
 from e2e.models.anthropic_server import AnthropicServer
 from e2e.models.ledger import Ledger, Prices
@@ -232,9 +230,6 @@ async def alone(
             yield run, small
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a connection is 'idle' while a request comes in: SIGTERM drops it"
-)
 def test_a_request_that_is_half_sent_is_still_answered(tmp_path: Path) -> None:
     request = post(CHAT, asking(stream=False))
 
@@ -255,9 +250,6 @@ def test_a_request_that_is_half_sent_is_still_answered(tmp_path: Path) -> None:
     play(story())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="it exits once no request is under way, with answers still in its buffers"
-)
 def test_an_answer_that_is_still_being_read_is_not_cut(tmp_path: Path) -> None:
     long_text = "x" * 2**24
 
@@ -279,9 +271,6 @@ def test_an_answer_that_is_still_being_read_is_not_cut(tmp_path: Path) -> None:
     play(story())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="only requests that come in while it drains are told `connection: close`"
-)
 def test_a_client_is_told_that_its_connection_closes(tmp_path: Path) -> None:
     async def story() -> None:
         clock = Clock()

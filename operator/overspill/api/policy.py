@@ -338,8 +338,8 @@ class Routing(Model):
     overflow: OverflowSpec = OverflowSpec()
     queue: QueueSpec = QueueSpec()
     request_timeout: Duration = Field(
-        default=600.0,
-        json_schema_extra={"default": "10m"},
+        default=3600.0,
+        json_schema_extra={"default": "1h"},
         description="From the request's last byte to the answer's, over all attempts.",
     )
 

@@ -69,7 +69,7 @@ class SidecarConfig(Model):
     frontier: tuple[ProviderConfig, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
     queue_max_wait_s: float = 0.0
-    request_timeout_s: float = 600.0
+    request_timeout_s: float = 3600.0
     budget: BudgetConfig = BudgetConfig()
 
 

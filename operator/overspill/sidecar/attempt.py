@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from overspill.sidecar.upstream import FOREVER, UpstreamError
-from overspill.wire.errors import Wire
+from overspill.wire.errors import UNREADABLE, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,10 @@ class Opened:
 
     def close(self) -> None:
         """Let go of the upstream: its connection is kept only if it was read to the end."""
-        self.response.close()
+        if self.stream is not None and self.stream.done:
+            self.response.finish()
+        else:
+            self.response.close()
         if self.release:
             self.release()
 
@@ -126,7 +129,7 @@ async def open_upstream(
     except UpstreamError as error:
         response.close()
         raise _failed(error) from None
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except UNREADABLE:
         response.close()
         raise AttemptFailed("garbled", 502) from None
     except BaseException:
@@ -151,7 +154,7 @@ async def _refused(response: Response, wire: Wire) -> AttemptFailed:
     body = (await response.read_all(ERROR_BODY_S))[:ERROR_BODY_BYTES]
     return AttemptFailed(
         f"http_{status}",
-        status if status >= 400 else 502,
+        status if 400 <= status <= 599 else 502,
         body,
         wire=wire,
         retry_after_s=_retry_after_s(response.headers),

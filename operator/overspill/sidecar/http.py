@@ -17,7 +17,7 @@ import httptools
 from overspill.wire.errors import openai_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 Headers = list[tuple[bytes, bytes]]
 JSON: Final[Headers] = [(b"content-type", b"application/json")]
@@ -83,10 +83,11 @@ class Server(Protocol):
 class Connections(set["Connection"]):
     """All open connections of a server, and the clock that ends those that take too long.
 
-    One timer looks at all of them: a timer a connection costs two system structures a request.
+    One timer looks at all of them, so that limits end a little late: a timer of its own for each
+    would be set and cancelled with every request.
     """
 
-    EVERY_S: Final = 1.0
+    EVERY_S: Final = 5.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,14 +140,21 @@ class Answer:
             self._request.keep_alive = False
         self._connection.write(self._head(status, headers, last) + body)
 
+    def push(self, data: bytes) -> bool:
+        """Write a piece; say whether the client keeps up with what is written."""
+        connection = self._connection
+        if data:
+            connection.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        return connection.stalled_s is None
+
+    def when_drained(self, call: Callable[[], None]) -> None:
+        """Call this once the client has caught up."""
+        self._connection.when_drained = call
+
     async def write(self, data: bytes) -> None:
         """Write a piece; wait while the client reads slower than we write."""
-        if not data:
-            return
-        connection = self._connection
-        connection.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
-        if connection.stalled_s is not None:
-            await connection.drained()
+        if not self.push(data):
+            await self._connection.drained()
 
     def end(self) -> None:
         """End a response that was started."""
@@ -158,7 +166,7 @@ class Answer:
         self.started, self.status = True, status
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status]
         lines += [b"%b: %b\r\n" % pair for pair in headers]
-        if not self._request.keep_alive:
+        if not self._request.keep_alive or self._connection.closing:
             lines.append(b"connection: close\r\n")
         lines.append(last)
         return b"".join(lines)
@@ -185,6 +193,7 @@ class Connection(asyncio.Protocol):
         self._can_write: asyncio.Future[None] | None = None
         self.stalled_s: float | None = None
         """Since when the client reads too slowly."""
+        self.when_drained: Callable[[], None] | None = None
         self._transport: asyncio.Transport | None = None
 
     # -- asyncio
@@ -229,6 +238,9 @@ class Connection(asyncio.Protocol):
         self.stalled_s = None
         if self._can_write and not self._can_write.done():
             self._can_write.set_result(None)
+        if self.when_drained:
+            self.when_drained()
+            self.when_drained = None
 
     # -- httptools
     def on_message_begin(self) -> None:
@@ -307,9 +319,14 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def close_if_idle(self) -> None:
-        """Close where no request is under way."""
-        if not self.busy:
+        """Close where no request is under way, nor one coming in."""
+        if not self.busy and not self._reading:
             self.close()
+
+    @property
+    def closing(self) -> bool:
+        """Whether the server ends its connections."""
+        return self._server.draining
 
     @property
     def busy(self) -> bool:
@@ -322,13 +339,10 @@ class Connection(asyncio.Protocol):
         if self.stalled_s is not None and now_s - self.stalled_s > limits.write_stall_s:
             if self._transport:
                 self._transport.abort()
-        elif self._lingering:
-            if waited_s > limits.linger_s:
-                self.close()
         elif self._reading and not self._refusal:
             if waited_s > (limits.body_stall_s if self._head_done else limits.header_s):
                 self._refuse(408, "the request did not arrive in time")
-        elif not self.busy and waited_s > limits.idle_s:
+        elif not self.busy and not self._lingering and waited_s > limits.idle_s:
             self.close()
 
     def _decline_upgrade(self, rest: bytes) -> None:
@@ -376,9 +390,10 @@ class Connection(asyncio.Protocol):
         """Close our side, and read what is still coming: a reset would destroy the answer."""
         if self._transport is None or self._transport.is_closing():
             return
-        self._lingering, self._since_s = True, self._loop.time()
+        self._lingering = True
         if self._transport.can_write_eof():
             self._transport.write_eof()
+            self._loop.call_later(self._limits.linger_s, self.close)
         else:
             self.close()
 

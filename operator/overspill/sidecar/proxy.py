@@ -38,9 +38,12 @@ log = logging.getLogger(__name__)
 
 
 class Proxy:
-    """Everything that the requests of one sidecar share."""
+    """Everything that the requests of one sidecar share. Made within its event loop."""
 
     def __init__(self, limits: Limits | None = None) -> None:
+        # asked of a loop that is kept: finding the running one is a system call in Python 3.11
+        self.now_s = asyncio.get_running_loop().time
+        """The event loop's time: monotonic, and good to a millisecond."""
         self.limits = limits or Limits()
         self.draining = False
         self.connections = Connections()
@@ -74,10 +77,6 @@ class Proxy:
         return self.runtime.small[address]
 
     # -- clocks
-    def now_s(self) -> float:
-        """Monotonic time."""
-        return time.monotonic()
-
     def unix_s(self) -> float:
         """Unix time."""
         return time.time()
@@ -157,7 +156,7 @@ class Proxy:
         for connection in list(self.connections):
             connection.close_if_idle()
         deadline_s = self.now_s() + grace_s
-        while any(connection.busy for connection in self.connections):
+        while self.connections:  # a closed one stays until its last byte has gone out
             if self.now_s() > deadline_s:
                 return False
             await asyncio.sleep(0.05)

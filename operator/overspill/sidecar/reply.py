@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from overspill.routing.decide import Reason, Route, Tier
 from overspill.sidecar.http import JSON
 from overspill.sidecar.upstream import UpstreamError
-from overspill.wire.errors import message_in, speaks, status_for
+from overspill.wire.errors import UNREADABLE, message_in, speaks, status_for
 from overspill.wire.usage import cost_usd_micros
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ EVENT_STREAM: Final[Headers] = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
 ]
-READ_OUT_S: Final = 1.0
 
 
 async def relay(exchange: Exchange, opened: Opened, tally: Tally) -> None:
@@ -50,43 +49,47 @@ async def _relay_stream(
     exchange: Exchange, opened: Opened, stream: EventStream, headers: Headers, tally: Tally
 ) -> bool:
     """Relay events until the protocol's own end; say whether it came."""
-    answer, read = exchange.answer, opened.response.read
+    answer, response = exchange.answer, opened.response
     answer.start(200, [*EVENT_STREAM, *headers], opened.first)
+    unreadable: list[Exception] = []
+
+    def sink(raw: bytes) -> bool:
+        try:
+            out = stream.feed(raw)
+        except UNREADABLE as error:
+            unreadable.append(error)
+            return False
+        if not answer.push(out):
+            response.pause()
+            answer.when_drained(response.resume)
+        tally.delivered(stream.events)
+        return not stream.done and stream.failed is None
+
     try:
-        while not stream.done and stream.failed is None and (raw := await read()):
-            await answer.write(stream.feed(raw))
-            tally.delivered(stream.events)
         if not stream.done and stream.failed is None:
-            await answer.write(stream.rest())
+            await response.pour_into(sink)
+        if not stream.done and stream.failed is None and not unreadable:
+            answer.push(stream.rest())
     except UpstreamError as error:
-        await _break_off(exchange, str(error))
+        _break_off(exchange, str(error))
         return False
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        await _break_off(exchange, "the upstream sent an event that cannot be read")
+    except UNREADABLE as error:
+        unreadable.append(error)
+    if unreadable:
+        _break_off(exchange, "the upstream sent an event that cannot be read")
         return False
     if not stream.done:
-        await _break_off(exchange, "the upstream ended the stream early", stream.failed)
+        _break_off(exchange, "the upstream ended the stream early", stream.failed)
         return False
     answer.end()
-    if not opened.response.at_end:
-        await _read_out(opened)
     return True
 
 
-async def _break_off(exchange: Exchange, message: str, body: bytes | None = None) -> None:
+def _break_off(exchange: Exchange, message: str, body: bytes | None = None) -> None:
     """Tell the client in its own protocol; the connection is closed without a clean end."""
     told = f"the answer broke off: {message}"
     error = body or exchange.ingress.error(502, told, code="upstream_failed")
-    await exchange.answer.write(exchange.ingress.error_event(error))
-
-
-async def _read_out(opened: Opened) -> None:
-    """Read what follows the protocol's end, so that the connection can serve again."""
-    try:
-        while await opened.response.read(READ_OUT_S):
-            pass
-    except UpstreamError:
-        return
+    exchange.answer.push(exchange.ingress.error_event(error))
 
 
 def refuse(exchange: Exchange, route: Route) -> None:

@@ -18,6 +18,7 @@ class Room:
 
     def __init__(self, capacity: SmallCapacity) -> None:
         self._capacity = capacity
+        self._now_s = asyncio.get_running_loop().time
         self._queue: PriorityQueue[asyncio.Future[None]] = PriorityQueue()
 
     @property
@@ -29,7 +30,7 @@ class Room:
         """Take a slot now, unless somebody waits who goes first."""
         if self._queue and self._queue.ahead(priority):
             return None
-        return self._capacity.acquire(_now_s(), without, home)
+        return self._capacity.acquire(self._now_s(), without, home)
 
     async def wait(self, home: int | None, priority: int, until_s: float) -> str | None:
         """Wait for a slot until then, in the loop's time; None where it did not come."""
@@ -43,7 +44,7 @@ class Room:
                         await turn
                     finally:
                         self._queue.leave(ticket)
-                    address = self._capacity.acquire(_now_s(), (), home)
+                    address = self._capacity.acquire(self._now_s(), (), home)
                     if address is not None:
                         return address
         except TimeoutError:
@@ -53,14 +54,14 @@ class Room:
 
     def give_back(self, address: str) -> None:
         """Free a slot, and let the next in line have it."""
-        self._capacity.release(address, _now_s())
+        self._capacity.release(address, self._now_s())
         self.call_next()
 
     def call_next(self) -> None:
         """There may be room: let the first in line look."""
         if not self._queue:
             return
-        if self._capacity.has_room(_now_s()):
+        if self._capacity.has_room(self._now_s()):
             turn = self._queue.pop()
             if turn is not None and not turn.done():
                 turn.set_result(None)
@@ -68,8 +69,4 @@ class Room:
     def retry_after_s(self, priority: int) -> int:
         """Whole seconds after which to try again, from the rate at which slots come free."""
         ahead = self._queue.ahead(priority)
-        return self._capacity.drain.retry_after_s(ahead, _now_s())
-
-
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()
+        return self._capacity.drain.retry_after_s(ahead, self._now_s())

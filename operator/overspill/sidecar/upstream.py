@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, cast
 from urllib.parse import urlsplit
@@ -24,10 +25,16 @@ SILENCE_S: Final = 300.0
 IDLE_S: Final = 4.0
 """Shorter than the keep-alive of common servers (uvicorn: 5 s), so that they rarely close first."""
 HIGH_WATER: Final = 256 * 2**10
-LOOK_EVERY_S: Final = 0.05
-"""How often deadlines are looked at: so much later than due may a wait end."""
+READ_OUT_S: Final = 1.0
+"""So long after a stream's own end marker may HTTP's end take to come."""
+LATENESS_S: Final = 0.002
+"""The loop's clock has milliseconds: a timer may come one early."""
 HEADER_BYTES: Final = 64 * 2**10
 FOREVER: Final = float("inf")
+
+
+Sink = Callable[[bytes], bool]
+"""Takes bytes; says whether it wants more."""
 
 
 class UpstreamError(Exception):
@@ -65,8 +72,9 @@ class Origin:
 class _Connection(asyncio.Protocol):
     """One connection: writes a request, collects the response."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+        self._pool = pool
+        self._loop = loop
         self.transport: asyncio.Transport | None = None
         self.idle_since_s = 0.0
         self.used = False
@@ -80,9 +88,11 @@ class _Connection(asyncio.Protocol):
         self.chunks: deque[bytes] = deque()
         self._buffered = 0
         self._paused = False
+        self._orphan_of: Origin | None = None
+        self._sink: Sink | None = None
         self.received = self.head_complete = self.complete = self.reusable = False
         self.failure: UpstreamError | None = None
-        self.deadline_s = FOREVER
+        self.deadline_s = self.limit_s = FOREVER
         self._overdue = ("timeout", "")
         self._waiter: asyncio.Future[None] | None = None
 
@@ -101,8 +111,12 @@ class _Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail("protocol", f"not a valid HTTP response: {error}")
             self.close()
-        if self._waiter:
+        if self._sink is not None:
+            self._pour(self._sink)
+        elif self._waiter:
             self._wake()
+        elif self._orphan_of is not None:
+            self._end_orphan(self._orphan_of)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
@@ -119,6 +133,9 @@ class _Connection(asyncio.Protocol):
 
     # -- httptools
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.complete:  # a second answer, to nothing that we asked
+            self.reusable = False
+            return
         self.headers[name.lower()] = value
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > HEADER_BYTES:
@@ -126,6 +143,9 @@ class _Connection(asyncio.Protocol):
             self.close()
 
     def on_headers_complete(self) -> None:
+        if self.complete:
+            self.reusable = False
+            return
         self.status = self._parser.get_status_code()
         if self.status >= 200:
             self.head_complete = True
@@ -133,6 +153,8 @@ class _Connection(asyncio.Protocol):
             self.headers.clear()
 
     def on_body(self, body: bytes) -> None:
+        if self.complete:
+            return
         self.chunks.append(body)
         self._buffered += len(body)
         if self._buffered > HIGH_WATER and self.transport:
@@ -140,13 +162,13 @@ class _Connection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def on_message_complete(self) -> None:
-        if self.head_complete:
+        if self.head_complete and not self.complete:
             self.complete = True
             self.reusable = self._parser.should_keep_alive()
 
     # -- use
     def now_s(self) -> float:
-        """The loop's time."""
+        """Return the loop's time."""
         return self._loop.time()
 
     def send(self, head: bytes, body: bytes) -> None:
@@ -159,6 +181,11 @@ class _Connection(asyncio.Protocol):
             self._reset()
         self.used = True
 
+    @property
+    def orphaned(self) -> bool:
+        """Whether nobody waits for the rest."""
+        return self._orphan_of is not None
+
     def take(self) -> bytes:
         """Everything that has arrived of the body."""
         chunks = self.chunks
@@ -169,6 +196,37 @@ class _Connection(asyncio.Protocol):
             self._paused = False
             self.transport.resume_reading()
         return data
+
+    def pour_into(self, sink: Sink | None) -> None:
+        """Give what arrives to `sink` at once, until it wants no more."""
+        self._sink = sink
+
+    @property
+    def pouring(self) -> bool:
+        """Whether a sink takes what arrives."""
+        return self._sink is not None
+
+    def _pour(self, sink: Sink) -> None:
+        if self.chunks and not sink(self.take()):
+            self._sink = None
+        if self._sink is None or self.complete or self.failure:
+            self._wake()
+        else:
+            self.deadline_s = min(self.limit_s, self._loop.time() + SILENCE_S)
+
+    def pause(self) -> None:
+        """Stop reading: whoever gets the answer reads slower than it comes."""
+        if self.transport and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+            self.deadline_s = self.limit_s  # the silence is our own
+
+    def resume(self) -> None:
+        """Read on."""
+        if self.transport and self._paused and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
+            self.due(min(self.limit_s, self.now_s() + SILENCE_S), *self._overdue)
 
     async def changed(self) -> None:
         """Wait until something arrives. Raises: UpstreamError on failure or past the deadline."""
@@ -184,12 +242,29 @@ class _Connection(asyncio.Protocol):
     def due(self, deadline_s: float, kind: str, message: str) -> None:
         """Let waits end then."""
         self.deadline_s, self._overdue = deadline_s, (kind, message)
+        self._pool.wake_at(deadline_s)
 
     def check(self, now_s: float) -> None:
         """End a wait that is overdue."""
-        if now_s > self.deadline_s and self._waiter is not None and not self.complete:
+        if self._orphan_of is not None:
+            self._pool.give_back(self._orphan_of, self)
+        elif now_s >= self.deadline_s and self._waiter is not None and not self.complete:
             self._fail(*self._overdue)
             self._wake()
+
+    def orphan(self, origin: Origin) -> None:
+        """Nobody waits for the rest: read it, so that the connection can serve again."""
+        self.chunks.clear()
+        if self._paused and self.transport:
+            self._paused = False
+            self.transport.resume_reading()
+        self._orphan_of = origin
+        self.due(self.now_s() + READ_OUT_S, "timeout", "the end did not come")
+
+    def _end_orphan(self, origin: Origin) -> None:
+        self.chunks.clear()
+        if self.complete:
+            self._pool.give_back(origin, self)
 
     def _fail(self, kind: str, message: str) -> None:
         self.failure = self.failure or UpstreamError(kind, message)
@@ -236,6 +311,13 @@ class Response:
         """Keep the connection if the response was read to its end, else cut it."""
         self._pool.give_back(self._origin, self._connection)
 
+    def finish(self) -> None:
+        """The protocol within has ended: what HTTP still owes is read without anybody waiting."""
+        if self._connection.complete or self._connection.failure:
+            self.close()
+        else:
+            self._connection.orphan(self._origin)
+
     @property
     def status(self) -> int:
         """HTTP status."""
@@ -275,6 +357,35 @@ class Response:
         else:
             connection.due(self._deadline_s, "deadline", "the request took longer than it may")
 
+    async def pour_into(self, sink: Sink) -> None:
+        """Give all that arrives to `sink`, until the end or until it wants no more.
+
+        The bytes do not pass through a task on their way: a stream's event costs a third of what
+        waiting for each costs. Raises: UpstreamError.
+        """
+        connection = self._connection
+        connection.limit_s = self._deadline_s
+        wants_more = sink(connection.take()) if connection.chunks else True
+        if not wants_more or connection.complete:
+            return
+        connection.pour_into(sink)
+        try:
+            self.bound()
+            while connection.pouring and not connection.complete:
+                await connection.changed()
+                if connection.failure and connection.pouring:
+                    raise connection.failure
+        finally:
+            connection.pour_into(None)
+
+    def pause(self) -> None:
+        """Stop reading until `resume`."""
+        self._connection.pause()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._connection.resume()
+
     async def read_all(self, silence_s: float = SILENCE_S) -> bytes:
         """Return the whole body. Raises: UpstreamError."""
         first = await self.read(silence_s)
@@ -290,10 +401,12 @@ class Pool:
     """Connections to all upstreams of a sidecar."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._idle: dict[Origin, list[_Connection]] = {}
         self._busy: set[_Connection] = set()
         self._tls: ssl.SSLContext | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_s = FOREVER
 
     async def post(
         self,
@@ -330,7 +443,7 @@ class Pool:
     ) -> Response:
         reused = connection.used
         connection.prepare()
-        self._watch(connection)
+        self._busy.add(connection)
         connection.send(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)), body)
         response = Response(self, origin, connection, deadline_s, first_byte_s)
         response.bound()
@@ -350,7 +463,7 @@ class Pool:
         idle = self._idle.get(origin)
         if not idle:
             return None
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._loop.time()
         while idle:
             connection = idle.pop()
             assert connection.transport
@@ -361,12 +474,12 @@ class Pool:
 
     async def _connect(self, origin: Origin, deadline_s: float) -> _Connection:
         context = self._context() if origin.tls else None
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         wait_s = min(CONNECT_S, deadline_s - loop.time())
         try:
             async with asyncio.timeout(wait_s):
                 _, connection = await loop.create_connection(
-                    _Connection, origin.host, origin.port, ssl=context
+                    lambda: _Connection(self, loop), origin.host, origin.port, ssl=context
                 )
         except TimeoutError:
             kind = "connect" if wait_s == CONNECT_S else "first_token"
@@ -388,12 +501,13 @@ class Pool:
         if (
             connection.complete
             and connection.reusable
-            and not connection.chunks
+            and (not connection.chunks or connection.orphaned)
             and transport
             and not transport.is_closing()
         ):
             connection.idle_since_s = connection.now_s()
             self._idle.setdefault(origin, []).append(connection)
+            self.wake_at(connection.idle_since_s + IDLE_S)
         else:
             connection.close()
 
@@ -401,28 +515,31 @@ class Pool:
         self._busy.discard(connection)
         connection.close()
 
-    # -- deadlines: one timer for all, as one a wait would cost more than the wait
-    def _watch(self, connection: _Connection) -> None:
-        self._busy.add(connection)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+    # -- deadlines: one timer for all, set anew only where one is due before all others
+    def wake_at(self, deadline_s: float) -> None:
+        """Look at all deadlines then, at the latest."""
+        if deadline_s >= self._wakes_s or deadline_s == FOREVER:
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._wakes_s = deadline_s
+        self._timer = self._loop.call_at(deadline_s + LATENESS_S, self._look)
 
     def _look(self) -> None:
-        self._timer = None
-        loop = asyncio.get_running_loop()
-        now_s = loop.time()
-        for connection in self._busy:
-            if now_s > connection.deadline_s:
+        self._timer, self._wakes_s = None, FOREVER
+        now_s = self._loop.time()
+        first_s = FOREVER
+        for connection in list(self._busy):
+            if now_s >= connection.deadline_s:
                 connection.check(now_s)
-        if self._busy or self._sweep(now_s):
-            self._timer = loop.call_later(LOOK_EVERY_S, self._look)
-
-    def _sweep(self, now_s: float) -> bool:
-        """Close what has been idle for too long; say whether anything is left."""
+            elif connection.deadline_s < first_s:
+                first_s = connection.deadline_s
         for idle in self._idle.values():
             while idle and now_s - idle[0].idle_since_s >= IDLE_S:
                 idle.pop(0).close()
-        return any(self._idle.values())
+            if idle:
+                first_s = min(first_s, idle[0].idle_since_s + IDLE_S)
+        self.wake_at(first_s)
 
     def keep_only(self, origins: Collection[Origin]) -> None:
         """Close idle connections to everybody else."""

@@ -7,11 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from overspill.wire.document import read_json
-from overspill.wire.stream import EventStream
+from overspill.wire.stream import Passed
 from overspill.wire.usage import Usage
 
 VERSION: Final = "2023-06-01"
-_MARKS: Final = (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"')
 
 
 class _Told(msgspec.Struct):
@@ -81,15 +80,17 @@ def usage_json(usage: Usage) -> dict[str, Any]:
     }
 
 
-class PassedStream(EventStream):
+class PassedStream(Passed):
     """A stream that the client gets byte for byte."""
+
+    marks = (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"')
 
     def __init__(self) -> None:
         super().__init__()
         self._meter = Meter()
 
     def _pass_on(self, event: bytes, data: bytes) -> bytes:
-        if not any(mark in data for mark in _MARKS):
+        if not any(mark in data for mark in self.marks):
             return event
         try:
             message = read_json(data)

@@ -41,6 +41,10 @@ STATUS: Final = {Wire.OPENAI: {529: 503}, Wire.ANTHROPIC: {503: 529}}
 429, which says that this caller has had its share."""
 
 
+UNREADABLE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError)
+"""What reading an upstream's answer raises where it is not what its protocol says."""
+
+
 class BadRequest(Exception):
     """The client sent something that no tier can answer."""
 

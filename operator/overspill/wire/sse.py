@@ -36,9 +36,14 @@ class EventFramer:
         events: list[bytes] = []
         start = 0
         look_from = max(0, self._scanned - _LONGEST_END + 1)
-        while found := _END.search(buffer, look_from):
-            events.append(bytes(buffer[start : found.end()]))
-            start = look_from = found.end()
+        if b"\r" in buffer:
+            while found := _END.search(buffer, look_from):
+                events.append(bytes(buffer[start : found.end()]))
+                start = look_from = found.end()
+        else:  # what servers of models send; a search for fixed bytes is ten times as fast
+            while (at := buffer.find(b"\n\n", look_from)) >= 0:
+                events.append(bytes(buffer[start : at + 2]))
+                start = look_from = at + 2
         if start:
             del buffer[:start]
         self._scanned = len(buffer)
