@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 QUIET_S = 0.01
 """So long must nothing at all happen before time jumps to the next timer."""
+STILL_QUIET_S = 0.001
+"""So long after a jump that nothing came of."""
 HANG_S = 30.0
 PATIENT_HANG_S = 7200.0
 """No wait of a test outlasts this: reaching it is a failure."""
@@ -31,13 +33,16 @@ PATIENT_HANG_S = 7200.0
 # -- clocks
 class _Skipping(selectors.DefaultSelector):
     skipped_s = 0.0
+    _quiet_s = QUIET_S
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or timeout <= QUIET_S:
-            return super().select(timeout)
-        found = super().select(QUIET_S)
-        if not found:
-            self.skipped_s += timeout
+        if timeout is None or timeout <= self._quiet_s:
+            found = super().select(timeout)
+        else:
+            found = super().select(self._quiet_s)
+            if not found:
+                self.skipped_s += timeout
+        self._quiet_s = QUIET_S if found else STILL_QUIET_S
         return found
 
 
