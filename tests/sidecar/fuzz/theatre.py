@@ -47,11 +47,12 @@ class Theatre:
         return self.runner.run(story)
 
     def reset(self) -> None:
-        """Forget what was asked before, and every failure."""
+        """Forget what was asked before, and how it went."""
         stage, first = self.scene.stage, self.scene.first
-        if self.scene.road.small:
-            stage.configure(small={**stage.base["small"], "endpoints": []})
-            stage.configure(small={**stage.base["small"], "endpoints": [first.address]})
+        small, providers = stage.base["small"], stage.base["frontier"]
+        strangers = [{**one, "name": f"not-{one['name']}"} for one in providers]
+        stage.configure(small={**small, "endpoints": []}, frontier=strangers)
+        stage.configure(small=small, frontier=providers)
         for upstream in (first, self.scene.other):
             upstream.asked.clear()
             upstream.illegal.clear()
