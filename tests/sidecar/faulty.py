@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 QUIET_S = 0.01
 """So long must nothing at all happen before time jumps to the next timer."""
+STILL_QUIET_S = 0.001
+"""So long after a jump that nothing came of."""
 HANG_S = 30.0
 PATIENT_HANG_S = 7200.0
 """No wait of a test outlasts this: reaching it is a failure."""
@@ -31,13 +33,16 @@ PATIENT_HANG_S = 7200.0
 # -- clocks
 class _Skipping(selectors.DefaultSelector):
     skipped_s = 0.0
+    _quiet_s = QUIET_S
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or timeout <= QUIET_S:
-            return super().select(timeout)
-        found = super().select(QUIET_S)
-        if not found:
-            self.skipped_s += timeout
+        if timeout is None or timeout <= self._quiet_s:
+            found = super().select(timeout)
+        else:
+            found = super().select(self._quiet_s)
+            if not found:
+                self.skipped_s += timeout
+        self._quiet_s = QUIET_S if found else STILL_QUIET_S
         return found
 
 
@@ -118,7 +123,7 @@ class Asked:
 class Faulty:
     """A scripted upstream that counts."""
 
-    script: Script
+    script: Script | Callable[[Asked], Script]
     port: int
     asked: list[Asked] = field(default_factory=list)
     illegal: list[str] = field(default_factory=list)
@@ -137,8 +142,9 @@ class Faulty:
     async def listen(self, listener: socket.socket) -> None:
         """Serve, each connection in a task of its own."""
         loop = asyncio.get_running_loop()
-        if self.script.when is When.BEFORE_ACCEPT and self.script.then is not None:
-            await _never_accept(listener, self.script.then)
+        script = self.script
+        if isinstance(script, Script) and script.when is When.BEFORE_ACCEPT:
+            await _never_accept(listener, script.then)
         async with asyncio.TaskGroup() as connections:
             while True:
                 peer, _ = await loop.sock_accept(listener)
@@ -156,7 +162,7 @@ class Faulty:
 
     async def _serve(self, peer: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        if self.script.when is When.AFTER_ACCEPT:
+        if isinstance(self.script, Script) and self.script.when is When.AFTER_ACCEPT:
             await _end(peer, self.script.then)
             return
         left = b""
@@ -170,7 +176,7 @@ class Faulty:
                 return
             asked, left = found
             self.asked.append(asked)
-            script = self.script
+            script = self.script if isinstance(self.script, Script) else self.script(asked)
             for piece in script.says:
                 if isinstance(piece, float):
                     await asyncio.sleep(piece)
@@ -184,7 +190,7 @@ class Faulty:
                 return
 
 
-async def _never_accept(listener: socket.socket, how: How) -> None:
+async def _never_accept(listener: socket.socket, how: How | None) -> None:
     """Refuse, or let the kernel take the connection and then reset or forget it."""
     loop = asyncio.get_running_loop()
     if how is How.RST:
@@ -259,6 +265,18 @@ class Got:
     trouble: str = ""
     """What h11 objected to, an early end too."""
 
+    def note(self, event: object) -> None:
+        """Take over one event of h11."""
+        if isinstance(event, h11.InformationalResponse):
+            self.informational.append(event.status_code)
+        elif isinstance(event, h11.Response):
+            self.status = event.status_code
+            self.headers = {name.decode(): value.decode() for name, value in event.headers}
+        elif isinstance(event, h11.Data):
+            self.body += bytes(event.data)
+        elif isinstance(event, h11.EndOfMessage):
+            self.complete = True
+
 
 class Client:
     """A connection to the sidecar: says bytes, and lets h11 judge what comes back."""
@@ -289,6 +307,11 @@ class Client:
         self.closed = not data
         return data
 
+    async def more(self) -> bool:
+        """Whether another byte comes before the end."""
+        self._left = await self.hear()
+        return bool(self._left)
+
     async def answer(self, method: bytes = b"POST", got: Got | None = None) -> Got:
         """Read one answer. `got` may be looked at meanwhile."""
         reading = h11.Connection(h11.CLIENT)
@@ -307,7 +330,7 @@ class Client:
                 got.trouble = "closed without an answer"
                 break
             else:
-                _note(got, event)
+                got.note(event)
         self._left = reading.trailing_data[0]
         return got
 
@@ -316,18 +339,6 @@ class Client:
         if how is How.RST:
             self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._peer.close()
-
-
-def _note(got: Got, event: object) -> None:
-    if isinstance(event, h11.InformationalResponse):
-        got.informational.append(event.status_code)
-    elif isinstance(event, h11.Response):
-        got.status = event.status_code
-        got.headers = {name.decode(): value.decode() for name, value in event.headers}
-    elif isinstance(event, h11.Data):
-        got.body += bytes(event.data)
-    elif isinstance(event, h11.EndOfMessage):
-        got.complete = True
 
 
 @asynccontextmanager

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from overspill.sidecar.http import Limits
+
 
 @dataclass(frozen=True, slots=True)
 class Road:
@@ -96,11 +98,13 @@ def frontier(name: str, wire: Wire, address: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def scene(folder: Path, road: Road, script: Script, *, other: bytes) -> AsyncIterator[Scene]:
+async def scene(
+    folder: Path, road: Road, script: Script, *, other: bytes, limits: Limits | None = None
+) -> AsyncIterator[Scene]:
     """Set it up: `other` is what the second upstream answers with."""
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything runs
     async with (
-        staged(folder) as stage,
+        staged(folder, limits=limits) as stage,
         faulty(script) as first,
         faulty(Script(says=(other,))) as second,
     ):

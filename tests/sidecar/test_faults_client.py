@@ -220,3 +220,29 @@ def test_an_answer_that_takes_longer_than_an_idle_connection_lives_is_not_cut(
             assert got.body.endswith(b"data: [DONE]\n\n")
 
     play(story(), patient=True)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="`expect: 100-continue` is forgotten where it comes during another answer"
+)
+def test_who_asks_whether_to_go_on_while_another_answer_is_under_way_is_told(
+    tmp_path: Path,
+) -> None:
+    body = asking(stream=False)
+    request = post(SMALL.path, body, [("expect", "100-continue")])
+
+    async def story() -> None:
+        script = Script(says=(5.0, replies.good_whole(Wire.OPENAI)))
+        async with (
+            scene(tmp_path, SMALL, script, other=b"") as made,
+            client(made.stage.port) as app,
+        ):
+            await app.say(post(SMALL.path, body))
+            await until(lambda: made.first.asked)
+            await app.say(request.removesuffix(body))
+            assert (await app.answer()).status == 200
+            assert await app.hear() == b"HTTP/1.1 100 Continue\r\n\r\n"
+            await app.say(body)
+            assert (await app.answer()).status == 200
+
+    play(story(), patient=True)
