@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from overspill.sidecar.http import Limits
+    from overspill.sidecar.request import Limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,14 @@ from e2e.models.ledger import Ledger, Prices
 from e2e.models.openai_server import OpenAIServer
 from e2e.models.physics import Speed
 from overspill.api.sidecar_config import SidecarConfig
-from overspill.sidecar.http import Connection, Limits
+from overspill.sidecar.http import Connection
 from overspill.sidecar.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from overspill.sidecar.request import Limits
 
 FAST = Speed(
     slots=8, output_tokens_per_s=1e9, max_stream_tokens_per_s=100, prefill_tokens_per_s=1e9

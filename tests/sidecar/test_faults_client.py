@@ -222,9 +222,6 @@ def test_an_answer_that_takes_longer_than_an_idle_connection_lives_is_not_cut(
     play(story(), patient=True)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="`expect: 100-continue` is forgotten where it comes during another answer"
-)
 def test_who_asks_whether_to_go_on_while_another_answer_is_under_way_is_told(
     tmp_path: Path,
 ) -> None:

@@ -10,7 +10,9 @@ import h11
 import pytest
 import pytest_asyncio
 
-from overspill.sidecar.http import JSON, Answer, Connection, Connections, Limits, Request
+from overspill.sidecar.answer import JSON, Answer
+from overspill.sidecar.http import Connection, Connections
+from overspill.sidecar.request import Limits, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -135,8 +137,18 @@ async def test_a_chunked_body_is_put_together(echo: Echo) -> None:
 
 async def test_a_client_that_waits_for_100_is_told_to_go_on(echo: Echo) -> None:
     head = b"POST /p HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n"
-    raw = await exchange(echo, head + b"connection: close\r\n\r\n", b"ok", until_close=True)
-    assert raw.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    reader, writer = await asyncio.open_connection("127.0.0.1", echo.port)
+    async with asyncio.timeout(10):
+        writer.write(head + b"connection: close\r\n\r\n")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"ok")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+    writer.close()
+
+
+async def test_a_client_that_sends_its_body_at_once_is_not_told_to_go_on(echo: Echo) -> None:
+    said = post(b"ok").replace(b"host", b"connection: close\r\nexpect: 100-continue\r\nhost")
+    assert (await exchange(echo, said, until_close=True)).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 async def test_http_1_0_gets_no_chunks_and_a_closed_connection(echo: Echo) -> None:

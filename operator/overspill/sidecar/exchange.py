@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Final
 
 from overspill.routing.decide import Facts, Reason, Route, Tier, decide, pinned
 from overspill.sidecar import reply
+from overspill.sidecar.answer import JSON
 from overspill.sidecar.attempt import AttemptFailed, open_upstream
-from overspill.sidecar.http import JSON
 from overspill.sidecar.tally import Tally
 from overspill.sidecar.upstream import FOREVER
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
 
 if TYPE_CHECKING:
+    from overspill.sidecar.answer import Answer, Headers
     from overspill.sidecar.attempt import Opened
-    from overspill.sidecar.http import Answer, Headers, Request
     from overspill.sidecar.proxy import Proxy
+    from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime, Upstream
     from overspill.wire.ask import Ask
     from overspill.wire.ingress import Ingress

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from overspill.routing.capacity import SmallCapacity
 from overspill.routing.decide import Tier
+from overspill.sidecar.answer import JSON
 from overspill.sidecar.exchange import Exchange
-from overspill.sidecar.http import JSON, Connections, Limits
+from overspill.sidecar.http import Connections
 from overspill.sidecar.meters import Meters
 from overspill.sidecar.metrics import Metrics
+from overspill.sidecar.request import Limits
 from overspill.sidecar.room import Room
 from overspill.sidecar.runtime import AUTO_MODEL, compile_runtime
 from overspill.sidecar.upstream import Pool
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from overspill.api.sidecar_config import SidecarConfig
-    from overspill.sidecar.http import Answer, Headers, Request
+    from overspill.sidecar.answer import Answer, Headers
+    from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime, Upstream
     from overspill.sidecar.tracing import Tracer
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from overspill.routing.decide import Reason, Route, Tier
-from overspill.sidecar.http import JSON
+from overspill.sidecar.answer import JSON
 from overspill.sidecar.upstream import UpstreamError
 from overspill.wire.errors import UNREADABLE, message_in, speaks, status_for
 from overspill.wire.usage import cost_usd_micros
 
 if TYPE_CHECKING:
+    from overspill.sidecar.answer import Headers
     from overspill.sidecar.attempt import AttemptFailed, Opened
     from overspill.sidecar.exchange import Exchange
-    from overspill.sidecar.http import Headers
     from overspill.sidecar.tally import Tally
     from overspill.wire.stream import EventStream
 

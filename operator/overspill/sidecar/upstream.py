@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from overspill.sidecar.outbox import Outbox
+
 if TYPE_CHECKING:
     from collections.abc import Collection
     from types import TracebackType
@@ -78,10 +80,11 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.idle_since_s = 0.0
         self.used = False
+        self._parser = httptools.HttpResponseParser(self)
+        """Serves all responses: a connection with anything but whole ones is not used again."""
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self._header_bytes = 0
@@ -173,7 +176,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self, head: bytes, body: bytes) -> None:
         assert self.transport
-        self.transport.write(head + body)
+        self._pool.outbox.write(self.transport, head + body)
 
     def prepare(self) -> None:
         """Forget the response before."""
@@ -402,6 +405,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.outbox = Outbox()
         self._idle: dict[Origin, list[_Connection]] = {}
         self._busy: set[_Connection] = set()
         self._tls: ssl.SSLContext | None = None

@@ -58,7 +58,7 @@ def tolerant(stream: bytes) -> bytes:
     - RFC 9110, 5.6.1.2: empty elements of a list are to be ignored, those of `transfer-encoding`
       too.
     - RFC 9112, 3.2 (`host` once) and 6.1 (unknown codings before `chunked`) ask for a refusal:
-      test_refusals.py asks for it, here only the framing counts.
+      test_requests.py asks for it, here only the framing counts.
     """
     head, blank, rest = stream.lstrip(b"\r\n").partition(b"\r\n\r\n")
     start, *lines = head.split(b"\r\n")
@@ -130,8 +130,12 @@ def answers(raw: bytes, methods: list[bytes]) -> list[Got]:
 
 
 def refused(got: Got) -> bool:
-    """Whether this answer ends the connection because of what was sent on it."""
-    return 400 <= got.status < 500 and got.headers.get("connection") == "close"
+    """Whether this answer ends the connection because of what was sent on it.
+
+    RFC 9112, 6.1 has 501 for a transfer coding that the server does not undo.
+    """
+    wrong = 400 <= got.status < 500 or got.status == 501
+    return wrong and got.headers.get("connection") == "close"
 
 
 def _answer(raw: bytes, method: bytes) -> tuple[Got, bytes]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvloop
 
-from overspill.sidecar.http import Limits
+from overspill.sidecar.request import Limits
 from tests.sidecar.faulty import Script, client
 from tests.sidecar.scene import Road, Scene, scene
 
