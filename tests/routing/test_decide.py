@@ -9,13 +9,17 @@ from overspill.routing.decide import Facts, Match, Reason, Route, Terms, Tier, d
 RULES = (
     Match(
         name="partner",
-        header=("X-Priority", "high"),
+        header=(b"x-priority", b"high"),
         model=None,
         tier=Tier.FRONTIER,
         may_overflow=True,
     ),
     Match(
-        name="bulk", header=("x-priority", "bulk"), model=None, tier=Tier.SMALL, may_overflow=False
+        name="bulk",
+        header=(b"x-priority", b"bulk"),
+        model=None,
+        tier=Tier.SMALL,
+        may_overflow=False,
     ),
     Match(name="o1", header=None, model="o1", tier=Tier.FRONTIER, may_overflow=True),
     Match(name="late", header=None, model="gpt-4o", tier=Tier.FRONTIER, may_overflow=True),
@@ -31,12 +35,12 @@ def route(
     frontier_open: bool = True,
     small_when_exhausted: bool = True,
 ) -> Route:
-    headers = {} if priority is None else {"x-priority": priority}
+    headers = {} if priority is None else {b"x-priority": priority.encode()}
     facts = Facts(
         model=model,
         input_tokens=size,
         max_tokens=limit,
-        header=lambda name: headers.get(name.lower()),
+        headers=headers,
     )
     terms = Terms(
         rules=RULES,

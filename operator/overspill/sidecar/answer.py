@@ -6,13 +6,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from overspill.sidecar.http import Connection
     from overspill.sidecar.request import Request
 
-Headers = list[tuple[bytes, bytes]]
-JSON: Final[Headers] = [(b"content-type", b"application/json")]
+JSON: Final = b"content-type: application/json\r\n"
+"""Headers are passed on as their lines: most are the same for every answer."""
 
 _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
@@ -31,13 +31,13 @@ class Answer:
         self.status = 0
         self.ended = False
 
-    def send(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    def send(self, status: int, body: bytes, headers: bytes = b"") -> None:
         """Send a whole response."""
         head = self._head(status, headers, b"content-length: %d\r\n\r\n" % len(body))
         self._connection.write(head if self._request.method == b"HEAD" else head + body)
         self.ended = True
 
-    def start(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes = b"") -> None:
+    def start(self, status: int, headers: bytes, body: bytes = b"") -> None:
         """Begin a response of unknown length, with the first piece of its body."""
         self._chunked = self._request.chunked_ok
         if self._chunked:
@@ -70,11 +70,9 @@ class Answer:
             self._connection.write(b"0\r\n\r\n")
         self.ended = True
 
-    def _head(self, status: int, headers: Iterable[tuple[bytes, bytes]], last: bytes) -> bytes:
+    def _head(self, status: int, headers: bytes, last: bytes) -> bytes:
         self.started, self.status = True, status
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status]
-        lines += [b"%b: %b\r\n" % pair for pair in headers]
-        if not self._request.keep_alive or self._connection.closing:
-            lines.append(b"connection: close\r\n")
-        lines.append(last)
-        return b"".join(lines)
+        first = _STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
+        if self._request.keep_alive and not self._connection.closing:
+            return first + headers + last
+        return first + headers + b"connection: close\r\n" + last

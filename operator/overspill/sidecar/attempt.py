@@ -39,7 +39,7 @@ class AttemptFailed(Exception):
         *,
         wire: Wire = Wire.OPENAI,
         retry_after_s: float | None = None,
-        kept: tuple[tuple[bytes, bytes], ...] = (),
+        kept: bytes = b"",
     ) -> None:
         self.kind, self.status, self.body, self.wire = kind, status, body, wire
         self.retry_after_s, self.kept = retry_after_s, kept
@@ -79,8 +79,8 @@ class Opened:
         if self.release:
             self.release()
 
-    def ids(self) -> list[tuple[bytes, bytes]]:
-        """The headers by which the provider knows this answer."""
+    def ids(self) -> bytes:
+        """The header lines by which the provider knows this answer."""
         return _kept(self.response)
 
 
@@ -143,9 +143,9 @@ def _failed(error: UpstreamError) -> AttemptFailed:
     return AttemptFailed(error.kind, 504 if late else 502)
 
 
-def _kept(response: Response) -> list[tuple[bytes, bytes]]:
+def _kept(response: Response) -> bytes:
     headers = response.headers
-    return [(name, headers[name]) for name in ID_HEADERS if name in headers]
+    return b"".join(b"%b: %b\r\n" % (id_, headers[id_]) for id_ in ID_HEADERS if id_ in headers)
 
 
 async def _refused(response: Response, wire: Wire) -> AttemptFailed:
@@ -158,7 +158,7 @@ async def _refused(response: Response, wire: Wire) -> AttemptFailed:
         body,
         wire=wire,
         retry_after_s=_retry_after_s(response.headers),
-        kept=tuple(_kept(response)),
+        kept=_kept(response),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 HELP: Final = "Route an app's model calls: small tier, else frontier. In a pod, or alone."
 LOOK_EVERY_S: Final = 0.2
+YOUNG_OBJECTS: Final = 20_000
+"""As many new objects until Python looks for unreachable cycles; its default of 700 is less than
+some tens of requests hold, and looking took a sixth of a request's time. Requests leave no cycles,
+connections do."""
 ENV: Final = "OVERSPILL_SIDECAR_"
 TRACING_SWITCHES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 log = logging.getLogger(__name__)
@@ -108,6 +113,9 @@ async def _serve(args: argparse.Namespace, alone: SidecarConfig | None, keys: Pa
         _greet(args, alone)
     else:
         watching = asyncio.create_task(_watch(proxy, Path(args.config)))
+    gc.collect()
+    gc.freeze()  # what is there for good is looked at no more
+    gc.set_threshold(YOUNG_OBJECTS)
     await stop.wait()
     if watching:
         watching.cancel()

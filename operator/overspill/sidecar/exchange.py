@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from overspill.routing.decide import Facts, Reason, Route, Tier, decide, pinned
@@ -17,7 +17,7 @@ from overspill.sidecar.upstream import FOREVER
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
 
 if TYPE_CHECKING:
-    from overspill.sidecar.answer import Answer, Headers
+    from overspill.sidecar.answer import Answer
     from overspill.sidecar.attempt import Opened
     from overspill.sidecar.proxy import Proxy
     from overspill.sidecar.request import Request
@@ -94,7 +94,7 @@ class Exchange:
         except BadRequest as error:
             self.proxy.meters.rejected()
             body = self.ingress.error(400, error.message, param=error.param)
-            self.answer.send(400, body, [*JSON, *self.told()])
+            self.answer.send(400, body, JSON + self.told())
         finally:
             if self.span:
                 self.span.end(self)
@@ -123,7 +123,7 @@ class Exchange:
             model=ask.model,
             input_tokens=ask.input_tokens,
             max_tokens=ask.max_tokens,
-            header=self.request.header,
+            headers=self.request.headers,
         )
         return decide(facts, runtime.terms)
 
@@ -148,7 +148,7 @@ class Exchange:
         if opened is None:
             if self.last is None and (guess := self.ingress.guess(ask)) is not None:
                 self.reason, self.outcome = Reason.ESTIMATED, "answered"
-                self.answer.send(200, guess, [*JSON, *self.told()])
+                self.answer.send(200, guess, JSON + self.told())
                 return
             self._refuse(ask, route, tally)
             return
@@ -363,16 +363,12 @@ class Exchange:
         meter = self.proxy.meters.of(self.upstream, self.ingress.operation)
         return meter.labels["gen_ai_provider_name"]
 
-    def told(self) -> Headers:
-        """Return what every answer says of its route."""
-        reason = f"{self.reason}; rule={self.rule}" if self.rule else self.reason.value
-        headers = [
-            (b"x-overspill-tier", self.tier.encode()),
-            (b"x-overspill-reason", reason.encode()),
-        ]
+    def told(self) -> bytes:
+        """Return the header lines by which every answer tells of its route."""
+        lines = _told(self.tier, self.reason, self.rule)
         if self.lossy:
-            headers.append((b"x-overspill-lossy", ", ".join(self.lossy).encode()))
-        return headers
+            lines += b"x-overspill-lossy: %b\r\n" % ", ".join(self.lossy).encode()
+        return lines
 
     def _decided(self, tier: Tier) -> None:
         self.proxy.meters.decided(tier, self.reason)
@@ -383,3 +379,10 @@ class Exchange:
         self.proxy.meters.failed(upstream.tier, upstream.name, failure.kind)
         told = {"tier": upstream.tier, "provider": upstream.name, "kind": failure.kind}
         log.warning(json.dumps({"event": "attempt failed", **told}))
+
+
+@lru_cache(maxsize=256)
+def _told(tier: str, reason: str, rule: str) -> bytes:
+    """The lines of one route; a policy has few."""
+    why = f"{reason}; rule={rule}" if rule else reason
+    return f"x-overspill-tier: {tier}\r\nx-overspill-reason: {why}\r\n".encode()

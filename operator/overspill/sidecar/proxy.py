@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from overspill.api.sidecar_config import SidecarConfig
-    from overspill.sidecar.answer import Answer, Headers
+    from overspill.sidecar.answer import Answer
     from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime, Upstream
     from overspill.sidecar.tracing import Tracer
 
-TEXT: Final[Headers] = [(b"content-type", b"text/plain; charset=utf-8")]
-METRICS_TEXT: Final[Headers] = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
+TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
+METRICS_TEXT: Final = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
 CALLS: Final = {path.encode(): ingress for path, ingress in INGRESSES.items()}
 SERVED: Final = f"POST {', '.join(INGRESSES)}; GET /v1/models, /healthz, /readyz, /metrics"
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Proxy:
                 self._other(request, answer)
             elif self.runtime is None:
                 body = ingress.error(503, f"the sidecar is not ready: {self.problem}")
-                answer.send(503, body, [*JSON, (b"retry-after", b"1")])
+                answer.send(503, body, JSON + b"retry-after: 1\r\n")
             else:
                 await Exchange(self, self.runtime, ingress, request, answer).run()
         except asyncio.CancelledError:

@@ -11,16 +11,14 @@ from overspill.wire.errors import UNREADABLE, message_in, speaks, status_for
 from overspill.wire.usage import cost_usd_micros
 
 if TYPE_CHECKING:
-    from overspill.sidecar.answer import Headers
     from overspill.sidecar.attempt import AttemptFailed, Opened
     from overspill.sidecar.exchange import Exchange
     from overspill.sidecar.tally import Tally
     from overspill.wire.stream import EventStream
 
-EVENT_STREAM: Final[Headers] = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-]
+EVENT_STREAM: Final = (
+    b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+)
 
 
 async def relay(exchange: Exchange, opened: Opened, tally: Tally) -> None:
@@ -40,17 +38,17 @@ async def relay(exchange: Exchange, opened: Opened, tally: Tally) -> None:
     usage = opened.usage
     if upstream.price and usage and exchange.ingress.metered:
         usd = cost_usd_micros(usage, upstream.price) / 1e6
-        headers.append((b"x-overspill-cost", b"%.6f" % usd))
-    exchange.answer.send(200, opened.first, [*JSON, *headers])
+        headers += b"x-overspill-cost: %.6f\r\n" % usd
+    exchange.answer.send(200, opened.first, JSON + headers)
     exchange.outcome = "answered"
 
 
 async def _relay_stream(
-    exchange: Exchange, opened: Opened, stream: EventStream, headers: Headers, tally: Tally
+    exchange: Exchange, opened: Opened, stream: EventStream, headers: bytes, tally: Tally
 ) -> bool:
     """Relay events until the protocol's own end; say whether it came."""
     answer, response = exchange.answer, opened.response
-    answer.start(200, [*EVENT_STREAM, *headers], opened.first)
+    answer.start(200, EVENT_STREAM + headers, opened.first)
     unreadable: list[Exception] = []
 
     def sink(raw: bytes) -> bool:
@@ -123,9 +121,9 @@ def _tell(
 ) -> None:
     param = exchange.unfit.param if exchange.unfit else None
     body = exchange.ingress.error(status, message, param=param, code=code)
-    headers = [*JSON, *exchange.told()]
+    headers = JSON + exchange.told()
     if retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % retry_after_s))
+        headers += b"retry-after: %d\r\n" % retry_after_s
     exchange.answer.send(status_for(exchange.ingress.wire, status), body, headers)
 
 
@@ -145,7 +143,7 @@ def _tell_failure(exchange: Exchange, failure: AttemptFailed) -> None:
             else f"no upstream answered; the last one failed: {failure.kind}"
         )
         body = ingress.error(status, message, code="upstream_failed")
-    headers = [*JSON, *exchange.told(), *failure.kept]
+    headers = JSON + exchange.told() + failure.kept
     if failure.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % max(1, round(failure.retry_after_s))))
+        headers += b"retry-after: %d\r\n" % max(1, round(failure.retry_after_s))
     exchange.answer.send(status, body, headers)

@@ -185,7 +185,7 @@ def _match(rule: spec.Rule) -> Match:
     header = rule.when.header
     return Match(
         name=rule.name,
-        header=(header.name, header.value) if header else None,
+        header=(header.name.lower().encode(), header.value.encode()) if header else None,
         model=rule.when.model,
         tier=Tier.SMALL if rule.tier is spec.Tier.SMALL else Tier.FRONTIER,
         may_overflow=rule.overflow is spec.Overflow.ALLOW,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
+import msgspec
+
 from overspill.wire.errors import BadRequest, Wire
 
 if TYPE_CHECKING:
@@ -18,8 +20,7 @@ _ROLE: Final = re.compile(rb'"role"\s*:\s*"(\w+)"')
 _CLOSING: Final = b" \t\r\n{}[],"
 
 
-@dataclass(slots=True, kw_only=True)
-class Ask:
+class Ask(msgspec.Struct, kw_only=True):
     """A request, read as far as we need it. Token counts are estimates from its size."""
 
     document: Document
@@ -59,8 +60,7 @@ class Target:
     """A server of open models, such as vLLM: it knows `top_k`, and the older `max_tokens`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A request in an upstream's words."""
 
     endpoint: str

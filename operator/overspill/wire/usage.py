@@ -7,6 +7,8 @@ from fractions import Fraction
 from math import lcm
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
     from decimal import Decimal
 
@@ -14,8 +16,7 @@ BYTES_PER_TOKEN = 4
 """Rule of thumb for text that was not counted by a model's tokenizer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Tokens in OpenAI's sense: `input_tokens` includes the cached ones."""
 
     input_tokens: int = 0
