@@ -57,6 +57,9 @@ bench-decide: $(READY) ## how fast the scaling core decides
 bench-sidecar: $(READY) ## the sidecar beside Envoy, LiteLLM and others; ARGS=--short for a quick look
 	@$(BIN)/python -m bench.sidecar $(ARGS)
 
+profile-sidecar: $(READY) ## where each microsecond of the sidecar goes; needs root or the right to trace
+	@$(BIN)/python -m bench.profile_sidecar
+
 soak: $(READY) ## the sidecar under mixed load for ten minutes: memory, files, errors; ARGS="--minutes 1"
 	@$(BIN)/python -m bench.soak $(ARGS)
 
