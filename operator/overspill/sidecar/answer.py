@@ -53,10 +53,10 @@ class Answer:
         connection = self._connection
         if data:
             connection.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
-        return connection.stalled_s is None
+        return not connection.stalled
 
-    def when_drained(self, call: Callable[[], None]) -> None:
-        """Call this once the client has caught up."""
+    def when_drained(self, call: Callable[[], None] | None) -> None:
+        """Call this once the client has caught up; None forgets it."""
         self._connection.when_drained = call
 
     async def write(self, data: bytes) -> None:

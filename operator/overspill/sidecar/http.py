@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from overspill.sidecar.request import Limits
 
-_LONGEST_PIPELINE: Final = 8
+_LONGEST_PIPELINE: Final = 64
+"""While more requests wait we read nothing, and cannot see that their client leaves."""
 
 
 class Server(Protocol):
@@ -76,11 +77,18 @@ class Connection(asyncio.Protocol):
         self._reader = RequestReader(server.limits)
         self._since_s = 0.0
         """When what we wait for began: idleness, a request's head, the last part of its body."""
+        self._began_s = 0.0
+        """When the request that is being read began."""
+        self._paused = False
+        """We read nothing: enough requests wait."""
+        self._unread_bytes = 0
+        self._unread_since_s = 0.0
+        """Since when the client has read nothing of what waits for it."""
         self._lingering = False
         self._task: asyncio.Task[None] | None = None
         self._can_write: asyncio.Future[None] | None = None
-        self.stalled_s: float | None = None
-        """Since when the client reads too slowly."""
+        self.stalled = False
+        """The client reads more slowly than we write."""
         self.when_drained: Callable[[], None] | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -105,27 +113,31 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         if reader.refusal:
             return
-        if reader.head_done or not reader.reading:  # a head has one time limit in all
+        if not reader.reading:
+            self._since_s = self._began_s = self._loop.time()
+        elif reader.head_done:  # a head has one time limit in all
             self._since_s = self._loop.time()
         reader.feed(data)
-        if len(reader.ready) >= _LONGEST_PIPELINE and self._transport:
-            self._transport.pause_reading()
         if self._task is None:
             self._go_on()
+        if reader.ready:
+            self._pause_or_resume()
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
-        self.stalled_s = self._loop.time()
+        self.stalled = True
         self._can_write = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """The client caught up."""
-        self.stalled_s = None
+        self.stalled = False
         if self._can_write and not self._can_write.done():
             self._can_write.set_result(None)
         if self.when_drained:
             self.when_drained()
             self.when_drained = None
+        if self._task is None:
+            self._go_on()
 
     # -- answering
     def write(self, data: bytes) -> None:
@@ -135,7 +147,7 @@ class Connection(asyncio.Protocol):
 
     async def drained(self) -> None:
         """Wait until the client has read enough."""
-        if self.stalled_s is not None and self._can_write:
+        if self.stalled and self._can_write:
             await self._can_write
 
     def close(self) -> None:
@@ -163,20 +175,46 @@ class Connection(asyncio.Protocol):
         """End what has taken too long."""
         limits, waited_s = self._limits, now_s - self._since_s
         reader = self._reader
-        if self.stalled_s is not None and now_s - self.stalled_s > limits.write_stall_s:
-            if self._transport:
-                self._transport.abort()
+        if self._reads_nothing(now_s):
+            assert self._transport
+            self._transport.abort()
         elif reader.reading and not reader.refusal:
-            if waited_s > (limits.body_stall_s if reader.head_done else limits.header_s):
+            limit_s = limits.body_stall_s if reader.head_done else limits.header_s
+            late = waited_s > limit_s or now_s - self._began_s > limits.request_s
+            if late and not self._paused:
                 reader.refusal = Refusal(408, "the request did not arrive in time")
                 if not self.busy:
                     self._send_refusal(reader.refusal)
         elif not self.busy and not self._lingering and waited_s > limits.idle_s:
             self.close()
 
+    def _reads_nothing(self, now_s: float) -> bool:
+        """Whether the client has not read for too long, of an answer or of its last bytes."""
+        unread = self._transport.get_write_buffer_size() if self._transport else 0
+        if unread != self._unread_bytes:
+            self._unread_bytes, self._unread_since_s = unread, now_s
+        return unread > 0 and now_s - self._unread_since_s > self._limits.write_stall_s
+
+    def _pause_or_resume(self) -> None:
+        """Read on only while few requests wait."""
+        reader, transport = self._reader, self._transport
+        many = len(reader.ready) >= _LONGEST_PIPELINE
+        many = many or reader.ready_bytes > self._limits.body_bytes
+        if transport is None or many == self._paused:
+            return
+        self._paused = many
+        if many:
+            transport.pause_reading()
+        else:
+            self._since_s = self._began_s = self._loop.time()
+            transport.resume_reading()
+
     def _go_on(self) -> None:
         """Nothing is under way: do what comes next, if anything does."""
         reader = self._reader
+        gone = self._transport is None or self._transport.is_closing()
+        if gone or self.stalled:  # who does not read gets no more to read
+            return
         if reader.ready:
             self._task = self._loop.create_task(self._answer(reader.ready.popleft()))
         elif reader.refusal:
@@ -222,6 +260,6 @@ class Connection(asyncio.Protocol):
             return
         if not self._reader.reading:
             self._since_s = self._loop.time()
-        if self._reader.ready:
-            transport.resume_reading()
         self._go_on()
+        if self._paused:
+            self._pause_or_resume()

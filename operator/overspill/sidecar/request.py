@@ -14,6 +14,7 @@ import httptools
 
 VERSIONS: Final = ("1.1", "1.0")
 _HEADER_OVERHEAD: Final = 4
+_HEADERS_TOO_LARGE: Final = "the request's headers are too large"
 _HOST: Final = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?")
 _ORIGIN: Final = re.compile(rb"https?://[^/?#]+", re.IGNORECASE)
 _OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
@@ -31,6 +32,8 @@ class Limits:
     """From the first byte of a request to the end of its head."""
     body_stall_s: float = 30.0
     """The longest pause within a body."""
+    request_s: float = 600.0
+    """From the first byte of a request to its last."""
     write_stall_s: float = 60.0
     """The longest time a client may read nothing of what waits for it."""
     linger_s: float = 2.0
@@ -77,6 +80,8 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         self._request = Request()
         self._header_bytes = 0
+        self._unfinished_bytes = 0
+        self._progress = False
         self.ready: deque[Request] = deque()
         """Whole requests that nobody has taken yet."""
         self.refusal: Refusal | None = None
@@ -92,7 +97,10 @@ class RequestReader:
         """Take the next bytes, cut anywhere."""
         while data and self.refusal is None:
             try:
+                self._progress = False
                 self._parser.feed_data(data)
+                if self.reading:
+                    self._bound(len(data))
                 return
             except httptools.HttpParserUpgrade as offer:
                 data = self._without_offer() + data[offer.args[0] :]
@@ -104,7 +112,8 @@ class RequestReader:
     def on_message_begin(self) -> None:
         """A new request starts."""
         self._request = Request()
-        self._header_bytes = 0
+        self._header_bytes = self._unfinished_bytes = 0
+        self._progress = True
         self.reading, self.head_done, self.waits = True, False, False
 
     def on_url(self, url: bytes) -> None:
@@ -136,7 +145,7 @@ class RequestReader:
         request.path = _path(request.target)
         request.keep_alive = parser.should_keep_alive()
         request.chunked_ok = self._check_version() == VERSIONS[0]
-        self.head_done = True
+        self.head_done = self._progress = True
         self._check_host(headers.get(b"host"))
         if request.method == b"CONNECT":
             self._refuse(400, "this is no forward proxy: CONNECT is not served")
@@ -153,7 +162,7 @@ class RequestReader:
     def on_body(self, body: bytes) -> None:
         """Part of the body."""
         request = self._request
-        self.waits = False
+        self.waits, self._progress = False, True
         if not request.body:
             request.body = body
         else:
@@ -168,7 +177,18 @@ class RequestReader:
         self.reading = self.waits = False
         self.ready.append(self._request)
 
+    @property
+    def ready_bytes(self) -> int:
+        """Size of the bodies that nobody has taken yet."""
+        return sum(len(request.body) for request in self.ready)
+
     # -- refusing
+    def _bound(self, size: int) -> None:
+        """Refuse a header, trailer or chunk size without an end: the parser tells of whole ones."""
+        self._unfinished_bytes = 0 if self._progress else self._unfinished_bytes + size
+        if self._unfinished_bytes > self._limits.header_bytes:
+            self.refusal = Refusal(431, _HEADERS_TOO_LARGE)
+
     def _check_version(self) -> str:
         version: str = self._parser.get_http_version()
         if version not in VERSIONS:
@@ -186,7 +206,7 @@ class RequestReader:
     def _count_header(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > self._limits.header_bytes:
-            self._refuse(431, "the request's headers are too large")
+            self._refuse(431, _HEADERS_TOO_LARGE)
 
     def _too_large(self) -> NoReturn:
         self._refuse(413, f"the request's body is larger than {self._limits.body_bytes} bytes")
