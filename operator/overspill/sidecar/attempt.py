@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from overspill.sidecar.upstream import FOREVER, UpstreamError
+from overspill.sidecar.upstream import FOREVER, HEADER_BYTES, UpstreamError
 from overspill.wire.errors import UNREADABLE, Wire
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ CLIENT_FAULTS: Final = frozenset({400, 413, 422})
 """The request itself is wrong: another upstream would say the same."""
 OVERLOAD: Final = frozenset({429, 503, 529})
 """The upstream has no room now; its `Retry-After` says until when."""
-ERROR_BODY_S: Final = 10.0
+ERROR_BODY_S: Final = 1.0
+"""For the words of a refusal in all: the next upstream waits for them."""
 ERROR_BODY_BYTES: Final = 64 * 2**10
+_DATA: Final = re.compile(rb"(?:^|[\r\n])data")
 ID_HEADERS: Final = (b"request-id", b"x-request-id")
 """What a provider's support asks for."""
 
@@ -151,7 +154,7 @@ def _kept(response: Response) -> bytes:
 async def _refused(response: Response, wire: Wire) -> AttemptFailed:
     status = response.status
     response.first_byte_s = FOREVER
-    body = (await response.read_all(ERROR_BODY_S))[:ERROR_BODY_BYTES]
+    body = await response.read_some(ERROR_BODY_BYTES, ERROR_BODY_S)
     return AttemptFailed(
         f"http_{status}",
         status if 400 <= status <= 599 else 502,
@@ -179,10 +182,14 @@ def _retry_after_s(headers: dict[bytes, bytes]) -> float | None:
 
 
 async def _first_bytes(opened: Opened, stream: EventStream) -> None:
-    """Read on until there is something for the client."""
+    """Read on until there is an event for the client.
+
+    Comments go with it: a server says them while it has not begun, and until then others may.
+    """
     response = opened.response
-    while not opened.first:
+    while not _DATA.search(opened.first):
         chunk = await response.read()
-        opened.first = stream.feed(chunk) if chunk else stream.rest()
-        if not opened.first and (stream.failed is not None or not chunk):
+        opened.first += stream.feed(chunk) if chunk else stream.rest()
+        over = stream.failed is not None or not chunk or len(opened.first) > HEADER_BYTES
+        if over and not _DATA.search(opened.first):
             raise AttemptFailed("stream", 502, stream.failed or b"")

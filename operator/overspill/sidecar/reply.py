@@ -64,8 +64,11 @@ async def _relay_stream(
         return not stream.done and stream.failed is None
 
     try:
-        if not stream.done and stream.failed is None:
-            await response.pour_into(sink)
+        try:
+            if not stream.done and stream.failed is None:
+                await response.pour_into(sink)
+        finally:
+            answer.when_drained(None)  # the connection may serve somebody else by then
         if not stream.done and stream.failed is None and not unreadable:
             answer.push(stream.rest())
     except UpstreamError as error:

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, cast
 from urllib.parse import urlsplit
@@ -32,6 +33,10 @@ READ_OUT_S: Final = 1.0
 LATENESS_S: Final = 0.002
 """The loop's clock has milliseconds: a timer may come one early."""
 HEADER_BYTES: Final = 64 * 2**10
+ANSWER_BYTES: Final = 64 * 2**20
+"""The longest whole answer: embeddings of a large batch take a third of it."""
+STALE_S: Final = 1.0
+"""A kept connection that the other side had closed says so at once; later the request was read."""
 FOREVER: Final = float("inf")
 
 
@@ -87,7 +92,9 @@ class _Connection(asyncio.Protocol):
     def _reset(self) -> None:
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
-        self._header_bytes = 0
+        self._unfinished_bytes = 0
+        self._progress = False
+        self.sent_s = 0.0
         self.chunks: deque[bytes] = deque()
         self._buffered = 0
         self._paused = False
@@ -110,7 +117,10 @@ class _Connection(asyncio.Protocol):
             self.close()
             return
         try:
+            self._progress = False
             self._parser.feed_data(data)
+            if not self._progress:
+                self._bound(len(data))
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail("protocol", f"not a valid HTTP response: {error}")
             self.close()
@@ -134,21 +144,25 @@ class _Connection(asyncio.Protocol):
         framed = b"content-length" in self.headers or b"transfer-encoding" in self.headers
         return not framed
 
+    def _bound(self, size: int) -> None:
+        """End what only says headers, trailers or chunk sizes: the parser tells of whole ones."""
+        self._unfinished_bytes += size
+        if self._unfinished_bytes > HEADER_BYTES:
+            self._fail("protocol", "the upstream's headers are too large")
+            self.close()
+
     # -- httptools
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.complete:  # a second answer, to nothing that we asked
             self.reusable = False
-            return
-        self.headers[name.lower()] = value
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > HEADER_BYTES:
-            self._fail("protocol", "the upstream's headers are too large")
-            self.close()
+        elif not self.head_complete:
+            self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         if self.complete:
             self.reusable = False
             return
+        self._progress = True
         self.status = self._parser.get_status_code()
         if self.status >= 200:
             self.head_complete = True
@@ -158,6 +172,7 @@ class _Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self.complete:
             return
+        self._progress = True
         self.chunks.append(body)
         self._buffered += len(body)
         if self._buffered > HIGH_WATER and self.transport:
@@ -166,7 +181,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self.head_complete and not self.complete:
-            self.complete = True
+            self.complete = self._progress = True
             self.reusable = self._parser.should_keep_alive()
 
     # -- use
@@ -176,6 +191,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self, head: bytes, body: bytes) -> None:
         assert self.transport
+        self.sent_s = self._loop.time()
         self._pool.outbox.write(self.transport, head + body)
 
     def prepare(self) -> None:
@@ -195,10 +211,14 @@ class _Connection(asyncio.Protocol):
         data = chunks.popleft() if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self._buffered = 0
-        if self._paused and self.transport:
-            self._paused = False
-            self.transport.resume_reading()
+        self.unpause()
         return data
+
+    def unpause(self) -> None:
+        """Read again, where we had stopped."""
+        if self._paused and self.transport and not self.transport.is_closing():
+            self.transport.resume_reading()
+        self._paused = False
 
     def pour_into(self, sink: Sink | None) -> None:
         """Give what arrives to `sink` at once, until it wants no more."""
@@ -226,9 +246,8 @@ class _Connection(asyncio.Protocol):
 
     def resume(self) -> None:
         """Read on."""
-        if self.transport and self._paused and not self.transport.is_closing():
-            self._paused = False
-            self.transport.resume_reading()
+        if self._paused:
+            self.unpause()
             self.due(min(self.limit_s, self.now_s() + SILENCE_S), *self._overdue)
 
     async def changed(self) -> None:
@@ -258,9 +277,7 @@ class _Connection(asyncio.Protocol):
     def orphan(self, origin: Origin) -> None:
         """Nobody waits for the rest: read it, so that the connection can serve again."""
         self.chunks.clear()
-        if self._paused and self.transport:
-            self._paused = False
-            self.transport.resume_reading()
+        self.unpause()
         self._orphan_of = origin
         self.due(self.now_s() + READ_OUT_S, "timeout", "the end did not come")
 
@@ -389,15 +406,29 @@ class Response:
         """Read on."""
         self._connection.resume()
 
-    async def read_all(self, silence_s: float = SILENCE_S) -> bytes:
+    async def read_all(self) -> bytes:
         """Return the whole body. Raises: UpstreamError."""
-        first = await self.read(silence_s)
+        first = await self.read()
         if self.at_end:
             return first
-        parts = [first]
-        while part := await self.read(silence_s):
+        parts, size = [first], len(first)
+        while part := await self.read():
             parts.append(part)
+            size += len(part)
+            if size > ANSWER_BYTES:
+                raise UpstreamError("protocol", f"the answer is longer than {ANSWER_BYTES} bytes")
         return b"".join(parts)
+
+    async def read_some(self, size: int, within_s: float) -> bytes:
+        """Return the first `size` bytes of the body, or what of them came in time."""
+        parts, end_s = b"", self._connection.now_s() + within_s
+        with suppress(UpstreamError):
+            while len(parts) < size and (left_s := end_s - self._connection.now_s()) > 0:
+                part = await self.read(left_s)
+                if not part:
+                    break
+                parts += part
+        return parts[:size]
 
 
 class Pool:
@@ -433,7 +464,7 @@ class Pool:
         except UpstreamError as error:
             if not error.stale:
                 raise
-        connection = await self._connect(origin, min(deadline_s, first_byte_s))
+        connection = await self._connect(origin, deadline_s, first_byte_s)
         return await self._ask(connection, origin, head, body, deadline_s, first_byte_s)
 
     async def _ask(
@@ -456,7 +487,9 @@ class Pool:
                 await connection.changed()
         except UpstreamError as error:
             self._drop(connection)
-            error.stale = reused and error.kind == "reset" and not connection.received
+            soon = connection.now_s() - connection.sent_s < STALE_S
+            silent = error.kind == "reset" and not connection.received
+            error.stale = reused and silent and soon
             raise
         except BaseException:
             self._drop(connection)
@@ -476,21 +509,21 @@ class Pool:
             connection.close()
         return None
 
-    async def _connect(self, origin: Origin, deadline_s: float) -> _Connection:
+    async def _connect(self, origin: Origin, deadline_s: float, first_byte_s: float) -> _Connection:
         context = self._context() if origin.tls else None
         loop = self._loop
-        wait_s = min(CONNECT_S, deadline_s - loop.time())
+        limits = ((CONNECT_S, "connect"), (first_byte_s - loop.time(), "first_token"))
+        wait_s, overdue = min(*limits, (deadline_s - loop.time(), "deadline"))
         try:
             async with asyncio.timeout(wait_s):
                 _, connection = await loop.create_connection(
                     lambda: _Connection(self, loop), origin.host, origin.port, ssl=context
                 )
         except TimeoutError:
-            kind = "connect" if wait_s == CONNECT_S else "first_token"
-            raise UpstreamError(kind, f"no connection within {wait_s:.3g} s") from None
+            raise UpstreamError(overdue, f"no connection within {wait_s:.3g} s") from None
         except ssl.SSLError as error:
             raise UpstreamError("tls", f"TLS failed: {error}") from None
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host has such a name
             raise UpstreamError("connect", f"cannot connect: {error}") from None
         return connection
 
@@ -501,6 +534,7 @@ class Pool:
     def give_back(self, origin: Origin, connection: _Connection) -> None:
         """Take back a connection whose response is done with."""
         self._busy.discard(connection)
+        connection.unpause()
         transport = connection.transport
         if (
             connection.complete

@@ -12,6 +12,8 @@ DONE = b"data: [DONE]\n\n"
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
 _LINE = re.compile(rb"\r\n|\n|\r")
 _LONGEST_END = 4
+LONGEST_EVENT_BYTES = 16 * 2**20
+"""Images come in events too, and none is as long as this."""
 
 
 class EventFramer:
@@ -30,7 +32,10 @@ class EventFramer:
         return not self._buffer
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Take the next bytes; return the events they complete, with their blank lines."""
+        """Take the next bytes; return the events they complete, with their blank lines.
+
+        Raises: ValueError for an event that is too long to be one.
+        """
         buffer = self._buffer
         buffer += chunk
         events: list[bytes] = []
@@ -46,6 +51,8 @@ class EventFramer:
                 start = look_from = at + 2
         if start:
             del buffer[:start]
+        if len(buffer) > LONGEST_EVENT_BYTES:
+            raise ValueError(f"an event of more than {LONGEST_EVENT_BYTES} bytes")
         self._scanned = len(buffer)
         return events
 
