@@ -63,6 +63,14 @@ func (c *client) drop() {
 	}
 }
 
+// leave resets the connection, as a process that ends does: a plain close would keep its port for a
+// minute, and there are not enough for all who leave in that time.
+func (c *client) leave() {
+	if conn, ok := c.conn.(*net.TCPConn); ok {
+		_ = conn.SetLinger(0)
+	}
+}
+
 // receive reads one answer and checks it; seen is called for each content event.
 func (c *client) receive(a *ask, seen func()) error {
 	h, err := readHead(c.in, c.line)
@@ -114,6 +122,7 @@ func (c *client) readStream(a *ask, h head, seen func()) error {
 			next++
 			seen()
 			if next == a.leave {
+				c.leave()
 				return errLeft
 			}
 		case -1: // role, usage or finish: not every proxy sends them alike
