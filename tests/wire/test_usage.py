@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overspill.wire import anthropic, openai
+from overspill.wire import anthropic, openai, sse
+from overspill.wire.errors import UNREADABLE
 from overspill.wire.usage import TokenPrice, Usage, cost_usd_micros, estimate_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PRICE = TokenPrice(input=Decimal(5), cached_input=Decimal("0.5"), output=Decimal(25))
 
@@ -56,3 +62,55 @@ def test_openai_counts_cached_tokens_in_and_anthropic_apart() -> None:
 @pytest.mark.parametrize(("size", "guess"), [(0, 0), (1, 1), (4, 1), (5, 2)])
 def test_uncounted_text_is_guessed_upwards(size: int, guess: int) -> None:
     assert estimate_tokens(size) == guess
+
+
+ODD = [
+    pytest.param({"prompt_tokens": 5.0}, Usage(input_tokens=5), id="a whole number with a point"),
+    pytest.param(
+        {"prompt_tokens": 5, "prompt_tokens_details": []}, Usage(input_tokens=5), id="odd details"
+    ),
+    pytest.param({"prompt_tokens": "5"}, None, id="text"),
+    pytest.param({"prompt_tokens": -5, "completion_tokens": 1}, None, id="below nothing"),
+    pytest.param({"prompt_tokens": None, "completion_tokens": None}, None, id="nulls"),
+    pytest.param({}, None, id="empty"),
+    pytest.param([5], None, id="a list"),
+    pytest.param(5, None, id="a number"),
+]
+
+
+@pytest.mark.parametrize(("told", "usage"), ODD)
+def test_usage_that_cannot_be_read_is_not_told_and_spoils_no_answer(
+    told: object, usage: Usage | None
+) -> None:
+    answer = {"choices": [{"delta": {}}], "usage": told}
+    raw = json.dumps(answer).encode()
+    assert openai.usage_in(raw) == usage
+    assert openai.usage_of(answer) == usage
+    stream = openai.PassedStream(wants_usage=True)
+    assert stream.feed(sse.event(raw)) == sse.event(raw)
+    assert stream.usage == usage
+
+
+def test_a_part_of_a_message_that_cannot_be_read_changes_no_count() -> None:
+    meter = anthropic.Meter()
+    meter.tell({"input_tokens": 9, "output_tokens": 1})
+    assert meter.tell({"input_tokens": None, "output_tokens": "7"}) == Usage(
+        input_tokens=9, output_tokens=1
+    )
+    assert anthropic.usage_in(b'{"usage":{"input_tokens":-1,"output_tokens":2.0}}') == Usage(
+        output_tokens=2
+    )
+
+
+@pytest.mark.parametrize("usage_in", [openai.usage_in, anthropic.usage_in])
+@pytest.mark.parametrize("raw", [b"<html>", b"[]", b'"x"', b'{"usage":' + b"[" * 99_999])
+def test_what_is_no_answer_is_unreadable(
+    usage_in: Callable[[bytes], Usage | None], raw: bytes
+) -> None:
+    with pytest.raises(UNREADABLE):
+        usage_in(raw)
+
+
+def test_more_cached_than_there_was_is_never_less_than_nothing() -> None:
+    told = anthropic.usage_json(Usage(input_tokens=1, cached_tokens=3))
+    assert told["input_tokens"] == 0

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from overspill.wire.document import read_json
 from overspill.wire.stream import Passed
-from overspill.wire.usage import Usage
+from overspill.wire.usage import Usage, count
 
 VERSION: Final = "2023-06-01"
 
 
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _Told(msgspec.Struct):
-    input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    output_tokens: Count | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -43,9 +46,9 @@ class Meter:
         """Take over what a part says; return the usage so far."""
         if isinstance(usage, dict):
             for name in _Told.__struct_fields__:
-                value = usage.get(name)
-                if isinstance(value, int):
-                    setattr(self._told, name, value)
+                told = count(usage.get(name))
+                if told is not None:
+                    setattr(self._told, name, told)
         return _metered(self._told)
 
 
@@ -61,7 +64,13 @@ def _metered(told: _Told) -> Usage:
 
 def usage_in(raw: bytes) -> Usage | None:
     """Return the usage of a whole answer. Raises: ValueError where it is not JSON."""
-    told = _read(raw).usage
+    try:
+        told = _read(raw).usage
+    except msgspec.ValidationError:  # well-formed, but not in the usual shape
+        answer = read_json(raw)
+        if not isinstance(answer, dict):
+            raise ValueError("not an object") from None
+        return usage_of(answer.get("usage"))
     return None if told is None else _metered(told)
 
 
@@ -73,7 +82,7 @@ def usage_of(usage: object) -> Usage:
 def usage_json(usage: Usage) -> dict[str, Any]:
     """Return usage as Anthropic words it: cached tokens apart."""
     return {
-        "input_tokens": usage.input_tokens - usage.cached_tokens,
+        "input_tokens": max(0, usage.input_tokens - usage.cached_tokens),
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,

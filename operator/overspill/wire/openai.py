@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from overspill.wire.errors import Wire, message_in, speaks, worded
+from overspill.wire.document import compact, read_json
+from overspill.wire.errors import Wire, message_in, speaks, status_in, worded
 from overspill.wire.stream import Passed
-from overspill.wire.usage import Usage
+from overspill.wire.usage import Usage, count
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
+    cached_tokens: Count | None = None
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
     prompt_tokens_details: _Details | None = None
 
 
@@ -31,7 +34,7 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def _metered(told: _Usage | None) -> Usage | None:
-    if told is None:
+    if told is None or (told.prompt_tokens is None and told.completion_tokens is None):
         return None
     details = told.prompt_tokens_details
     return Usage(
@@ -43,15 +46,46 @@ def _metered(told: _Usage | None) -> Usage | None:
 
 def usage_in(raw: bytes) -> Usage | None:
     """Return the usage of a whole answer, None where it tells none. Raises: ValueError."""
-    return _metered(_read(raw).usage)
+    return _metered(_read_any(raw).usage)
+
+
+def _read_any(raw: bytes) -> _Answer:
+    try:
+        return _read(raw)
+    except msgspec.ValidationError:
+        return _read_oddly(raw)
+
+
+def _read_oddly(raw: bytes) -> _Answer:
+    """Read an answer that is well-formed but not in the usual shape. Raises: ValueError."""
+    answer = read_json(raw)
+    if not isinstance(answer, dict):
+        raise ValueError("not an object")
+    return _Answer(
+        usage=_told(answer.get("usage")),
+        choices=[msgspec.Raw(b"null")] if answer.get("choices") else None,
+        error=msgspec.Raw(compact(answer.get("error"))),
+    )
+
+
+def _told(usage: object) -> _Usage | None:
+    if not isinstance(usage, dict):
+        return None
+    asked, said = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if any(told is not None and count(told) is None for told in (asked, said)):
+        return None  # better estimated than taken for nothing
+    details = usage.get("prompt_tokens_details")
+    cached = count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    return _Usage(
+        prompt_tokens=count(asked),
+        completion_tokens=count(said),
+        prompt_tokens_details=_Details(cached_tokens=cached),
+    )
 
 
 def usage_of(answer: dict[str, Any]) -> Usage | None:
-    """Return the usage of a parsed answer, None where it has none. Raises: ValueError."""
-    try:
-        return _metered(msgspec.convert(answer.get("usage"), _Usage | None))
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
+    """Return the usage of a parsed answer, None where it has none."""
+    return _metered(_told(answer.get("usage")))
 
 
 def usage_json(usage: Usage) -> dict[str, Any]:
@@ -80,8 +114,8 @@ class PassedStream(Passed):
         if b'"usage"' not in data and b'"error"' not in data:
             return event
         try:
-            answer = _read(data)
-        except (msgspec.DecodeError, RecursionError):
+            answer = _read_any(data)
+        except (ValueError, RecursionError):
             return event
         if bytes(answer.error) != b"null":
             self.failed = data if speaks(Wire.OPENAI, data) else _reworded(data)
@@ -94,4 +128,4 @@ class PassedStream(Passed):
 
 
 def _reworded(data: bytes) -> bytes:
-    return worded(Wire.OPENAI, 500, message_in(data))
+    return worded(Wire.OPENAI, status_in(data), message_in(data))

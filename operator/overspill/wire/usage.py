@@ -47,6 +47,15 @@ class TokenPrice:
         object.__setattr__(self, "shares", (whole[0], whole[1], whole[2], parts))
 
 
+def count(value: object) -> int | None:
+    """Return a count of tokens as an answer tells it, None for what is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        return None
+    return value
+
+
 def cost_usd_micros(usage: Usage, price: TokenPrice) -> int:
     """Return the cost in micro-dollars, rounded up: a bill is never understated."""
     fresh, cached, out, parts = price.shares
