@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from overspill.wire.stream import Passed
 from overspill.wire.usage import Usage, count
 
 VERSION: Final = "2023-06-01"
+_NOT_OF_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -87,6 +89,14 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         "cache_read_input_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,
     }
+
+
+def tool_id(given: str) -> str:
+    """Return the id of a tool call in the characters that Anthropic takes.
+
+    Models of other providers have others in theirs, such as `functions.f:0`.
+    """
+    return _NOT_OF_AN_ID.sub("_", given)
 
 
 class PassedStream(Passed):

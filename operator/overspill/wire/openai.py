@@ -88,6 +88,28 @@ def usage_of(answer: dict[str, Any]) -> Usage | None:
     return _metered(_told(answer.get("usage")))
 
 
+def text_of(value: object) -> str:
+    """Return the text that an answer has in a field. Raises: ValueError where it is no text."""
+    if value is None:
+        return ""
+    if isinstance(value, list):  # parts, as requests have them
+        return "".join([_text_part(part) for part in value])
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
+
+
+def _text_part(part: object) -> str:
+    if not isinstance(part, dict) or part.get("type") != "text":
+        raise ValueError("not a text")
+    return text_of(part.get("text"))
+
+
+def finish_of(choice: dict[str, Any]) -> str | None:
+    """Return why an answer ended, None where it has not. Raises: ValueError where it is no text."""
+    return text_of(choice.get("finish_reason")) or None
+
+
 def usage_json(usage: Usage) -> dict[str, Any]:
     """Return usage as OpenAI words it."""
     return {
@@ -96,6 +118,10 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         "total_tokens": usage.input_tokens + usage.output_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
     }
+
+
+BROKEN_OFF: Final = frozenset({"abort", "error", "insufficient_system_resource"})
+"""What vLLM and SGLang, Mistral, and DeepSeek call the end of an answer that they gave up."""
 
 
 class PassedStream(Passed):
