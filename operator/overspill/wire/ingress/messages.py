@@ -99,19 +99,21 @@ def _native(ask: Ask, model: str) -> bytes:
     changes: dict[str, Any] = {"model": model}
     if b'"thinking"' in bytes(ask.document.fields["messages"]):
         turns = ask.document.get("messages")
-        if any(_unsigned(block) for turn in turns for block in _content(turn)):
-            changes["messages"] = [
-                {**turn, "content": [block for block in _content(turn) if not _unsigned(block)]}
-                if _content(turn)
-                else turn
-                for turn in turns
-            ]
+        signed = [kept for turn in turns if (kept := _signed(turn)) is not None]
+        if signed != turns:
+            changes["messages"] = signed
     return ask.document.with_fields(changes)
 
 
-def _content(turn: object) -> list[Any]:
+def _signed(turn: object) -> object:
+    """Return a turn without unsigned thoughts; None where it had nothing else."""
     content = turn.get("content") if isinstance(turn, dict) else None
-    return content if isinstance(content, list) else []
+    if not isinstance(turn, dict) or not isinstance(content, list):
+        return turn
+    kept = [block for block in content if not _unsigned(block)]
+    if content and not kept:
+        return None
+    return {**turn, "content": kept}
 
 
 def _unsigned(block: object) -> bool:
