@@ -1,4 +1,7 @@
-"""Values read out of a request, or refused by name."""
+"""Values read out of a request, or refused by name.
+
+`where` is the path down to what is read, such as `tool_choice.`; errors name the field at its top.
+"""
 
 from __future__ import annotations
 
@@ -23,29 +26,29 @@ def number(source: dict[str, Any], name: str) -> float | None:
     return value
 
 
-def flag(source: dict[str, Any], name: str) -> bool | None:
+def flag(source: dict[str, Any], name: str, where: str = "") -> bool | None:
     """Return true or false, None where it is missing or null. Raises: BadRequest."""
     value = source.get(name)
     if value is not None and not isinstance(value, bool):
-        raise BadRequest(f"{name}: true or false is required", name)
+        raise BadRequest(f"{where}{name}: true or false is required", field_of(where or name))
     return value
 
 
-def text(source: dict[str, Any], name: str) -> str | None:
+def text(source: dict[str, Any], name: str, where: str = "") -> str | None:
     """Return a text, None where it is missing or null. Raises: BadRequest."""
     value = source.get(name)
     if value is not None and not isinstance(value, str):
-        raise BadRequest(f"{name}: a text is required", name)
+        raise BadRequest(f"{where}{name}: a text is required", field_of(where or name))
     return value
 
 
-def mapping(source: dict[str, Any], name: str) -> dict[str, Any]:
+def mapping(source: dict[str, Any], name: str, where: str = "") -> dict[str, Any]:
     """Return an object, empty where it is missing or null. Raises: BadRequest."""
     value = source.get(name)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadRequest(f"{name}: an object is required", name)
+        raise BadRequest(f"{where}{name}: an object is required", field_of(where or name))
     return value
 
 

@@ -280,7 +280,7 @@ def _turn(message: dict[str, Any], where: str, lossy: list[str]) -> tuple[str, l
 def _said(message: dict[str, Any], where: str) -> list[dict[str, Any]]:
     """Return what an assistant's message has beside its content."""
     blocks: list[dict[str, Any]] = []
-    if refusal := text(message, "refusal"):
+    if refusal := text(message, "refusal", f"{where}."):
         blocks.append({"type": "text", "text": refusal})
     calls = message.get("tool_calls") or []
     if not isinstance(calls, list):

@@ -144,7 +144,7 @@ def _tools(source: dict[str, Any], body: dict[str, Any], lossy: list[str]) -> No
     if not choice:
         return
     only(choice, ("type", "name", "disable_parallel_tool_use"), "tool_choice")
-    kind = text(choice, "type")
+    kind = text(choice, "type", "tool_choice.")
     if kind in CHOICES:
         body["tool_choice"] = CHOICES[kind]
     elif kind == "tool":
@@ -152,7 +152,7 @@ def _tools(source: dict[str, Any], body: dict[str, Any], lossy: list[str]) -> No
         body["tool_choice"] = {"type": "function", "function": {"name": name}}
     else:
         raise Untranslatable(f"tool_choice: {kind!r} is not translated", "tool_choice")
-    if flag(choice, "disable_parallel_tool_use"):
+    if flag(choice, "disable_parallel_tool_use", "tool_choice."):
         body["parallel_tool_calls"] = False
 
 
