@@ -12,6 +12,7 @@ from overspill.wire.ask import Target
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
 from overspill.wire.from_anthropic import ChatStream, completion
 from overspill.wire.ingress import INGRESSES
+from overspill.wire.usage import NO_USAGE
 
 CHAT = INGRESSES["/v1/chat/completions"]
 CLAUDE = Target(wire=Wire.ANTHROPIC, model="claude", max_output_tokens=4096)
@@ -215,7 +216,7 @@ def answer(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     ],
 )
 def test_stop_reasons(stop: str, finish: str) -> None:
-    made, _ = completion(json.dumps(answer(stop_reason=stop)).encode(), 1)
+    made, _ = completion(json.dumps(answer(stop_reason=stop)).encode(), 1, NO_USAGE)
     assert made["choices"][0]["finish_reason"] == finish
 
 
@@ -227,7 +228,7 @@ def test_a_whole_answer_is_translated() -> None:
         {"type": "tool_use", "id": "t1", "name": "f", "input": {"x": "\u20ac"}},
     ]
     raw = json.dumps(answer(content=content)).encode()
-    made, usage = completion(raw, 7)
+    made, usage = completion(raw, 7, NO_USAGE)
     message = made["choices"][0]["message"]
     assert (made["id"], made["object"], made["created"]) == ("msg_1", "chat.completion", 7)
     assert (message["content"], message["reasoning_content"]) == ("ab", "hm")
@@ -534,3 +535,10 @@ def test_arguments_keep_numbers_of_any_size() -> None:
     )
     body = CHAT.call(CHAT.read(raw.encode()), CLAUDE).body
     assert b'"n":123456789012345678901234567890' in body
+
+
+def test_an_answer_as_the_official_client_keeps_it_can_be_sent_back() -> None:
+    nulls = dict.fromkeys(["refusal", "annotations", "audio", "function_call", "tool_calls"])
+    kept = {**nulls, "role": "assistant", "content": "{}", "parsed": {"x": 1}}
+    raw = json.dumps({"model": "m", "messages": [USER, kept, USER]}).encode()
+    assert CHAT.call(CHAT.read(raw), CLAUDE).lossy == ()

@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overspill.wire import anthropic, openai, sse
-from overspill.wire.errors import UNREADABLE
+from overspill.wire.ask import Target
+from overspill.wire.errors import UNREADABLE, BadRequest, Wire
+from overspill.wire.ingress import INGRESSES
 from overspill.wire.usage import TokenPrice, Usage, cost_usd_micros, estimate_tokens
+from tests.wire.streams import ASKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,3 +117,22 @@ def test_what_is_no_answer_is_unreadable(
 def test_more_cached_than_there_was_is_never_less_than_nothing() -> None:
     told = anthropic.usage_json(Usage(input_tokens=1, cached_tokens=3))
     assert told["input_tokens"] == 0
+
+
+@pytest.mark.parametrize("wire", Wire)
+@pytest.mark.parametrize("path", [path for path in ASKED if path != "/v1/completions"])
+def test_a_whole_answer_without_usage_is_metered_by_its_size(path: str, wire: Wire) -> None:
+    ingress = INGRESSES[path]
+    choice = {"message": {"content": "yes"}, "finish_reason": "stop"}
+    content = [{"type": "text", "text": "yes"}]
+    raw = json.dumps({"id": "x", "model": "m", "choices": [choice], "content": content}).encode()
+    ask = ingress.read(json.dumps({"model": "m", **ASKED[path]}).encode())
+    usage = ingress.answer(ask, Target(wire=wire, model="m"), raw, 0.0).usage
+    assert usage == Usage(input_tokens=ask.input_tokens, output_tokens=estimate_tokens(len(raw)))
+
+
+def test_a_completion_may_be_asked_for_nothing_but_scores() -> None:
+    ask = INGRESSES["/v1/completions"].read(b'{"model":"m","prompt":"p","max_tokens":0}')
+    assert ask.max_tokens == 0
+    with pytest.raises(BadRequest, match="max_tokens: an integer from 0 on is required, not -1"):
+        INGRESSES["/v1/completions"].read(b'{"model":"m","prompt":"p","max_tokens":-1}')

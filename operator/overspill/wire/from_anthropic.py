@@ -28,10 +28,14 @@ UNFINISHED: Final[dict[str, Any]] = {"finish_reason": None}
 _STATUS_OF: Final = {kind: status for status, kind in ANTHROPIC_KINDS.items()}
 
 
-def completion(raw: bytes, created_s: int) -> tuple[dict[str, Any], Usage]:
-    """Translate a whole answer. Raises: ValueError, KeyError, TypeError where it is not one."""
+def completion(raw: bytes, created_s: int, estimate: Usage) -> tuple[dict[str, Any], Usage]:
+    """Translate a whole answer; `estimate` counts where it tells no usage.
+
+    Raises: ValueError, KeyError, TypeError where it is not one.
+    """
     message = read_json(raw)
-    usage = anthropic.usage_of(message.get("usage"))
+    told = message.get("usage")
+    usage = anthropic.usage_of(told) if told else estimate
     texts, thoughts, calls = [], [], []
     for block in message["content"]:
         if block["type"] == "text":

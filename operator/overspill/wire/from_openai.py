@@ -5,7 +5,7 @@ Source: https://docs.anthropic.com/en/api/messages-streaming
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from overspill.wire import anthropic, openai, sse
@@ -27,10 +27,13 @@ STOP: Final = {
 
 def message(
     raw: bytes, model: str, estimate: Usage, *, thinking: bool
-) -> tuple[dict[str, Any], Usage | None]:
-    """Translate a whole answer. Raises: ValueError, KeyError, TypeError where it is not one."""
+) -> tuple[dict[str, Any], Usage]:
+    """Translate a whole answer; `estimate` counts where it tells no usage.
+
+    Raises: ValueError, KeyError, TypeError where it is not one.
+    """
     answer = read_json(raw)
-    usage = openai.usage_of(answer)
+    usage = openai.usage_of(answer) or estimate
     choice = answer["choices"][0]
     said = choice["message"]
     blocks: list[dict[str, Any]] = []
@@ -53,7 +56,7 @@ def message(
         "content": blocks,
         "stop_reason": reason,
         "stop_sequence": sequence,
-        "usage": anthropic.usage_json(usage or estimate),
+        "usage": anthropic.usage_json(usage),
     }
     return body, usage
 
@@ -157,7 +160,8 @@ class MessageStream(EventStream):
             out.append(self._stop_block())
         reason, sequence = _stop(self._finish, called=self._called, refused=self._refused)
         delta = {"stop_reason": reason, "stop_sequence": sequence}
-        usage = anthropic.usage_json(self.usage or self._estimate)
+        told = self.usage or replace(self._estimate, output_tokens=self.events)
+        usage = anthropic.usage_json(told)
         out.append(_event("message_delta", delta=delta, usage=usage))
         out.append(_event("message_stop"))
         return b"".join(out)

@@ -8,7 +8,7 @@ from overspill.wire import anthropic, from_openai
 from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
 from overspill.wire.document import Document, compact
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
-from overspill.wire.ingress.base import Answered, Ingress
+from overspill.wire.ingress.base import Answered, Ingress, guessed
 from overspill.wire.ingress.chat import is_true
 from overspill.wire.to_openai import MODEL_BOUND, chat_body, wants_thinking
 from overspill.wire.usage import Usage, estimate_tokens
@@ -59,11 +59,11 @@ class Messages(Ingress):
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Pass the answer on, or translate it."""
         if target.wire is Wire.ANTHROPIC:
-            return Answered(raw, anthropic.usage_in(raw))
+            return Answered(raw, anthropic.usage_in(raw) or guessed(ask, raw))
         body, usage = from_openai.message(
             raw,
             target.model,
-            Usage(input_tokens=ask.input_tokens),
+            guessed(ask, raw),
             thinking=wants_thinking({"thinking": ask.document.get("thinking")}),
         )
         return Answered(compact(body), usage)
