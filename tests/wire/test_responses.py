@@ -365,6 +365,15 @@ def test_an_image_as_a_result_goes_to_the_wire_that_has_it() -> None:
     assert block["content"][0]["type"] == "image"
 
 
+def test_an_answer_as_the_official_client_keeps_it_can_be_sent_back() -> None:
+    text = {"type": "output_text", "text": "{}", "annotations": [], "parsed": {"x": 1}}
+    said = {"id": "m", "type": "message", "status": "completed", "role": "assistant"}
+    call = {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"}
+    translate(
+        input=[{**said, "content": [text]}, {**call, "id": "f", "parsed_arguments": {"x": 1}}]
+    )
+
+
 def test_text_beside_a_call_does_not_stand_between_it_and_its_result() -> None:
     called = {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"}
     said = {"role": "assistant", "content": [{"type": "output_text", "text": "a"}]}

@@ -56,6 +56,8 @@ FORMATS: Final = ("text", "json_schema", "json_object")
 FUNCTION: Final = ("name", "description", "parameters", "strict")
 BOOKKEEPING: Final = ("type", "id", "status", "phase")
 """What an item says of itself, and not to the model."""
+PARSED: Final = ("parsed", "parsed_arguments")
+"""What the official client adds to an answer for its reader, and sends back with it."""
 LOGPROBS: Final = "message.output_text.logprobs"
 
 
@@ -168,7 +170,7 @@ def _item(item: dict[str, Any], where: str, made: list[dict[str, Any]], lossy: l
     if kind == "message":
         _add(_message(item, where), made)
     elif kind == "function_call":
-        only(item, (*BOOKKEEPING, "call_id", "name", "arguments"), where)
+        only(item, (*BOOKKEEPING, *PARSED, "call_id", "name", "arguments"), where)
         name = required(item.get("name"), f"{where}.name")
         call = {
             "id": required(item.get("call_id"), f"{where}.call_id"),
@@ -229,7 +231,7 @@ def _part(part: object, where: str) -> dict[str, Any]:
     kind = part.get("type") if isinstance(part, dict) else None
     if isinstance(part, dict):
         if kind in ("input_text", "output_text") and isinstance(part.get("text"), str):
-            only(part, ("type", "text", "annotations", "logprobs"), where)
+            only(part, ("type", "text", "annotations", "logprobs", *PARSED), where)
             return {"type": "text", "text": part["text"]}
         if kind == "refusal" and isinstance(part.get("refusal"), str):
             return {"type": "text", "text": part["refusal"]}

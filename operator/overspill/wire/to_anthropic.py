@@ -75,7 +75,16 @@ EFFORTS: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "h
 EFFORTS_AS_THEY_ARE: Final = frozenset({"xhigh", "max"})
 IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 PDF: Final = "application/pdf"
-MESSAGE: Final = ("role", "content", "tool_calls", "tool_call_id", "refusal", "cache_control")
+MESSAGE: Final = (
+    "role",
+    "content",
+    "tool_calls",
+    "tool_call_id",
+    "refusal",
+    "cache_control",
+    "parsed",
+)
+"""`parsed` is what the official client adds to an answer for its reader, and sends back with it."""
 MESSAGE_LEFT_OUT: Final = (
     "name",
     "annotations",
