@@ -50,16 +50,23 @@ def test_more_tokens_never_cost_less(fresh: int, more: int, output: int) -> None
 
 
 def test_openai_counts_cached_tokens_in_and_anthropic_apart() -> None:
-    theirs = {"input_tokens": 10, "cache_read_input_tokens": 90, "output_tokens": 7}
+    theirs = {
+        "input_tokens": 4,
+        "cache_creation_input_tokens": 6,
+        "cache_read_input_tokens": 90,
+        "output_tokens": 7,
+    }
     ours = {
         "prompt_tokens": 100,
         "completion_tokens": 7,
-        "prompt_tokens_details": {"cached_tokens": 90},
+        "prompt_tokens_details": {"cached_tokens": 90, "cache_write_tokens": 6},
     }
-    expected = Usage(input_tokens=100, cached_tokens=90, output_tokens=7)
+    expected = Usage(input_tokens=100, cached_tokens=90, written_tokens=6, output_tokens=7)
     assert anthropic.usage_of(theirs) == expected
     assert openai.usage_of({"usage": ours}) == expected
+    assert openai.usage_in(json.dumps({"usage": ours}).encode()) == expected
     assert openai.usage_json(expected) == {**ours, "total_tokens": 107}
+    assert anthropic.usage_json(expected) == theirs
 
 
 @pytest.mark.parametrize(("size", "guess"), [(0, 0), (1, 1), (4, 1), (5, 2)])

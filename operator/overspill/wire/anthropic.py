@@ -60,6 +60,7 @@ def _metered(told: _Told) -> Usage:
     return Usage(
         input_tokens=(told.input_tokens or 0) + written + cached,
         cached_tokens=cached,
+        written_tokens=written,
         output_tokens=told.output_tokens or 0,
     )
 
@@ -83,9 +84,10 @@ def usage_of(usage: object) -> Usage:
 
 def usage_json(usage: Usage) -> dict[str, Any]:
     """Return usage as Anthropic words it: cached tokens apart."""
+    apart = usage.cached_tokens + usage.written_tokens
     return {
-        "input_tokens": max(0, usage.input_tokens - usage.cached_tokens),
-        "cache_creation_input_tokens": 0,
+        "input_tokens": max(0, usage.input_tokens - apart),
+        "cache_creation_input_tokens": usage.written_tokens,
         "cache_read_input_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,
     }

@@ -16,6 +16,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 class _Details(msgspec.Struct):
     cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
 
 
 class _Usage(msgspec.Struct):
@@ -40,6 +41,7 @@ def _metered(told: _Usage | None) -> Usage | None:
     return Usage(
         input_tokens=told.prompt_tokens or 0,
         cached_tokens=(details.cached_tokens or 0) if details else 0,
+        written_tokens=(details.cache_write_tokens or 0) if details else 0,
         output_tokens=told.completion_tokens or 0,
     )
 
@@ -72,14 +74,17 @@ def _told(usage: object) -> _Usage | None:
     if not isinstance(usage, dict):
         return None
     asked, said = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if any(told is not None and count(told) is None for told in (asked, said)):
+    if any(one is not None and count(one) is None for one in (asked, said)):
         return None  # better estimated than taken for nothing
     details = usage.get("prompt_tokens_details")
-    cached = count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    told = details if isinstance(details, dict) else {}
     return _Usage(
         prompt_tokens=count(asked),
         completion_tokens=count(said),
-        prompt_tokens_details=_Details(cached_tokens=cached),
+        prompt_tokens_details=_Details(
+            cached_tokens=count(told.get("cached_tokens")),
+            cache_write_tokens=count(told.get("cache_write_tokens")),
+        ),
     )
 
 
@@ -116,7 +121,10 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.written_tokens,
+        },
     }
 
 

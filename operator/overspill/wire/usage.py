@@ -16,10 +16,11 @@ BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens in OpenAI's sense: `input_tokens` includes the cached ones."""
+    """Tokens in OpenAI's sense: the input includes what a cache gave and what it was given."""
 
     input_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
     output_tokens: int = 0
 
 
