@@ -35,27 +35,28 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def _metered(told: _Usage | None) -> Usage | None:
-    if told is None or (told.prompt_tokens is None and told.completion_tokens is None):
+    if told is None:
         return None
-    details = told.prompt_tokens_details
+    asked, said, details = told.prompt_tokens, told.completion_tokens, told.prompt_tokens_details
+    if details is None:
+        if asked is None and said is None:
+            return None
+        return Usage(input_tokens=asked or 0, output_tokens=said or 0)
     return Usage(
-        input_tokens=told.prompt_tokens or 0,
-        cached_tokens=(details.cached_tokens or 0) if details else 0,
-        written_tokens=(details.cache_write_tokens or 0) if details else 0,
-        output_tokens=told.completion_tokens or 0,
+        input_tokens=asked or 0,
+        cached_tokens=details.cached_tokens or 0,
+        written_tokens=details.cache_write_tokens or 0,
+        output_tokens=said or 0,
     )
 
 
 def usage_in(raw: bytes) -> Usage | None:
     """Return the usage of a whole answer, None where it tells none. Raises: ValueError."""
-    return _metered(_read_any(raw).usage)
-
-
-def _read_any(raw: bytes) -> _Answer:
     try:
-        return _read(raw)
+        answer = _read(raw)
     except msgspec.ValidationError:
-        return _read_oddly(raw)
+        answer = _read_oddly(raw)
+    return _metered(answer.usage)
 
 
 def _read_oddly(raw: bytes) -> _Answer:
@@ -76,6 +77,8 @@ def _told(usage: object) -> _Usage | None:
     asked, said = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if any(one is not None and count(one) is None for one in (asked, said)):
         return None  # better estimated than taken for nothing
+    if asked is None and said is None:
+        return None
     details = usage.get("prompt_tokens_details")
     told = details if isinstance(details, dict) else {}
     return _Usage(
@@ -148,9 +151,12 @@ class PassedStream(Passed):
         if b'"usage"' not in data and b'"error"' not in data:
             return event
         try:
-            answer = _read_any(data)
-        except (ValueError, RecursionError):
-            return event
+            answer = _read(data)
+        except (msgspec.DecodeError, RecursionError):
+            try:
+                answer = _read_oddly(data)
+            except ValueError:
+                return event
         if bytes(answer.error) != b"null":
             self.failed = data if speaks(Wire.OPENAI, data) else _reworded(data)
             return b""
