@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
+from e2e.models.ledger import Fault
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -152,3 +154,57 @@ async def test_errors_are_the_clients_own_classes(stage: Stage) -> None:
             )
         with pytest.raises(openai.NotFoundError, match="POST /v1/audio/speech is not served here"):
             await asked.audio.speech.create(model="e", input="x", voice="alloy")
+
+
+@pytest.mark.parametrize(
+    ("status", "seen", "kind"),
+    [
+        (402, 402, openai.APIStatusError),
+        (403, 403, openai.PermissionDeniedError),
+        (404, 404, openai.NotFoundError),
+        (413, 413, openai.APIStatusError),
+        (429, 429, openai.RateLimitError),
+        (500, 500, openai.InternalServerError),
+        (529, 503, openai.InternalServerError),
+    ],
+)
+async def test_anthropics_errors_keep_their_number(
+    stage: Stage, status: int, seen: int, kind: type[openai.APIStatusError]
+) -> None:
+    stage.configure(
+        frontier=stage.base["frontier"][:1], small={**stage.base["small"], "endpoints": []}
+    )
+    stage.opus.ledger.fault = Fault(times=-1, status=status)
+    async with client(stage) as asked:
+        with pytest.raises(kind, match="told to fail") as failed:
+            await asked.chat.completions.create(model="m", messages=asking("x"))
+    assert failed.value.status_code == seen
+    assert failed.value.response.headers["request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(("there", "back"), [(0, 1), (1, 0)])
+async def test_a_tool_loop_goes_on_at_the_other_tier(
+    stage: Stage, there: int, back: int, streaming: bool
+) -> None:
+    headers: list[dict[str, str]] = [{}, {"x-priority": "high"}]
+    messages: list[Any] = asking("[[out=5]]")
+    async with client(stage) as asked:
+        common: dict[str, Any] = {"model": "m", "tools": TOOLS}
+        first: dict[str, Any] = {"tool_choice": FORCED, "extra_headers": headers[there], **common}
+        if streaming:
+            async with asked.chat.completions.stream(messages=messages, **first) as stream:
+                said = (await stream.get_final_completion()).choices[0].message
+        else:
+            said = (
+                (await asked.chat.completions.create(messages=messages, **first)).choices[0].message
+            )
+        (call,) = said.tool_calls or []
+        messages += [
+            said.model_dump(),
+            {"role": "tool", "tool_call_id": call.id, "content": "42"},
+        ]
+        answer = await asked.chat.completions.create(
+            messages=messages, extra_headers=headers[back], **common
+        )
+    assert answer.model == ("glm", "opus")[back]

@@ -84,6 +84,33 @@ async def test_a_response_calls_a_function(
     assert (call.type, call.name, call.arguments) == ("function_call", "f", '{"answer":42}')
 
 
+@pytest.mark.parametrize(("there", "back"), [(0, 1), (1, 0)])
+async def test_a_streamed_call_is_answered_at_the_other_tier(
+    stage: Stage, there: int, back: int
+) -> None:
+    headers: list[dict[str, str]] = [{}, HIGH]
+    asked_for: list[Any] = [{"role": "user", "content": "[[out=5]]"}]
+    async with client(stage) as asked:
+        async with asked.responses.stream(
+            model="gpt-5",
+            input=asked_for,
+            tools=[FUNCTION],
+            tool_choice="required",
+            extra_headers=headers[there],
+        ) as stream:
+            told = [event async for event in stream]
+        made = told[-1].response if told[-1].type == "response.completed" else None
+        assert made
+        call: Any = made.output[-1]
+        assert (call.type, call.arguments) == ("function_call", '{"answer":42}')
+        asked_for += made.output
+        asked_for.append({"type": "function_call_output", "call_id": call.call_id, "output": "42"})
+        answer = await asked.responses.create(
+            model="gpt-5", input=asked_for, tools=[FUNCTION], extra_headers=headers[back]
+        )
+    assert answer.model == ("glm", "opus")[back]
+
+
 async def test_a_response_that_needs_a_memory_is_refused(stage: Stage) -> None:
     async with client(stage) as asked:
         with pytest.raises(openai.BadRequestError, match="previous_response_id") as refused:
@@ -139,6 +166,60 @@ async def test_a_message_is_parsed_by_its_schema(
             extra_headers=headers,
         )
     assert (made.parsed_output, made.model) == (Answer(answer=42), model)
+
+
+@BOTH
+async def test_a_message_is_parsed_as_it_streams(
+    stage: Stage, headers: dict[str, str], model: str
+) -> None:
+    url = stage.url.removesuffix("/v1")
+    async with (
+        anthropic.AsyncAnthropic(base_url=url, api_key="k", max_retries=0) as asked,
+        asked.messages.stream(
+            model="claude",
+            max_tokens=50,
+            messages=[{"role": "user", "content": "[[out=5]]"}],
+            output_format=Answer,
+            extra_headers=headers,
+        ) as stream,
+    ):
+        made = await stream.get_final_message()
+    assert (made.parsed_output, made.model) == (Answer(answer=42), model)
+
+
+@pytest.mark.parametrize(("there", "back"), [(0, 1), (1, 0)])
+async def test_a_tool_of_a_message_is_answered_at_the_other_tier(
+    stage: Stage, there: int, back: int
+) -> None:
+    headers: list[dict[str, str]] = [{}, HIGH]
+    tool: Any = {"name": "f", "input_schema": {"type": "object"}}
+    turns: list[Any] = [{"role": "user", "content": "[[out=5]]"}]
+    url = stage.url.removesuffix("/v1")
+    async with anthropic.AsyncAnthropic(base_url=url, api_key="k", max_retries=0) as asked:
+        async with asked.messages.stream(
+            model="claude",
+            max_tokens=50,
+            messages=turns,
+            tools=[tool],
+            tool_choice={"type": "any"},
+            extra_headers=headers[there],
+        ) as stream:
+            said = await stream.get_final_message()
+        call: Any = said.content[-1]
+        assert call.input == {"answer": 42}
+        result = {"type": "tool_result", "tool_use_id": call.id, "content": "42"}
+        turns += [
+            {"role": "assistant", "content": said.content},
+            {"role": "user", "content": [result]},
+        ]
+        answer = await asked.messages.create(
+            model="claude",
+            max_tokens=50,
+            messages=turns,
+            tools=[tool],
+            extra_headers=headers[back],
+        )
+    assert answer.model == ("glm", "opus")[back]
 
 
 # -- embeddings

@@ -12,6 +12,7 @@ from overspill.wire.ask import Target
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
 from overspill.wire.from_anthropic import ChatStream, completion
 from overspill.wire.ingress import INGRESSES
+from overspill.wire.usage import NO_USAGE
 
 CHAT = INGRESSES["/v1/chat/completions"]
 CLAUDE = Target(wire=Wire.ANTHROPIC, model="claude", max_output_tokens=4096)
@@ -215,7 +216,7 @@ def answer(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     ],
 )
 def test_stop_reasons(stop: str, finish: str) -> None:
-    made, _ = completion(json.dumps(answer(stop_reason=stop)).encode(), 1)
+    made, _ = completion(json.dumps(answer(stop_reason=stop)).encode(), 1, NO_USAGE)
     assert made["choices"][0]["finish_reason"] == finish
 
 
@@ -227,7 +228,7 @@ def test_a_whole_answer_is_translated() -> None:
         {"type": "tool_use", "id": "t1", "name": "f", "input": {"x": "\u20ac"}},
     ]
     raw = json.dumps(answer(content=content)).encode()
-    made, usage = completion(raw, 7)
+    made, usage = completion(raw, 7, NO_USAGE)
     message = made["choices"][0]["message"]
     assert (made["id"], made["object"], made["created"]) == ("msg_1", "chat.completion", 7)
     assert (message["content"], message["reasoning_content"]) == ("ab", "hm")
@@ -365,3 +366,179 @@ def test_a_cache_mark_keeps_its_block() -> None:
 def test_nudges_are_left_out_and_told() -> None:
     raw = json.dumps({"model": "m", "messages": [USER], "seed": 1, "temperature": 1.5}).encode()
     assert CHAT.call(CHAT.read(raw), CLAUDE).lossy == ("seed", "temperature")
+
+
+IMAGE = "data:image/png;base64,AA"
+ASSISTANT = {"role": "assistant", "content": "a"}
+
+
+def part(**value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    return {"messages": [{"role": "user", "content": [value]}]}
+
+
+def file(**value: str) -> dict[str, Any]:
+    return part(type="file", file=value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        pytest.param({"web_search_options": {}}, "web_search_options", id="an empty object asks"),
+        pytest.param({"skip_special_tokens": False}, "skip_special_tokens", id="false says no"),
+        pytest.param({"unknown": 0}, "unknown", id="a nought of an unknown field"),
+        pytest.param({"reasoning_effort": "huge"}, "reasoning_effort", id="effort"),
+        pytest.param(
+            {"messages": [{**USER, "audio": {"id": "x"}}]}, "messages", id="a field of a message"
+        ),
+        pytest.param(
+            {"messages": [USER, {"role": "assistant", "function_call": {"name": "f"}}]},
+            "messages",
+            id="the older call",
+        ),
+        pytest.param(part(type="text", text="a", of_the_future=1), "messages", id="of a part"),
+        pytest.param(
+            {"messages": [{"role": "system", "content": [{"type": "image_url", "image_url": {
+                "url": IMAGE}}]}, USER]},
+            "messages",
+            id="an image in the system prompt",
+        ),
+        pytest.param({"messages": [USER, ASSISTANT]}, "messages", id="an answer begun"),
+        pytest.param({"messages": [{"role": "system", "content": "s"}]}, "messages", id="no turn"),
+        pytest.param(file(file_id="f"), "messages", id="a file kept at the provider"),
+        pytest.param(file(file_data="AAAA"), "messages", id="a file without its type"),
+        pytest.param(file(file_data="data:text/plain;base64,AA"), "messages", id="a text file"),
+        pytest.param(
+            part(type="image_url", image_url={"url": "data:image/png,AA"}),
+            "messages",
+            id="no base64",
+        ),
+        pytest.param(
+            {"tools": [{**TOOL, "function": {**TOOL["function"], "future": 1}}]},  # type: ignore[dict-item]
+            "tools",
+            id="a field of a tool",
+        ),
+    ],
+)  # fmt: skip
+def test_nothing_vanishes_on_the_way_to_anthropic(asked: dict[str, Any], field: str) -> None:
+    with pytest.raises(Untranslatable) as refusal:
+        translate(**asked)
+    assert refusal.value.param == field
+    assert refusal.value.message.startswith(field)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"temperature": "hot"},
+        {"temperature": True},
+        {"top_p": []},
+        {"stop": 5},
+        {"stop": [5]},
+        {"user": 5},
+        {"tools": {}},
+        {"tools": [{"type": "function", "function": {"name": None}}]},
+        {"parallel_tool_calls": "no"},
+        {"response_format": "json"},
+        {"response_format": {"type": "json_schema"}},
+        {"reasoning_effort": []},
+        {"messages": [5]},
+        {"messages": [{"role": "user", "content": 5}]},
+        {"messages": [USER, {"role": "assistant", "tool_calls": 5}]},
+        {"messages": [USER, {"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}]},
+        {"messages": [USER, {"role": "tool", "content": "x"}]},
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_the_clients_fault(asked: dict[str, Any]) -> None:
+    (field,) = asked
+    with pytest.raises(BadRequest) as refusal:
+        translate(**asked)
+    assert refusal.value.param == field
+    assert not isinstance(refusal.value, Untranslatable)
+
+
+@pytest.mark.parametrize(
+    ("asked", "lossy"),
+    [
+        pytest.param({"seed": 0}, ("seed",), id="a seed of 0 is a seed"),
+        pytest.param({"user": "a", "safety_identifier": "b"}, ("user",), id="two users"),
+        pytest.param(
+            part(type="image_url", image_url={"url": IMAGE, "detail": "low"}),
+            ("image_url.detail",),
+            id="detail",
+        ),
+        pytest.param(
+            {"messages": [USER, {**ASSISTANT, "reasoning_content": "hm", "annotations": []}, USER]},
+            ("messages.reasoning_content",),
+            id="thoughts of another model",
+        ),
+        pytest.param(
+            {"messages": [USER, {"role": "system", "content": "s"}, USER]},
+            ("messages.system",),
+            id="a system prompt between turns",
+        ),
+        pytest.param({"messages": [{**USER, "name": "n"}] * 2}, ("messages.name",), id="names"),
+        pytest.param(
+            {"response_format": {"type": "json_schema", "json_schema": {
+                "name": "n", "description": "d", "schema": {}}}},
+            ("response_format.json_schema.description",),
+            id="what a schema is for",
+        ),
+        pytest.param({"presence_penalty": 0, "store": False, "min_p": 0.0}, (), id="nothing"),
+    ],
+)  # fmt: skip
+def test_what_only_nudges_is_told(asked: dict[str, Any], lossy: tuple[str, ...]) -> None:
+    raw = json.dumps({"model": "m", "messages": [USER], **asked}).encode()
+    assert CHAT.call(CHAT.read(raw), CLAUDE).lossy == lossy
+
+
+def test_a_file_keeps_its_name_and_a_mark_its_place() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    asked = file(file_data="DATA:application/pdf;base64,AA", filename="a.pdf")
+    asked["messages"][0] |= mark
+    made = translate(**asked, tools=[{**TOOL, **mark}])
+    source = {"type": "base64", "media_type": "application/pdf", "data": "AA"}
+    assert made["messages"][0]["content"] == [
+        {"type": "document", "source": source, "title": "a.pdf", **mark}
+    ]
+    assert made["tools"][0]["cache_control"] == mark["cache_control"]
+
+
+def test_ids_are_in_the_characters_that_anthropics_wire_has_and_still_match() -> None:
+    call = {"id": "functions.f:0", "function": {"name": "f", "arguments": "{}"}}
+    made = translate(
+        messages=[
+            USER,
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "functions.f:0", "content": ""},
+        ]
+    )
+    _, called, result = made["messages"]
+    assert called["content"][0]["id"] == "functions_f_0"
+    assert result["content"] == [
+        {"type": "tool_result", "tool_use_id": "functions_f_0", "content": []}
+    ]
+
+
+def test_empty_text_is_left_out_for_the_wire_refuses_it() -> None:
+    content = [{"type": "text", "text": ""}, {"type": "text", "text": "hi"}]
+    made = translate(messages=[{"role": "user", "content": content}])
+    assert made["messages"][0]["content"] == [{"type": "text", "text": "hi"}]
+
+
+def test_arguments_keep_numbers_of_any_size() -> None:
+    call = {
+        "id": "a",
+        "function": {"name": "f", "arguments": '{"n":123456789012345678901234567890}'},
+    }
+    raw = json.dumps(
+        {"model": "m", "messages": [USER, {"role": "assistant", "tool_calls": [call]}]}
+    )
+    body = CHAT.call(CHAT.read(raw.encode()), CLAUDE).body
+    assert b'"n":123456789012345678901234567890' in body
+
+
+def test_an_answer_as_the_official_client_keeps_it_can_be_sent_back() -> None:
+    nulls = dict.fromkeys(["refusal", "annotations", "audio", "function_call", "tool_calls"])
+    kept = {**nulls, "role": "assistant", "content": "{}", "parsed": {"x": 1}}
+    raw = json.dumps({"model": "m", "messages": [USER, kept, USER]}).encode()
+    assert CHAT.call(CHAT.read(raw), CLAUDE).lossy == ()

@@ -99,6 +99,23 @@ def test_an_error_within_a_stream_ends_it_and_what_follows_is_not_passed_on() ->
     assert json.loads(stream.failed)["error"]["message"] == "out of memory"
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"message": "m", "code": 503}, "overloaded_error"),
+        ({"message": "m", "code": 429}, "rate_limit_error"),
+        ({"message": "m", "type": "rate_limit_error"}, "rate_limit_error"),
+        ({"message": "m", "code": 7}, "server_error"),
+        ("m", "server_error"),
+    ],
+)
+def test_an_error_within_a_stream_keeps_its_kind(error: object, kind: str) -> None:
+    told = {"type": "error", "error": error}  # not quite OpenAI's words
+    stream = PassedStream(wants_usage=True)
+    stream.feed(chunk(**told))
+    assert json.loads(stream.failed or b"")["error"]["type"] == kind
+
+
 def test_a_key_that_stands_twice_reaches_the_upstream_once() -> None:
     raw = b'{"model":"a","messages":[{"role":"user","content":"x"}],"n":1,"n":2}'
     assert CHAT.call(CHAT.read(raw), GLM).body.count(b'"n"') == 1
@@ -133,6 +150,7 @@ def test_turns_of_a_conversation_have_the_same_number_and_others_have_not() -> N
         (b'{"error":"plain"}', "plain"),
         (b"<html>", "<html>"),
         (b"", "no message"),
+        (b"[" * 9999, "[" * 200),
     ],
 )
 def test_a_providers_message_is_found(raw: bytes, message: str) -> None:

@@ -290,3 +290,110 @@ def test_an_error_within_a_stream_is_told_in_the_protocols_own_event() -> None:
         "message": "busy",
         "param": None,
     }
+
+
+def item(**value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    return {"input": [value]}
+
+
+SHOT = {"type": "input_image", "image_url": "data:image/png;base64,AA"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        pytest.param({"moderation": {}}, "moderation", id="an empty object asks"),
+        pytest.param({"unknown": False}, "unknown", id="false says no"),
+        pytest.param({"include": ["message.output_text.logprobs"]}, "include", id="logprobs"),
+        pytest.param({"text": {"x": 1}}, "text", id="of the text"),
+        pytest.param({"text": {"format": {"type": "grammar"}}}, "text", id="a format"),
+        pytest.param({"tools": [{**FUNCTION, "defer_loading": True}]}, "tools", id="of a tool"),
+        pytest.param(
+            {"tools": [FUNCTION], "tool_choice": {"type": "allowed_tools"}},
+            "tool_choice",
+            id="choice",
+        ),
+        pytest.param({"tools": [FUNCTION], "tool_choice": "x"}, "tool_choice", id="an odd choice"),
+        pytest.param(item(role="user", content="x", future=1), "input", id="of a message"),
+        pytest.param(item(type="custom_tool_call", name="f"), "input", id="a call in free text"),
+        pytest.param(
+            item(role="user", content=[{"type": "input_file", "file_url": "https://x"}]),
+            "input",
+            id="a file elsewhere",
+        ),
+        pytest.param(
+            item(role="user", content=[{**SHOT, "file_id": "f"}]), "input", id="an image kept there"
+        ),
+    ],
+)  # fmt: skip
+def test_nothing_vanishes(asked: dict[str, Any], field: str) -> None:
+    with pytest.raises(Untranslatable) as refused:
+        translate(**asked)
+    assert refused.value.param == field
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"instructions": ["x"]},
+        {"text": "json"},
+        {"reasoning": "high"},
+        {"include": "x"},
+        {"tools": {}},
+        {"tools": [{"type": "function"}]},
+        item(role="user", content=5),
+        item(type="function_call", name="f", arguments="{}"),
+        item(type="function_call_output", output="x"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_the_clients_fault(asked: dict[str, Any]) -> None:
+    (field,) = asked
+    with pytest.raises(BadRequest) as refused:
+        translate(**asked)
+    assert refused.value.param == field
+    assert not isinstance(refused.value, Untranslatable)
+
+
+def test_an_image_as_a_result_goes_to_the_wire_that_has_it() -> None:
+    called = {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "1", "output": [SHOT]}
+    asked: dict[str, Any] = {"input": [{"role": "user", "content": "x"}, called, result]}
+    with pytest.raises(Untranslatable) as refused:
+        translate(**asked)
+    assert refused.value.param == "input"
+    (block,) = translate(CLAUDE, **asked)["messages"][-1]["content"]
+    assert block["content"][0]["type"] == "image"
+
+
+def test_an_answer_as_the_official_client_keeps_it_can_be_sent_back() -> None:
+    text = {"type": "output_text", "text": "{}", "annotations": [], "parsed": {"x": 1}}
+    said = {"id": "m", "type": "message", "status": "completed", "role": "assistant"}
+    call = {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"}
+    translate(
+        input=[{**said, "content": [text]}, {**call, "id": "f", "parsed_arguments": {"x": 1}}]
+    )
+
+
+def test_text_beside_a_call_does_not_stand_between_it_and_its_result() -> None:
+    called = {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"}
+    said = {"role": "assistant", "content": [{"type": "output_text", "text": "a"}]}
+    result = {"type": "function_call_output", "call_id": "1", "output": "x"}
+    made = translate(input=[called, said, result])["messages"]
+    assert [message["role"] for message in made] == ["assistant", "tool"]
+    assert (made[0]["content"], len(made[0]["tool_calls"])) == ("a", 1)
+
+
+def test_thoughts_of_another_model_are_left_out_and_told() -> None:
+    asked = [{"type": "reasoning", "summary": []}, {"role": "user", "content": "x"}]
+    call = RESPONSES.call(RESPONSES.read(body(input=asked)), GLM)
+    assert call.lossy == ("input.reasoning",)
+
+
+def test_anthropics_refusal_names_the_field_that_the_client_sent() -> None:
+    with pytest.raises(Untranslatable, match=r"^input: .*user's turn last") as refused:
+        translate(CLAUDE, input=[{"role": "assistant", "content": "x"}])
+    assert refused.value.param == "input"
+    shot = {"role": "user", "content": [{**SHOT, "detail": "low"}]}
+    system = {"role": "system", "content": "s"}
+    call = RESPONSES.call(RESPONSES.read(body(input=[shot, system])), CLAUDE)
+    assert call.lossy == ("image_url.detail", "input.system")

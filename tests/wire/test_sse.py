@@ -18,6 +18,11 @@ CASES = [
     ),
     pytest.param(b"data: a\r\rdata: b\r\r", [b"data: a\r\r", b"data: b\r\r"], id="CR"),
     pytest.param(b"data: a\r\n\n", [b"data: a\r\n\n"], id="mixed line ends"),
+    pytest.param(
+        b"data: a\n\rdata: b\r\n\rx",
+        [b"data: a\n\r", b"data: b\r\n\r"],
+        id="LF or CRLF, then CR",
+    ),
     pytest.param(b": ping\n\n", [b": ping\n\n"], id="comment"),
     pytest.param(b"event: x\ndata: a\n\n", [b"event: x\ndata: a\n\n"], id="named"),
     pytest.param(b"data: a", [], id="not complete yet"),
@@ -76,6 +81,7 @@ def test_no_byte_is_lost_or_made_up(stream: bytes, cut: int) -> None:
         (b": comment\n\n", b""),
         (b"data\n\n", b""),
         (b"id: 1\nretry: 5\ndata: a\n\n", b"a"),
+        (b"\xef\xbb\xbfdata: a\n\n", b"a"),
         (DONE, b"[DONE]"),
     ],
 )

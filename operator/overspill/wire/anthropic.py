@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import re
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from overspill.wire.document import read_json
 from overspill.wire.stream import Passed
-from overspill.wire.usage import Usage
+from overspill.wire.usage import Usage, count
 
 VERSION: Final = "2023-06-01"
+_NOT_OF_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Told(msgspec.Struct):
-    input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    output_tokens: Count | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -43,9 +48,9 @@ class Meter:
         """Take over what a part says; return the usage so far."""
         if isinstance(usage, dict):
             for name in _Told.__struct_fields__:
-                value = usage.get(name)
-                if isinstance(value, int):
-                    setattr(self._told, name, value)
+                told = count(usage.get(name))
+                if told is not None:
+                    setattr(self._told, name, told)
         return _metered(self._told)
 
 
@@ -55,13 +60,20 @@ def _metered(told: _Told) -> Usage:
     return Usage(
         input_tokens=(told.input_tokens or 0) + written + cached,
         cached_tokens=cached,
+        written_tokens=written,
         output_tokens=told.output_tokens or 0,
     )
 
 
 def usage_in(raw: bytes) -> Usage | None:
     """Return the usage of a whole answer. Raises: ValueError where it is not JSON."""
-    told = _read(raw).usage
+    try:
+        told = _read(raw).usage
+    except msgspec.ValidationError:  # well-formed, but not in the usual shape
+        answer = read_json(raw)
+        if not isinstance(answer, dict):
+            raise ValueError("not an object") from None
+        return usage_of(answer.get("usage"))
     return None if told is None else _metered(told)
 
 
@@ -72,12 +84,21 @@ def usage_of(usage: object) -> Usage:
 
 def usage_json(usage: Usage) -> dict[str, Any]:
     """Return usage as Anthropic words it: cached tokens apart."""
+    apart = usage.cached_tokens + usage.written_tokens
     return {
-        "input_tokens": usage.input_tokens - usage.cached_tokens,
-        "cache_creation_input_tokens": 0,
+        "input_tokens": max(0, usage.input_tokens - apart),
+        "cache_creation_input_tokens": usage.written_tokens,
         "cache_read_input_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,
     }
+
+
+def tool_id(given: str) -> str:
+    """Return the id of a tool call in the characters that Anthropic takes.
+
+    Models of other providers have others in theirs, such as `functions.f:0`.
+    """
+    return _NOT_OF_AN_ID.sub("_", given)
 
 
 class PassedStream(Passed):

@@ -70,7 +70,7 @@ class Call(msgspec.Struct, frozen=True):
     """Fields that were left out: they only nudge, and the wire has no word for them."""
 
 
-def token_limit(document: Document, *names: str) -> int | None:
+def token_limit(document: Document, *names: str, least: int = 1) -> int | None:
     """Return the first of these limits that is given. Raises: BadRequest."""
     for name in names:
         if name not in document.fields:
@@ -78,8 +78,9 @@ def token_limit(document: Document, *names: str) -> int | None:
         value = document.get(name)
         if value is None:
             continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise BadRequest(f"{name}: a positive integer is required, not {value!r}", name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            kind = "a positive integer" if least else "an integer from 0 on"
+            raise BadRequest(f"{name}: {kind} is required, not {value!r}", name)
         return value
     return None
 

@@ -36,12 +36,25 @@ ANTHROPIC_KINDS: Final = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+STATUS_OF_OPENAI: Final = {
+    "rate_limit_error": 429,
+    "insufficient_quota": 429,
+    "overloaded_error": 503,
+    "timeout_error": 504,
+}
 STATUS: Final = {Wire.OPENAI: {529: 503}, Wire.ANTHROPIC: {503: 529}}
 """Overloaded is 529 at Anthropic and 503 at OpenAI; each wire's clients know their own. It is not
 429, which says that this caller has had its share."""
 
 
-UNREADABLE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError)
+UNREADABLE: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    RecursionError,
+)
 """What reading an upstream's answer raises where it is not what its protocol says."""
 
 
@@ -95,8 +108,20 @@ def speaks(wire: Wire, body: bytes) -> bool:
         return isinstance(told["message"], str) and (
             (answer.get("type") == "error") == (wire is Wire.ANTHROPIC)
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except UNREADABLE:
         return False
+
+
+def status_in(body: bytes) -> int:
+    """Return the status that an error within an OpenAI stream stands for; 500 if it tells none."""
+    try:
+        error = json.loads(body)["error"]
+        code = error.get("code")
+        if isinstance(code, int) and 400 <= code <= 599:
+            return code
+        return STATUS_OF_OPENAI.get(error.get("type"), 500)
+    except UNREADABLE:
+        return 500
 
 
 def message_in(body: bytes) -> str:
@@ -104,5 +129,5 @@ def message_in(body: bytes) -> str:
     try:
         error = json.loads(body)["error"]
         return str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return body[:200].decode(errors="replace") or "no message"

@@ -8,15 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from overspill.wire import anthropic, openai, sse
 from overspill.wire.document import compact, read_json
-from overspill.wire.errors import Wire, message_in, worded
+from overspill.wire.errors import Wire, message_in, status_for, status_in, worded
 from overspill.wire.stream import EventStream
+from overspill.wire.tool_calls import ToolCall, ToolCalls, calls_in, pieces_in
 from overspill.wire.usage import NO_USAGE, Usage
 
 STOP: Final = {
     "stop": "end_turn",
     "length": "max_tokens",
+    "model_length": "max_tokens",
     "tool_calls": "tool_use",
     "function_call": "tool_use",
     "content_filter": "refusal",
@@ -25,54 +29,66 @@ STOP: Final = {
 
 def message(
     raw: bytes, model: str, estimate: Usage, *, thinking: bool
-) -> tuple[dict[str, Any], Usage | None]:
-    """Translate a whole answer. Raises: ValueError, KeyError, TypeError where it is not one."""
+) -> tuple[dict[str, Any], Usage]:
+    """Translate a whole answer; `estimate` counts where it tells no usage.
+
+    Raises: ValueError, KeyError, TypeError where it is not one.
+    """
     answer = read_json(raw)
-    usage = openai.usage_of(answer)
+    usage = openai.usage_of(answer) or estimate
     choice = answer["choices"][0]
     said = choice["message"]
     blocks: list[dict[str, Any]] = []
-    thought = said.get("reasoning_content") or said.get("reasoning")
+    thought = _thought(said)
     if thinking and thought:
         blocks.append({"type": "thinking", "thinking": thought, "signature": ""})
-    if said.get("content"):
-        blocks.append({"type": "text", "text": said["content"]})
-    if said.get("refusal"):
-        blocks.append({"type": "text", "text": said["refusal"]})
-    calls = said.get("tool_calls") or []
-    blocks += [_tool_use(call) for call in calls]
+    texts = [openai.text_of(said.get(name)) for name in ("content", "refusal")]
+    blocks += [{"type": "text", "text": text} for text in texts if text]
+    number = str(answer.get("id") or "msg")
+    calls = calls_in(said, number)
+    blocks += [{**_tool_use(call), "input": _input(arguments)} for call, arguments in calls]
+    if openai.finish_of(choice) in openai.BROKEN_OFF:
+        raise ValueError("the upstream gave the answer up")
     reason, sequence = _stop(choice, called=bool(calls), refused=bool(said.get("refusal")))
     body = {
-        "id": answer.get("id") or "msg",
+        "id": number,
         "type": "message",
         "role": "assistant",
         "model": answer.get("model") or model,
         "content": blocks,
         "stop_reason": reason,
         "stop_sequence": sequence,
-        "usage": anthropic.usage_json(usage or estimate),
+        "usage": anthropic.usage_json(usage),
     }
     return body, usage
 
 
-def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
-    function = call["function"]
-    try:
-        value = read_json(function.get("arguments") or "{}")
-    except ValueError:
-        value = {}  # cut short by the length limit: the wire wants an object
+def _thought(said: dict[str, Any]) -> str:
+    """Return what the model thought: servers of open models have two names for it."""
+    return openai.text_of(said.get("reasoning_content") or said.get("reasoning"))
+
+
+def _tool_use(call: ToolCall) -> dict[str, Any]:
     return {
         "type": "tool_use",
-        "id": call["id"],
-        "name": function["name"],
-        "input": value if isinstance(value, dict) else {},
+        "id": anthropic.tool_id(call.call_id),
+        "name": call.name,
+        "input": {},
     }
+
+
+def _input(arguments: str) -> dict[str, Any]:
+    try:
+        value = read_json(arguments or "{}")
+    except ValueError:
+        value = {}  # cut short by the length limit: the wire wants an object
+    return value if isinstance(value, dict) else {}
 
 
 def _stop(choice: dict[str, Any], *, called: bool, refused: bool) -> tuple[str, str | None]:
     if refused:
         return "refusal", None
-    reason = STOP.get(choice.get("finish_reason") or "stop", "end_turn")
+    reason = STOP.get(openai.finish_of(choice) or "stop", "end_turn")
     if reason == "end_turn" and called:
         return "tool_use", None  # servers that call a tool and say "stop"
     matched = choice.get("stop_reason")  # vLLM tells which sequence it stopped at
@@ -85,7 +101,6 @@ def _stop(choice: dict[str, Any], *, called: bool, refused: bool) -> tuple[str, 
 class _Block:
     """A content block: shown as it comes, or kept until those before it are closed."""
 
-    kind: str
     start: dict[str, Any]
     deltas: list[dict[str, Any]] = field(default_factory=list)
 
@@ -102,6 +117,7 @@ class MessageStream(EventStream):
         self._model, self._estimate, self._thinking = model, estimate, thinking
         self._started = False
         self._index = -1
+        self._calls = ToolCalls("")
         self._open: tuple[str, int] | None = None
         self._kept: dict[tuple[str, int], _Block] = {}
         self._called = self._refused = False
@@ -111,12 +127,14 @@ class MessageStream(EventStream):
         if not data:
             return b""
         if data == b"[DONE]":
+            self._finish = self._finish or {}
             return self._last()
         chunk = read_json(data)
         if not isinstance(chunk, dict):
             return b""
         if chunk.get("error") is not None:
-            self.failed = worded(Wire.ANTHROPIC, 500, message_in(data))
+            status = status_for(Wire.ANTHROPIC, status_in(data))
+            self.failed = worded(Wire.ANTHROPIC, status, message_in(data))
             return b""
         told = openai.usage_of(chunk)
         if told is not None:
@@ -125,13 +143,16 @@ class MessageStream(EventStream):
         out = [] if self._started else [self._begin(chunk)]
         if choices:
             out += self._delta(choices[0].get("delta") or {})
-            if choices[0].get("finish_reason"):
+            finish = openai.finish_of(choices[0])
+            if finish in openai.BROKEN_OFF:
+                self.failed = worded(Wire.ANTHROPIC, 500, f"the upstream gave up: {finish}")
+            elif finish:
                 self._finish = choices[0]
         return b"".join(out)
 
     def _last(self) -> bytes:
         """End the message: at [DONE], or where a server closes after the finish reason."""
-        if self.done or self._finish is None or self.failed is not None:
+        if self.done or self._finish is None or self.failed is not None or not self._started:
             return b""
         self.done = True
         out = self._close()
@@ -141,15 +162,18 @@ class MessageStream(EventStream):
             out.append(self._stop_block())
         reason, sequence = _stop(self._finish, called=self._called, refused=self._refused)
         delta = {"stop_reason": reason, "stop_sequence": sequence}
-        usage = anthropic.usage_json(self.usage or self._estimate)
+        told = self.usage or replace(self._estimate, output_tokens=self.events)
+        usage = anthropic.usage_json(told)
         out.append(_event("message_delta", delta=delta, usage=usage))
         out.append(_event("message_stop"))
         return b"".join(out)
 
     def _begin(self, chunk: dict[str, Any]) -> bytes:
         self._started = True
+        number = str(chunk.get("id") or "msg")
+        self._calls = ToolCalls(number)
         head: dict[str, Any] = {
-            "id": chunk.get("id") or "msg",
+            "id": number,
             "type": "message",
             "role": "assistant",
             "model": chunk.get("model") or self._model,
@@ -163,45 +187,29 @@ class MessageStream(EventStream):
 
     def _delta(self, delta: dict[str, Any]) -> list[bytes]:
         out: list[bytes] = []
-        thought = delta.get("reasoning_content") or delta.get("reasoning")
+        thought = _thought(delta)
         if thought and self._thinking:
             empty = {"type": "thinking", "thinking": "", "signature": ""}
             out += self._say(
                 ("thinking", 0), empty, {"type": "thinking_delta", "thinking": thought}
             )
         for name in ("content", "refusal"):
-            if text := delta.get(name):
+            if text := openai.text_of(delta.get(name)):
                 self._refused |= name == "refusal"
                 empty = {"type": "text", "text": ""}
-                out += self._say(("text", 0), empty, {"type": "text_delta", "text": text})
-        for call in delta.get("tool_calls") or []:
+                out += self._say((name, 0), empty, {"type": "text_delta", "text": text})
+        for piece in pieces_in(delta):
             self._called = True
-            out += self._call(call)
+            call, arguments = self._calls.take(piece)
+            added = {"type": "input_json_delta", "partial_json": arguments} if arguments else None
+            out += self._say(("tool", call.number), _tool_use(call), added)
         return out
-
-    def _call(self, call: dict[str, Any]) -> list[bytes]:
-        key = ("tool", int(call.get("index") or 0))
-        function = call.get("function") or {}
-        known = key == self._open or key in self._kept
-        start: dict[str, Any] = (
-            {}
-            if known
-            else {
-                "type": "tool_use",
-                "id": call.get("id") or f"call_{key[1]}",
-                "name": function.get("name") or "",
-                "input": {},
-            }
-        )
-        arguments = function.get("arguments")
-        piece = {"type": "input_json_delta", "partial_json": arguments} if arguments else None
-        return self._say(key, start, piece)
 
     def _say(
         self, key: tuple[str, int], start: dict[str, Any], delta: dict[str, Any] | None
     ) -> list[bytes]:
         if key in self._kept or (self._open != key and self._open and self._open[0] == "tool"):
-            block = self._kept.setdefault(key, _Block(key[0], start))
+            block = self._kept.setdefault(key, _Block(start))
             if delta:
                 block.deltas.append(delta)
             return []

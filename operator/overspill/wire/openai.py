@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from overspill.wire.errors import Wire, message_in, speaks, worded
+from overspill.wire.document import compact, read_json
+from overspill.wire.errors import Wire, message_in, speaks, status_in, worded
 from overspill.wire.stream import Passed
-from overspill.wire.usage import Usage
+from overspill.wire.usage import Usage, count
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
+    cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
     prompt_tokens_details: _Details | None = None
 
 
@@ -33,25 +37,85 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 def _metered(told: _Usage | None) -> Usage | None:
     if told is None:
         return None
-    details = told.prompt_tokens_details
+    asked, said, details = told.prompt_tokens, told.completion_tokens, told.prompt_tokens_details
+    if details is None:
+        if asked is None and said is None:
+            return None
+        return Usage(input_tokens=asked or 0, output_tokens=said or 0)
     return Usage(
-        input_tokens=told.prompt_tokens or 0,
-        cached_tokens=(details.cached_tokens or 0) if details else 0,
-        output_tokens=told.completion_tokens or 0,
+        input_tokens=asked or 0,
+        cached_tokens=details.cached_tokens or 0,
+        written_tokens=details.cache_write_tokens or 0,
+        output_tokens=said or 0,
     )
 
 
 def usage_in(raw: bytes) -> Usage | None:
     """Return the usage of a whole answer, None where it tells none. Raises: ValueError."""
-    return _metered(_read(raw).usage)
+    try:
+        answer = _read(raw)
+    except msgspec.ValidationError:
+        answer = _read_oddly(raw)
+    return _metered(answer.usage)
+
+
+def _read_oddly(raw: bytes) -> _Answer:
+    """Read an answer that is well-formed but not in the usual shape. Raises: ValueError."""
+    answer = read_json(raw)
+    if not isinstance(answer, dict):
+        raise ValueError("not an object")
+    return _Answer(
+        usage=_told(answer.get("usage")),
+        choices=[msgspec.Raw(b"null")] if answer.get("choices") else None,
+        error=msgspec.Raw(compact(answer.get("error"))),
+    )
+
+
+def _told(usage: object) -> _Usage | None:
+    if not isinstance(usage, dict):
+        return None
+    asked, said = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if any(one is not None and count(one) is None for one in (asked, said)):
+        return None  # better estimated than taken for nothing
+    if asked is None and said is None:
+        return None
+    details = usage.get("prompt_tokens_details")
+    told = details if isinstance(details, dict) else {}
+    return _Usage(
+        prompt_tokens=count(asked),
+        completion_tokens=count(said),
+        prompt_tokens_details=_Details(
+            cached_tokens=count(told.get("cached_tokens")),
+            cache_write_tokens=count(told.get("cache_write_tokens")),
+        ),
+    )
 
 
 def usage_of(answer: dict[str, Any]) -> Usage | None:
-    """Return the usage of a parsed answer, None where it has none. Raises: ValueError."""
-    try:
-        return _metered(msgspec.convert(answer.get("usage"), _Usage | None))
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
+    """Return the usage of a parsed answer, None where it has none."""
+    return _metered(_told(answer.get("usage")))
+
+
+def text_of(value: object) -> str:
+    """Return the text that an answer has in a field. Raises: ValueError where it is no text."""
+    if value is None:
+        return ""
+    if isinstance(value, list):  # parts, as requests have them
+        return "".join([_text_part(part) for part in value])
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
+
+
+def _text_part(part: object) -> str:
+    if not isinstance(part, dict) or part.get("type") != "text":
+        raise ValueError("not a text")
+    return text_of(part.get("text"))
+
+
+def finish_of(choice: dict[str, Any]) -> str | None:
+    """Return why an answer ended, None where it has not. Raises: ValueError where it is no text."""
+    return text_of(choice.get("finish_reason")) or None
 
 
 def usage_json(usage: Usage) -> dict[str, Any]:
@@ -60,8 +124,15 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.written_tokens,
+        },
     }
+
+
+BROKEN_OFF: Final = frozenset({"abort", "error", "insufficient_system_resource"})
+"""What vLLM and SGLang, Mistral, and DeepSeek call the end of an answer that they gave up."""
 
 
 class PassedStream(Passed):
@@ -82,7 +153,10 @@ class PassedStream(Passed):
         try:
             answer = _read(data)
         except (msgspec.DecodeError, RecursionError):
-            return event
+            try:
+                answer = _read_oddly(data)
+            except ValueError:
+                return event
         if bytes(answer.error) != b"null":
             self.failed = data if speaks(Wire.OPENAI, data) else _reworded(data)
             return b""
@@ -94,4 +168,4 @@ class PassedStream(Passed):
 
 
 def _reworded(data: bytes) -> bytes:
-    return worded(Wire.OPENAI, 500, message_in(data))
+    return worded(Wire.OPENAI, status_in(data), message_in(data))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from overspill.wire import openai, sse
 from overspill.wire.document import compact, read_json
-from overspill.wire.errors import Wire, message_in, worded
+from overspill.wire.errors import Wire, message_in, status_in, worded
 from overspill.wire.stream import EventStream
+from overspill.wire.tool_calls import ToolCalls, calls_in, pieces_in
 
 if TYPE_CHECKING:
     from overspill.wire.usage import Usage
@@ -30,7 +31,15 @@ ECHOED: Final[dict[str, Any]] = {
     "truncation": "disabled",
     "user": None,
 }
-INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+INCOMPLETE: Final = {
+    "length": "max_output_tokens",
+    "model_length": "max_output_tokens",
+    "content_filter": "content_filter",
+}
+
+
+TEXTS: Final = {"content": "message", "refusal": "refusal"}
+DELTAS: Final = {"message": "response.output_text.delta", "refusal": "response.refusal.delta"}
 
 
 def response(raw: bytes, asked: dict[str, Any]) -> tuple[dict[str, Any], Usage | None]:
@@ -43,14 +52,15 @@ def response(raw: bytes, asked: dict[str, Any]) -> tuple[dict[str, Any], Usage |
     choice = answer["choices"][0]
     said = choice["message"]
     made = _Made(str(answer.get("id") or "resp"), answer, asked)
-    if said.get("content"):
-        made.item("message").text = said["content"]
-    if said.get("refusal"):
-        made.item("refusal").text = said["refusal"]
-    for call in said.get("tool_calls") or []:
-        item = made.item("function_call", call["id"], call["function"]["name"])
-        item.text = call["function"].get("arguments") or "{}"
-    return made.document(choice.get("finish_reason"), usage), usage
+    for name, kind in TEXTS.items():
+        if text := openai.text_of(said.get(name)):
+            made.item(kind).text = text
+    for call, arguments in calls_in(said, made.number):
+        made.item("function_call", call.call_id, call.name).text = arguments or "{}"
+    finish = openai.finish_of(choice) or "stop"
+    if finish in openai.BROKEN_OFF:
+        raise ValueError("the upstream gave the answer up")
+    return made.document(finish, usage), usage
 
 
 @dataclass(slots=True)
@@ -147,7 +157,10 @@ class _Made:
 def _usage_json(usage: Usage) -> dict[str, Any]:
     return {
         "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.written_tokens,
+        },
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": usage.input_tokens + usage.output_tokens,
@@ -163,19 +176,21 @@ class ResponseStream(EventStream):
         self._made: _Made | None = None
         self._sequence = -1
         self._text: dict[str, _Item] = {}
-        self._calls: dict[int, _Item] = {}
+        self._calls = ToolCalls("")
+        self._called: dict[int, _Item] = {}
         self._finish: str | None = None
 
     def _pass_on(self, event: bytes, data: bytes) -> bytes:
         if not data:
             return b""
         if data == b"[DONE]":
+            self._finish = self._finish or "stop"
             return self._last()
         chunk = read_json(data)
         if not isinstance(chunk, dict):
             return b""
         if chunk.get("error") is not None:
-            self.failed = worded(Wire.OPENAI, 500, message_in(data))
+            self.failed = worded(Wire.OPENAI, status_in(data), message_in(data))
             return b""
         told = openai.usage_of(chunk)
         if told is not None:
@@ -183,7 +198,10 @@ class ResponseStream(EventStream):
         out = [] if self._made else self._begin(chunk)
         for choice in (chunk.get("choices") or [])[:1]:
             out += self._delta(choice.get("delta") or {})
-            self._finish = choice.get("finish_reason") or self._finish
+            finish = openai.finish_of(choice)
+            if finish in openai.BROKEN_OFF:
+                self.failed = worded(Wire.OPENAI, 500, f"the upstream gave up: {finish}")
+            self._finish = finish or self._finish
         return b"".join(out)
 
     def _last(self) -> bytes:
@@ -200,6 +218,7 @@ class ResponseStream(EventStream):
 
     def _begin(self, chunk: dict[str, Any]) -> list[bytes]:
         self._made = _Made(str(chunk.get("id") or "resp"), chunk, self._asked)
+        self._calls = ToolCalls(self._made.number)
         empty = self._made.document(None, None)
         return [
             self._event("response.created", response=empty),
@@ -208,15 +227,14 @@ class ResponseStream(EventStream):
 
     def _delta(self, delta: dict[str, Any]) -> list[bytes]:
         out: list[bytes] = []
-        if text := delta.get("content"):
-            out += self._say("message", "response.output_text.delta", text)
-        if text := delta.get("refusal"):
-            out += self._say("refusal", "response.refusal.delta", text)
-        for call in delta.get("tool_calls") or []:
-            out += self._call(call)
+        for name, kind in TEXTS.items():
+            if text := openai.text_of(delta.get(name)):
+                out += self._say(kind, text)
+        for piece in pieces_in(delta):
+            out += self._call(piece)
         return out
 
-    def _say(self, kind: str, name: str, text: str) -> list[bytes]:
+    def _say(self, kind: str, text: str) -> list[bytes]:
         assert self._made
         out: list[bytes] = []
         item = self._text.get(kind)
@@ -227,30 +245,32 @@ class ResponseStream(EventStream):
             out.append(self._within(item, "response.content_part.added", part=part))
         item.text += text
         more: dict[str, Any] = {"logprobs": []} if kind == "message" else {}
-        out.append(self._within(item, name, delta=text, **more))
+        out.append(self._within(item, DELTAS[kind], delta=text, **more))
         return out
 
-    def _call(self, call: dict[str, Any]) -> list[bytes]:
+    def _call(self, piece: dict[str, Any]) -> list[bytes]:
         assert self._made
         out: list[bytes] = []
-        index = int(call.get("index") or 0)
-        function = call.get("function") or {}
-        item = self._calls.get(index)
+        call, arguments = self._calls.take(piece)
+        item = self._called.get(call.number)
         if item is None:
-            name = function.get("name") or ""
-            item = self._made.item("function_call", call.get("id") or f"call_{index}", name)
-            self._calls[index] = item
+            item = self._made.item("function_call", call.call_id, call.name)
+            self._called[call.number] = item
             out.append(self._about(item, "response.output_item.added", item=item.head()))
-        if arguments := function.get("arguments"):
-            item.text += arguments
-            name = "response.function_call_arguments.delta"
-            out.append(self._about(item, name, item_id=item.number, delta=arguments))
-        return out
+        return out + self._arguments(item, arguments)
+
+    def _arguments(self, item: _Item, text: str) -> list[bytes]:
+        if not text:
+            return []
+        item.text += text
+        name = "response.function_call_arguments.delta"
+        return [self._about(item, name, item_id=item.number, delta=text)]
 
     def _end(self, item: _Item) -> list[bytes]:
         status = "incomplete" if self._finish in INCOMPLETE else "completed"
         out: list[bytes] = []
         if item.kind == "function_call":
+            out += self._arguments(item, "" if item.text else "{}")
             name = "response.function_call_arguments.done"
             told = {"item_id": item.number, "name": item.name, "arguments": item.text}
             out.append(self._about(item, name, **told))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from overspill.wire.errors import BadRequest, Untranslatable
+from overspill.wire.reading import items, mapping, only, required, text
 
 SAME: Final = [
     "temperature",
@@ -37,14 +38,27 @@ HANDLED: Final = frozenset(
 LEFT_OUT: Final = frozenset(
     ["include", "prompt_cache_retention", "prompt_cache_options", "max_tool_calls"]
 )
-KNOWN: Final = HANDLED | LEFT_OUT | frozenset(SAME)
 STATE: Final = {
     "previous_response_id": "send the earlier items in input",
     "conversation": "send the earlier items in input",
     "prompt": "send the prompt's text in instructions and input",
     "background": "wait for the answer, or stream it",
 }
-NEUTRAL: Final[tuple[object, ...]] = (None, False, [], {}, "disabled", 0)
+NEUTRAL: Final[dict[str, tuple[object, ...]]] = {
+    "background": (False,),
+    "truncation": ("disabled",),
+    "top_logprobs": (0,),
+    "include": ([],),
+}
+"""Values that say no more than the field left out."""
+CHOICES: Final = ("auto", "none", "required")
+FORMATS: Final = ("text", "json_schema", "json_object")
+FUNCTION: Final = ("name", "description", "parameters", "strict")
+BOOKKEEPING: Final = ("type", "id", "status", "phase")
+"""What an item says of itself, and not to the model."""
+PARSED: Final = ("parsed", "parsed_arguments")
+"""What the official client adds to an answer for its reader, and sends back with it."""
+LOGPROBS: Final = "message.output_text.logprobs"
 
 
 def chat_body(source: dict[str, Any], *, open_model: bool) -> tuple[dict[str, Any], list[str]]:
@@ -52,14 +66,18 @@ def chat_body(source: dict[str, Any], *, open_model: bool) -> tuple[dict[str, An
 
     Raises: BadRequest or Untranslatable, naming the field.
     """
-    lossy = [name for name in source if name in LEFT_OUT and source[name] not in NEUTRAL]
-    for name, remedy in STATE.items():
-        if source.get(name) not in NEUTRAL:
-            raise BadRequest(f"{name}: answers are not stored here; {remedy}", name)
+    lossy: list[str] = []
     for name, value in source.items():
-        if name not in KNOWN and value not in NEUTRAL:
+        if name in HANDLED or name in SAME or value is None or value in NEUTRAL.get(name, ()):
+            continue
+        if name in STATE:
+            raise BadRequest(f"{name}: answers are not stored here; {STATE[name]}", name)
+        if name not in LEFT_OUT:
             raise Untranslatable(f"{name}: is not translated to chat completions", name)
-    body: dict[str, Any] = {"messages": _messages(source)}
+        lossy.append(name)
+    if LOGPROBS in items(source, "include"):
+        raise Untranslatable(f"include: {LOGPROBS} is not translated", "include")
+    body: dict[str, Any] = {"messages": _messages(source, lossy)}
     for name in SAME:
         if source.get(name) is not None:
             body[name] = source[name]
@@ -69,30 +87,35 @@ def chat_body(source: dict[str, Any], *, open_model: bool) -> tuple[dict[str, An
     if source.get("stream") is True:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
-    _text(source.get("text"), body)
-    _reasoning(source.get("reasoning"), body, lossy)
+    _text(mapping(source, "text"), body)
+    _reasoning(mapping(source, "reasoning"), body, lossy)
     _tools(source, body)
-    return body, lossy
+    return body, list(dict.fromkeys(lossy))
 
 
-def _text(asked: object, body: dict[str, Any]) -> None:
-    if not isinstance(asked, dict):
-        return
+def refuse_results_in_parts(chat: dict[str, Any]) -> None:
+    """Refuse results that are no text: chat completions have no other. Raises: Untranslatable."""
+    for message in chat["messages"]:
+        if message["role"] == "tool" and not isinstance(message["content"], str):
+            raise Untranslatable("input: a result that is no text is not translated", "input")
+
+
+def _text(asked: dict[str, Any], body: dict[str, Any]) -> None:
+    only(asked, ("format", "verbosity"), "text")
     if asked.get("verbosity") is not None:
         body["verbosity"] = asked["verbosity"]
-    wanted = asked.get("format")
-    if not isinstance(wanted, dict) or wanted.get("type") == "text":
-        return
-    if wanted.get("type") == "json_schema":
+    wanted = mapping(asked, "format", "text.")
+    kind = wanted.get("type", "text")
+    if kind not in FORMATS:
+        raise Untranslatable(f"text.format: type {kind!r} is not translated", "text")
+    if kind == "json_schema":
         schema = {name: value for name, value in wanted.items() if name != "type"}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    else:
+    elif kind != "text":
         body["response_format"] = wanted
 
 
-def _reasoning(asked: object, body: dict[str, Any], lossy: list[str]) -> None:
-    if not isinstance(asked, dict):
-        return
+def _reasoning(asked: dict[str, Any], body: dict[str, Any], lossy: list[str]) -> None:
     if asked.get("effort") is not None:
         body["reasoning_effort"] = asked["effort"]
     if any(value is not None for name, value in asked.items() if name != "effort"):
@@ -100,18 +123,19 @@ def _reasoning(asked: object, body: dict[str, Any], lossy: list[str]) -> None:
 
 
 def _tools(source: dict[str, Any], body: dict[str, Any]) -> None:
-    tools = source.get("tools")
+    tools = items(source, "tools")
     if not tools:
         return
-    if not isinstance(tools, list):
-        raise BadRequest("tools: a list is required", "tools")
     body["tools"] = [_tool(tool) for tool in tools]
     choice = source.get("tool_choice")
-    if isinstance(choice, str):
+    if choice is None:
+        return
+    if choice in CHOICES:
         body["tool_choice"] = choice
     elif isinstance(choice, dict) and choice.get("type") == "function":
-        body["tool_choice"] = {"type": "function", "function": {"name": choice.get("name")}}
-    elif choice is not None:
+        name = required(choice.get("name"), "tool_choice.name")
+        body["tool_choice"] = {"type": "function", "function": {"name": name}}
+    else:
         raise Untranslatable("tool_choice: only functions are translated", "tool_choice")
 
 
@@ -119,18 +143,16 @@ def _tool(tool: object) -> dict[str, Any]:
     kind = tool.get("type") if isinstance(tool, dict) else None
     if not isinstance(tool, dict) or kind != "function":
         raise Untranslatable(f"tools: {kind!r} runs at the provider; it is not translated", "tools")
-    function = {
-        name: tool[name]
-        for name in ("name", "description", "parameters", "strict")
-        if tool.get(name) is not None
-    }
+    only(tool, ("type", *FUNCTION), "tools")
+    required(tool.get("name"), "tools.name")
+    function = {name: tool[name] for name in FUNCTION if tool.get(name) is not None}
     return {"type": "function", "function": function}
 
 
-def _messages(source: dict[str, Any]) -> list[dict[str, Any]]:
+def _messages(source: dict[str, Any], lossy: list[str]) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
-    if isinstance(source.get("instructions"), str) and source["instructions"]:
-        made.append({"role": "system", "content": source["instructions"]})
+    if instructions := text(source, "instructions"):
+        made.append({"role": "system", "content": instructions})
     asked = source.get("input")
     if isinstance(asked, str):
         return [*made, {"role": "user", "content": asked}]
@@ -139,65 +161,88 @@ def _messages(source: dict[str, Any]) -> list[dict[str, Any]]:
     for index, item in enumerate(asked):
         if not isinstance(item, dict):
             raise BadRequest(f"input[{index}]: an object is required", "input")
-        _item(item, index, made)
+        _item(item, f"input[{index}]", made, lossy)
     return made
 
 
-def _item(item: dict[str, Any], index: int, made: list[dict[str, Any]]) -> None:
+def _item(item: dict[str, Any], where: str, made: list[dict[str, Any]], lossy: list[str]) -> None:
     kind = item.get("type") or "message"
     if kind == "message":
-        made.append(_message(item, index))
+        _add(_message(item, where), made)
     elif kind == "function_call":
-        function = {"name": item.get("name"), "arguments": item.get("arguments") or "{}"}
-        call = {"id": item.get("call_id"), "type": "function", "function": function}
-        if made and made[-1]["role"] == "assistant":
-            made[-1].setdefault("tool_calls", []).append(call)
-        else:
-            made.append({"role": "assistant", "content": None, "tool_calls": [call]})
+        only(item, (*BOOKKEEPING, *PARSED, "call_id", "name", "arguments"), where)
+        name = required(item.get("name"), f"{where}.name")
+        call = {
+            "id": required(item.get("call_id"), f"{where}.call_id"),
+            "type": "function",
+            "function": {"name": name, "arguments": item.get("arguments") or "{}"},
+        }
+        if not made or made[-1]["role"] != "assistant":
+            made.append({"role": "assistant", "content": None})
+        made[-1].setdefault("tool_calls", []).append(call)
     elif kind == "function_call_output":
-        content = _content(item.get("output"), index)
-        made.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": content})
-    elif kind != "reasoning":  # bound to the model that had the thought; the others do without
-        raise Untranslatable(f"input[{index}]: type {kind!r} is not translated", "input")
+        only(item, (*BOOKKEEPING, "call_id", "output"), where)
+        number = required(item.get("call_id"), f"{where}.call_id")
+        content = _content(item.get("output"), f"{where}.output")
+        made.append({"role": "tool", "tool_call_id": number, "content": content})
+    elif kind == "reasoning":  # bound to the model that had the thought; the others do without
+        lossy.append("input.reasoning")
+    else:
+        raise Untranslatable(f"{where}: type {kind!r} is not translated", "input")
 
 
-def _message(item: dict[str, Any], index: int) -> dict[str, Any]:
+def _message(item: dict[str, Any], where: str) -> dict[str, Any]:
+    only(item, (*BOOKKEEPING, "role", "content"), where)
     role = item.get("role")
     if role not in ("user", "assistant", "system", "developer"):
-        raise BadRequest(f"input[{index}].role: {role!r} is no role", "input")
+        raise BadRequest(f"{where}.role: {role!r} is no role", "input")
     # servers of open models know "system" only
     return {
         "role": "system" if role == "developer" else role,
-        "content": _content(item.get("content"), index),
+        "content": _content(item.get("content"), f"{where}.content"),
     }
 
 
-def _content(content: object, index: int) -> str | list[dict[str, Any]]:
+def _add(message: dict[str, Any], made: list[dict[str, Any]]) -> None:
+    """Add a message; text beside a call is one message with it, for results follow at once."""
+    last = made[-1] if made else message
+    if message["role"] == last["role"] == "assistant" and "tool_calls" in last:
+        if last["content"] is None:
+            last["content"] = message["content"]
+            return
+        if isinstance(last["content"], str) and isinstance(message["content"], str):
+            last["content"] += message["content"]
+            return
+    made.append(message)
+
+
+def _content(content: object, where: str) -> str | list[dict[str, Any]]:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise BadRequest(f"input[{index}].content: text or a list of parts is required", "input")
-    parts = [_part(part, index) for part in content]
+        raise BadRequest(f"{where}: text or a list of parts is required", "input")
+    parts = [_part(part, where) for part in content]
     if all(part["type"] == "text" for part in parts):
         return "".join(part["text"] for part in parts)
     return parts
 
 
-def _part(part: object, index: int) -> dict[str, Any]:
+def _part(part: object, where: str) -> dict[str, Any]:
     kind = part.get("type") if isinstance(part, dict) else None
     if isinstance(part, dict):
         if kind in ("input_text", "output_text") and isinstance(part.get("text"), str):
+            only(part, ("type", "text", "annotations", "logprobs", *PARSED), where)
             return {"type": "text", "text": part["text"]}
         if kind == "refusal" and isinstance(part.get("refusal"), str):
             return {"type": "text", "text": part["refusal"]}
         if kind == "input_image" and isinstance(part.get("image_url"), str):
+            only(part, ("type", "image_url", "detail"), where)
             image: dict[str, Any] = {"url": part["image_url"]}
             if part.get("detail"):
                 image["detail"] = part["detail"]
             return {"type": "image_url", "image_url": image}
         if kind == "input_file" and isinstance(part.get("file_data"), str):
+            only(part, ("type", "filename", "file_data"), where)
             file = {name: part[name] for name in ("filename", "file_data") if part.get(name)}
             return {"type": "file", "file": file}
-    raise Untranslatable(
-        f"input[{index}].content: a part of type {kind!r} is not translated", "input"
-    )
+    raise Untranslatable(f"{where}: a part of type {kind!r} is not translated", "input")

@@ -9,7 +9,8 @@ import re
 
 DONE = b"data: [DONE]\n\n"
 
-_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
+_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n|\n\r(?=[^\n])")
+_BOM = b"\xef\xbb\xbf"
 _LINE = re.compile(rb"\r\n|\n|\r")
 _LONGEST_END = 4
 LONGEST_EVENT_BYTES = 16 * 2**20
@@ -69,7 +70,7 @@ def data_of(event: bytes) -> bytes:
     if event.startswith(b"data: ") and event.endswith(b"\n\n") and event.count(b"\n") == 2:
         return event[6:-2]  # what nearly every event looks like
     lines = []
-    for line in _LINE.split(event):
+    for line in _LINE.split(event.removeprefix(_BOM)):  # a stream may begin with one
         field, colon, value = line.partition(b":")
         if field == b"data":
             lines.append(value.removeprefix(b" ") if colon else b"")

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from overspill.wire.document import compact
 from overspill.wire.errors import BadRequest, Untranslatable
+from overspill.wire.reading import flag, items, mapping, number, only, required, text
 
 TRANSLATED: Final = frozenset(
     [
@@ -32,9 +33,28 @@ TRANSLATED: Final = frozenset(
     ]
 )
 LEFT_OUT: Final = frozenset(["service_tier", "cache_control", "inference_geo"])
-NEUTRAL: Final[tuple[object, ...]] = (None, False, [], {})
+NEUTRAL: Final[dict[str, tuple[object, ...]]] = {"mcp_servers": ([],), "speed": ("standard",)}
+"""Values that say no more than the field left out."""
 CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
-MODEL_BOUND: Final = frozenset({"thinking", "redacted_thinking"})
+MODEL_BOUND: Final = ("thinking", "redacted_thinking")
+MOST_STOPS: Final = 4
+"""Stop sequences that OpenAI takes; servers of open models take any number."""
+TOOL: Final = ("type", "name", "input_schema", "description", "strict")
+TOOL_LEFT_OUT: Final = (
+    "cache_control",
+    "input_examples",
+    "defer_loading",
+    "eager_input_streaming",
+)
+DIRECT: Final[dict[str, object]] = {"allowed_callers": ["direct"], "caller": {"type": "direct"}}
+"""Who calls a tool: the model itself, as on every wire, or code of the provider's."""
+BLOCKS: Final = {
+    "text": ("type", "text", "cache_control", "citations"),
+    "image": ("type", "source", "cache_control"),
+    "document": ("type", "source", "title", "citations", "cache_control"),
+    "tool_use": ("type", "id", "name", "input", "cache_control"),
+    "tool_result": ("type", "tool_use_id", "content", "is_error", "cache_control"),
+}
 
 
 def chat_body(source: dict[str, Any], *, open_model: bool) -> tuple[dict[str, Any], list[str]]:
@@ -43,85 +63,96 @@ def chat_body(source: dict[str, Any], *, open_model: bool) -> tuple[dict[str, An
     `open_model` says that the server knows the extensions of open servers (`top_k`).
     Raises: Untranslatable or BadRequest, naming the field.
     """
-    lossy = [name for name in source if name in LEFT_OUT and source[name] not in NEUTRAL]
+    lossy: list[str] = []
     for name, value in source.items():
-        if name not in TRANSLATED and name not in LEFT_OUT and value not in NEUTRAL:
+        if name in TRANSLATED or value is None or value in NEUTRAL.get(name, ()):
+            continue
+        if name not in LEFT_OUT:
             raise Untranslatable(f"{name}: OpenAI's wire has no such field", name)
-    body: dict[str, Any] = {"messages": _messages(source, lossy)}
+        lossy.append(name)
+    messages = _system(source.get("system"), lossy) + _messages(
+        items(source, "messages"), lossy, open_model=open_model
+    )
+    body: dict[str, Any] = {"messages": messages}
     if source.get("max_tokens") is not None:
         body["max_tokens" if open_model else "max_completion_tokens"] = source["max_tokens"]
     _sampling(source, body, lossy, open_model=open_model)
     if source.get("stream") is True:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
-    _thinking(source.get("thinking"), lossy)
-    _output(source.get("output_config"), body)
+    if wants_thinking(source):
+        lossy.append("thinking")  # how long an open model thinks is its own affair
+    _output(mapping(source, "output_config"), body)
     _tools(source, body, lossy)
-    return body, lossy
+    return body, list(dict.fromkeys(lossy))
 
 
 def wants_thinking(source: dict[str, Any]) -> bool:
-    """Whether the client asked to see the model think."""
-    asked = source.get("thinking")
-    return isinstance(asked, dict) and asked.get("type") not in (None, "disabled")
+    """Whether the client asked to see the model think. Raises: BadRequest."""
+    return mapping(source, "thinking").get("type") not in (None, "disabled")
 
 
 def _sampling(
     source: dict[str, Any], body: dict[str, Any], lossy: list[str], *, open_model: bool
 ) -> None:
     for name in ("temperature", "top_p"):
-        if source.get(name) is not None:
-            body[name] = source[name]
-    if source.get("top_k") is not None:
+        value = number(source, name)
+        if value is not None:
+            body[name] = value
+    top_k = number(source, "top_k")
+    if top_k is not None:
         if open_model:
-            body["top_k"] = source["top_k"]
+            body["top_k"] = top_k
         else:
             lossy.append("top_k")
-    if source.get("stop_sequences"):
-        body["stop"] = source["stop_sequences"]
-    metadata = source.get("metadata")
-    if isinstance(metadata, dict) and metadata.get("user_id"):
+    stops = items(source, "stop_sequences")
+    if len(stops) > MOST_STOPS and not open_model:
+        raise Untranslatable(
+            f"stop_sequences: OpenAI's wire has {MOST_STOPS} at most", "stop_sequences"
+        )
+    if stops:
+        body["stop"] = stops
+    metadata = mapping(source, "metadata")
+    only(metadata, ("user_id",), "metadata")
+    if metadata.get("user_id"):
         body["user"] = metadata["user_id"]
 
 
-def _thinking(asked: object, lossy: list[str]) -> None:
-    if isinstance(asked, dict) and asked.get("type") not in (None, "disabled"):
-        lossy.append("thinking")  # how long an open model thinks is its own affair
-
-
-def _output(asked: object, body: dict[str, Any]) -> None:
-    if not isinstance(asked, dict):
+def _output(asked: dict[str, Any], body: dict[str, Any]) -> None:
+    only(asked, ("effort", "format"), "output_config")
+    effort = asked.get("effort")
+    if effort is not None:
+        if not isinstance(effort, str):
+            raise BadRequest("output_config.effort: a text is required", "output_config")
+        body["reasoning_effort"] = "xhigh" if effort == "max" else effort
+    wanted = asked.get("format")
+    if wanted is None:
         return
-    for name, value in asked.items():
-        if name == "effort" and isinstance(value, str):
-            body["reasoning_effort"] = "xhigh" if value == "max" else value
-        elif name == "format" and isinstance(value, dict) and value.get("type") == "json_schema":
-            schema = {"name": "answer", "schema": value.get("schema"), "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        elif value not in NEUTRAL:
-            raise Untranslatable(f"output_config.{name}: is not translated", "output_config")
+    if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
+        raise Untranslatable("output_config.format: is not translated", "output_config")
+    only(wanted, ("type", "schema"), "output_config.format")
+    schema = {"name": "answer", "schema": wanted.get("schema"), "strict": True}
+    body["response_format"] = {"type": "json_schema", "json_schema": schema}
 
 
 def _tools(source: dict[str, Any], body: dict[str, Any], lossy: list[str]) -> None:
-    tools = source.get("tools")
+    tools = items(source, "tools")
+    choice = mapping(source, "tool_choice")
     if not tools:
         return
-    if not isinstance(tools, list):
-        raise BadRequest("tools: a list is required", "tools")
-    left_out: list[str] = []
-    body["tools"] = [_tool(tool, left_out) for tool in tools]
-    lossy += dict.fromkeys(left_out)
-    choice = source.get("tool_choice")
-    if not isinstance(choice, dict):
+    body["tools"] = [_tool(tool, lossy) for tool in tools]
+    if not choice:
         return
-    kind = choice.get("type")
+    only(choice, ("type", "name", "disable_parallel_tool_use"), "tool_choice")
+    kind = text(choice, "type", "tool_choice.")
     if kind in CHOICES:
         body["tool_choice"] = CHOICES[kind]
-    elif kind == "tool" and isinstance(choice.get("name"), str):
-        body["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
+    elif kind == "tool":
+        name = required(choice.get("name"), "tool_choice.name")
+        body["tool_choice"] = {"type": "function", "function": {"name": name}}
     else:
         raise Untranslatable(f"tool_choice: {kind!r} is not translated", "tool_choice")
-    if choice.get("disable_parallel_tool_use") is True:
+    if flag(choice, "disable_parallel_tool_use", "tool_choice."):
         body["parallel_tool_calls"] = False
 
 
@@ -129,37 +160,39 @@ def _tool(tool: object, lossy: list[str]) -> dict[str, Any]:
     kind = tool.get("type") if isinstance(tool, dict) else "none"
     if not isinstance(tool, dict) or kind not in (None, "custom"):
         raise Untranslatable(f"tools: {kind!r} runs at the provider; it is not translated", "tools")
-    if not isinstance(tool.get("name"), str):
-        raise BadRequest("tools: name: a string is required", "tools")
-    function: dict[str, Any] = {"name": tool["name"]}
-    for name, value in tool.items():
-        if name == "input_schema":
-            function["parameters"] = value
-        elif name in ("description", "strict"):
-            function[name] = value
-        elif name not in ("type", "name") and value not in NEUTRAL:
-            lossy.append(f"tools.{name}")
+    only(_direct(tool), (*TOOL, *TOOL_LEFT_OUT), "tools")
+    lossy += [f"tools.{name}" for name in TOOL_LEFT_OUT if tool.get(name)]
+    function = {"name": required(tool.get("name"), "tools.name")}
+    if "input_schema" in tool:
+        function["parameters"] = tool["input_schema"]
+    function |= {name: tool[name] for name in ("description", "strict") if name in tool}
     return {"type": "function", "function": function}
 
 
-def _messages(source: dict[str, Any], lossy: list[str]) -> list[dict[str, Any]]:
-    turns = source["messages"]
-    made: list[dict[str, Any]] = []
-    if source.get("system"):
-        made.append({"role": "system", "content": _system(source["system"], lossy)})
+def _direct(value: dict[str, Any]) -> dict[str, Any]:
+    """Leave out that the model itself calls: there is no other way on OpenAI's wire."""
+    return {name: said for name, said in value.items() if DIRECT.get(name) != said}
+
+
+def _messages(turns: list[Any], lossy: list[str], *, open_model: bool) -> list[dict[str, Any]]:
     _refuse_open_thought(turns)
+    made: list[dict[str, Any]] = []
     for index, turn in enumerate(turns):
-        role = turn.get("role") if isinstance(turn, dict) else None
-        blocks = _blocks(turn, index)
-        _note_cache_marks(blocks, lossy)
+        where = f"messages[{index}]"
+        if not isinstance(turn, dict):
+            raise BadRequest(f"{where}: an object is required", "messages")
+        only(turn, ("role", "content"), where)
+        role, blocks = turn.get("role"), _blocks(turn.get("content"), f"{where}.content", lossy)
         if role == "user":
-            made += _user(blocks, index, lossy)
+            made += _user(blocks, f"{where}.content", lossy, open_model=open_model)
         elif role == "assistant":
-            made.append(_assistant(blocks, index))
+            made.append(_assistant(blocks, f"{where}.content"))
         elif role == "system":
-            made.append({"role": "system", "content": _texts(blocks, f"messages[{index}]")})
+            made.append({"role": "system", "content": _texts(blocks, f"{where}.content")})
         else:
-            raise BadRequest(f"messages[{index}].role: user or assistant is required", "messages")
+            raise BadRequest(f"{where}.role: user or assistant is required", "messages")
+    if made and made[-1]["role"] == "assistant" and "tool_calls" not in made[-1]:
+        raise Untranslatable("messages: OpenAI's wire cannot go on with an answer", "messages")
     return made
 
 
@@ -167,20 +200,24 @@ def _refuse_open_thought(turns: list[Any]) -> None:
     """Keep a turn that is still under way at the model whose signed thoughts it holds.
 
     The thoughts of finished turns are left out, as the provider itself does. But while tools are
-    being called, the thought is part of the turn, and only its own model can read it.
+    being called, the thoughts are part of the turn, and only their own model can read them. A turn
+    goes back to the last message of the user that brings no result.
     """
-    last = turns[-1] if turns and isinstance(turns[-1], dict) else {}
-    content = last.get("content")
-    results = isinstance(content, list) and any(_kind(block) == "tool_result" for block in content)
-    before = turns[-2] if results and len(turns) > 1 else None
-    said = before.get("content") if isinstance(before, dict) else None
-    for block in said if isinstance(said, list) else ():
-        if _kind(block) in MODEL_BOUND and (block.get("signature") or block.get("data")):
-            raise Untranslatable(
-                f"messages[{len(turns) - 2}].content: a signed thought binds this turn "
-                "to the model that had it",
-                "messages",
-            )
+    at = len(turns) - 1
+    while at > 0 and any(_kind(block) == "tool_result" for block in _listed(turns[at])):
+        for block in _listed(turns[at - 1]):
+            if _kind(block) in MODEL_BOUND and (block.get("signature") or block.get("data")):
+                raise Untranslatable(
+                    f"messages[{at - 1}].content: a signed thought binds this turn "
+                    "to the model that had it",
+                    "messages",
+                )
+        at -= 2
+
+
+def _listed(turn: object) -> list[Any]:
+    content = turn.get("content") if isinstance(turn, dict) else None
+    return content if isinstance(content, list) else []
 
 
 def _kind(block: object) -> str | None:
@@ -188,27 +225,22 @@ def _kind(block: object) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-def _blocks(turn: object, index: int) -> list[dict[str, Any]]:
-    content = turn.get("content") if isinstance(turn, dict) else None
+def _blocks(content: object, where: str, lossy: list[str]) -> list[dict[str, Any]]:
+    """Return the blocks of what is said; none of them says what has no word here."""
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    if isinstance(content, list) and all(isinstance(block, dict) for block in content):
-        return content
-    raise BadRequest(f"messages[{index}].content: text or a list of blocks is required", "messages")
+    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
+        raise BadRequest(f"{where}: text or a list of blocks is required", where.partition("[")[0])
+    for block in content:
+        only(_direct(block), BLOCKS.get(_kind(block) or "", tuple(block)), where)
+        if block.get("cache_control"):
+            lossy.append("cache_control")
+    return content
 
 
-def _note_cache_marks(blocks: list[dict[str, Any]], lossy: list[str]) -> None:
-    if "cache_control" not in lossy and any(block.get("cache_control") for block in blocks):
-        lossy.append("cache_control")
-
-
-def _system(asked: object, lossy: list[str]) -> str:
-    if isinstance(asked, str):
-        return asked
-    if isinstance(asked, list) and all(isinstance(block, dict) for block in asked):
-        _note_cache_marks(asked, lossy)
-        return _texts(asked, "system")
-    raise BadRequest("system: text or a list of text blocks is required", "system")
+def _system(asked: object, lossy: list[str]) -> list[dict[str, Any]]:
+    blocks = _blocks(asked or [], "system", lossy)
+    return [{"role": "system", "content": _texts(blocks, "system")}] if blocks else []
 
 
 def _texts(blocks: list[dict[str, Any]], where: str) -> str:
@@ -221,11 +253,17 @@ def _texts(blocks: list[dict[str, Any]], where: str) -> str:
     return "\n\n".join(block["text"] for block in blocks)
 
 
-def _user(blocks: list[dict[str, Any]], index: int, lossy: list[str]) -> list[dict[str, Any]]:
+def _user(
+    blocks: list[dict[str, Any]], where: str, lossy: list[str], *, open_model: bool
+) -> list[dict[str, Any]]:
     """Return tool results first: on this wire they follow the call directly."""
     results = [block for block in blocks if _kind(block) == "tool_result"]
-    made = [_result(block, index, lossy) for block in results]
-    parts = [_part(block, index) for block in blocks if _kind(block) != "tool_result"]
+    made = [_result(block, f"{where}.tool_result", lossy) for block in results]
+    parts = [
+        _part(block, where, open_model=open_model)
+        for block in blocks
+        if _kind(block) != "tool_result"
+    ]
     if len(parts) == 1 and parts[0]["type"] == "text":
         made.append({"role": "user", "content": parts[0]["text"]})
     elif parts:
@@ -233,50 +271,73 @@ def _user(blocks: list[dict[str, Any]], index: int, lossy: list[str]) -> list[di
     return made
 
 
-def _result(block: dict[str, Any], index: int, lossy: list[str]) -> dict[str, Any]:
-    content = block.get("content")
-    where = f"messages[{index}].content.tool_result"
-    text = content if isinstance(content, str) else _texts(content or [], where)
-    if block.get("is_error") and "tool_result.is_error" not in lossy:
+def _result(block: dict[str, Any], where: str, lossy: list[str]) -> dict[str, Any]:
+    content = _texts(_blocks(block.get("content") or [], where, lossy), where)
+    if block.get("is_error"):
         lossy.append("tool_result.is_error")
-    return {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": text}
+    number = required(block.get("tool_use_id"), f"{where}.tool_use_id")
+    return {"role": "tool", "tool_call_id": number, "content": content}
 
 
-def _part(block: dict[str, Any], index: int) -> dict[str, Any]:
+def _part(block: dict[str, Any], where: str, *, open_model: bool) -> dict[str, Any]:
     kind = _kind(block)
-    source = block.get("source")
     if kind == "text" and isinstance(block.get("text"), str):
         return {"type": "text", "text": block["text"]}
+    source = block.get("source")
     if kind == "image" and isinstance(source, dict):
-        if source.get("type") == "url":
-            return {"type": "image_url", "image_url": {"url": source.get("url")}}
+        if source.get("type") == "url" and isinstance(source.get("url"), str):
+            return {"type": "image_url", "image_url": {"url": source["url"]}}
         if source.get("type") == "base64":
-            url = f"data:{source.get('media_type')};base64,{source.get('data')}"
-            return {"type": "image_url", "image_url": {"url": url}}
-    if kind == "document" and isinstance(source, dict) and source.get("type") == "text":
-        return {"type": "text", "text": str(source.get("data"))}
-    raise Untranslatable(
-        f"messages[{index}].content: a block of type {kind!r} is not translated", "messages"
-    )
+            return {"type": "image_url", "image_url": {"url": _inline(source)}}
+    if kind == "document" and isinstance(source, dict):
+        made = _document(block, source, open_model=open_model)
+        if made is not None:
+            return made
+    raise Untranslatable(f"{where}: a block of type {kind!r} is not translated", "messages")
 
 
-def _assistant(blocks: list[dict[str, Any]], index: int) -> dict[str, Any]:
+def _inline(source: dict[str, Any]) -> str:
+    return f"data:{source.get('media_type')};base64,{source.get('data')}"
+
+
+def _document(
+    block: dict[str, Any], source: dict[str, Any], *, open_model: bool
+) -> dict[str, Any] | None:
+    """Return a document as a text or a file, None where that would lose something of it."""
+    citations, title = block.get("citations"), block.get("title")
+    if isinstance(citations, dict) and citations.get("enabled"):
+        return None
+    if source.get("type") == "text" and isinstance(source.get("data"), str) and not title:
+        return {"type": "text", "text": source["data"]}
+    if source.get("type") == "base64" and not open_model:  # servers of open models read no files
+        file = {"filename": title or "document.pdf", "file_data": _inline(source)}
+        return {"type": "file", "file": file}
+    return None
+
+
+def _assistant(blocks: list[dict[str, Any]], where: str) -> dict[str, Any]:
     texts, calls = [], []
     for block in blocks:
         kind = _kind(block)
         if kind == "text":
             texts.append(str(block.get("text", "")))
         elif kind == "tool_use":
-            arguments = compact(block.get("input") or {}).decode()
-            function = {"name": block.get("name"), "arguments": arguments}
-            calls.append({"id": block.get("id"), "type": "function", "function": function})
+            calls.append(_call(block, f"{where}.tool_use"))
         elif kind not in MODEL_BOUND:
-            raise Untranslatable(
-                f"messages[{index}].content: a block of type {kind!r} is not translated", "messages"
-            )
+            raise Untranslatable(f"{where}: a block of type {kind!r} is not translated", "messages")
     said: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None}
     if calls:
         said["tool_calls"] = calls
     elif not texts:
         said["content"] = ""
     return said
+
+
+def _call(block: dict[str, Any], where: str) -> dict[str, Any]:
+    name = required(block.get("name"), f"{where}.name")
+    function = {"name": name, "arguments": compact(block.get("input") or {}).decode()}
+    return {
+        "id": required(block.get("id"), f"{where}.id"),
+        "type": "function",
+        "function": function,
+    }

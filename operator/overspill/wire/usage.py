@@ -17,10 +17,11 @@ BYTES_PER_TOKEN = 4
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Tokens in OpenAI's sense: `input_tokens` includes the cached ones."""
+    """Tokens in OpenAI's sense: the input includes what a cache gave and what it was given."""
 
     input_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
     output_tokens: int = 0
 
 
@@ -46,6 +47,15 @@ class TokenPrice:
         parts = lcm(*(price.denominator for price in exact))
         whole = [int(price * parts) for price in exact]
         object.__setattr__(self, "shares", (whole[0], whole[1], whole[2], parts))
+
+
+def count(value: object) -> int | None:
+    """Return a count of tokens as an answer tells it, None for what is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        return None
+    return value
 
 
 def cost_usd_micros(usage: Usage, price: TokenPrice) -> int:

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from overspill.wire import sse
 from overspill.wire.errors import Wire, worded
+from overspill.wire.usage import Usage, estimate_tokens
 
 if TYPE_CHECKING:
     from overspill.wire.ask import Ask, Call, Target
     from overspill.wire.stream import EventStream
-    from overspill.wire.usage import Usage
 
 
 class Answered(NamedTuple):
-    """A whole answer for the client, and what it used, None where the upstream did not tell."""
+    """A whole answer for the client, and what it used: estimated where it does not tell."""
 
     body: bytes
     usage: Usage | None
+
+
+def guessed(ask: Ask, raw: bytes) -> Usage:
+    """Return an estimate of what an answer used, from its size: no answer goes unmetered."""
+    return Usage(input_tokens=ask.input_tokens, output_tokens=estimate_tokens(len(raw)))
 
 
 class Ingress(ABC):

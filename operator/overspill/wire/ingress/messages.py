@@ -8,7 +8,7 @@ from overspill.wire import anthropic, from_openai
 from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
 from overspill.wire.document import Document, compact
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
-from overspill.wire.ingress.base import Answered, Ingress
+from overspill.wire.ingress.base import Answered, Ingress, guessed
 from overspill.wire.ingress.chat import is_true
 from overspill.wire.to_openai import MODEL_BOUND, chat_body, wants_thinking
 from overspill.wire.usage import Usage, estimate_tokens
@@ -59,11 +59,11 @@ class Messages(Ingress):
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Pass the answer on, or translate it."""
         if target.wire is Wire.ANTHROPIC:
-            return Answered(raw, anthropic.usage_in(raw))
+            return Answered(raw, anthropic.usage_in(raw) or guessed(ask, raw))
         body, usage = from_openai.message(
             raw,
             target.model,
-            Usage(input_tokens=ask.input_tokens),
+            guessed(ask, raw),
             thinking=wants_thinking({"thinking": ask.document.get("thinking")}),
         )
         return Answered(compact(body), usage)
@@ -99,19 +99,21 @@ def _native(ask: Ask, model: str) -> bytes:
     changes: dict[str, Any] = {"model": model}
     if b'"thinking"' in bytes(ask.document.fields["messages"]):
         turns = ask.document.get("messages")
-        if any(_unsigned(block) for turn in turns for block in _content(turn)):
-            changes["messages"] = [
-                {**turn, "content": [block for block in _content(turn) if not _unsigned(block)]}
-                if _content(turn)
-                else turn
-                for turn in turns
-            ]
+        signed = [kept for turn in turns if (kept := _signed(turn)) is not None]
+        if signed != turns:
+            changes["messages"] = signed
     return ask.document.with_fields(changes)
 
 
-def _content(turn: object) -> list[Any]:
+def _signed(turn: object) -> object:
+    """Return a turn without unsigned thoughts; None where it had nothing else."""
     content = turn.get("content") if isinstance(turn, dict) else None
-    return content if isinstance(content, list) else []
+    if not isinstance(turn, dict) or not isinstance(content, list):
+        return turn
+    kept = [block for block in content if not _unsigned(block)]
+    if content and not kept:
+        return None
+    return {**turn, "content": kept}
 
 
 def _unsigned(block: object) -> bool:

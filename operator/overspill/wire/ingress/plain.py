@@ -8,7 +8,7 @@ from overspill.wire import openai
 from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
 from overspill.wire.document import Document
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
-from overspill.wire.ingress.base import Answered, Ingress
+from overspill.wire.ingress.base import Answered, Ingress, guessed
 from overspill.wire.ingress.chat import is_true, wants_usage, with_model
 from overspill.wire.usage import estimate_tokens
 
@@ -32,7 +32,7 @@ class Completions(Ingress):
             model=model_name(document),
             stream=stream,
             wants_usage=stream and wants_usage(document),
-            max_tokens=token_limit(document, "max_tokens"),
+            max_tokens=token_limit(document, "max_tokens", least=0),  # 0 scores the prompt
             input_tokens=estimate_tokens(len(raw)),
             opening="prompt",
         )
@@ -49,7 +49,7 @@ class Completions(Ingress):
 
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Pass the answer on."""
-        return Answered(raw, openai.usage_in(raw))
+        return Answered(raw, openai.usage_in(raw) or guessed(ask, raw))
 
 
 class Embeddings(Ingress):

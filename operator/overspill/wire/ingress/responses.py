@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from overspill.wire import sse
 from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
 from overspill.wire.document import Document, compact, read_json
 from overspill.wire.errors import BadRequest, Wire
 from overspill.wire.from_anthropic import ChatStream, completion
-from overspill.wire.ingress.base import Answered, Ingress
+from overspill.wire.ingress.base import Answered, Ingress, guessed
 from overspill.wire.ingress.chat import is_true
+from overspill.wire.reading import field_of
 from overspill.wire.responses_answer import ResponseStream, response
-from overspill.wire.responses_request import chat_body
+from overspill.wire.responses_request import chat_body, refuse_results_in_parts
 from overspill.wire.stream import Chained
 from overspill.wire.to_anthropic import messages_body
 from overspill.wire.usage import estimate_tokens
 
 if TYPE_CHECKING:
     from overspill.wire.stream import EventStream
+
+
+OWN_NAMES: Final = {
+    "messages": "input",
+    "response_format": "text",
+    "reasoning_effort": "reasoning",
+}
+"""What this protocol calls the fields of a chat completion."""
 
 
 class Responses(Ingress):
@@ -45,10 +54,14 @@ class Responses(Ingress):
         """Translate it."""
         chat, lossy = chat_body(ask.document.values(), open_model=target.open_model)
         if target.wire is Wire.OPENAI:
+            refuse_results_in_parts(chat)
             return Call("/chat/completions", compact({"model": target.model, **chat}), tuple(lossy))
         limit = ask.max_tokens or target.max_output_tokens
-        body, more = messages_body(chat, target.model, limit)
-        return Call("/messages", compact(body), (*lossy, *more))
+        try:
+            body, more = messages_body(chat, target.model, limit)
+        except BadRequest as error:
+            raise _in_own_words(error) from None
+        return Call("/messages", compact(body), (*lossy, *map(_own_name, more)))
 
     def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:
         """Translate events."""
@@ -60,9 +73,9 @@ class Responses(Ingress):
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Translate the answer."""
         if target.wire is Wire.ANTHROPIC:
-            raw = compact(completion(raw, int(now_s))[0])
+            raw = compact(completion(raw, int(now_s), guessed(ask, raw))[0])
         body, usage = response(raw, ask.document.values())
-        return Answered(compact(body), usage)
+        return Answered(compact(body), usage or guessed(ask, raw))
 
     def error_event(self, body: bytes) -> bytes:
         """Return the error event of this protocol."""
@@ -74,3 +87,16 @@ class Responses(Ingress):
             "param": error.get("param"),
         }
         return sse.event(compact(told), "error")
+
+
+def _own_name(field: str) -> str:
+    top = field_of(field)
+    return OWN_NAMES.get(top, top) + field.removeprefix(top)
+
+
+def _in_own_words(error: BadRequest) -> BadRequest:
+    """Name the field that the client sent, not what it was on the way."""
+    if error.param not in OWN_NAMES:
+        return error
+    name = OWN_NAMES[error.param]
+    return type(error)(f"{name}: {error.message.partition(': ')[2]}", name)
