@@ -181,9 +181,14 @@ class Price(Model):
     output_per_m_tok: Quantity = Field(alias="outputPerMTok")
 
 
+def may_be_forwarded(name: str) -> bool:
+    """Whether any policy may let a client's header, named in lower case, reach a provider."""
+    return name not in NEVER_FORWARDED and not name.startswith(NEVER_FORWARDED_PREFIXES)
+
+
 def _forwardable(value: str) -> str:
     name = value.lower()
-    if name in NEVER_FORWARDED or name.startswith(NEVER_FORWARDED_PREFIXES):
+    if not may_be_forwarded(name):
         raise ValueError("is never forwarded: credentials and framing end at the sidecar")
     return name
 
@@ -193,6 +198,7 @@ NEVER_FORWARDED = frozenset(
         "authorization",
         "x-api-key",
         "api-key",
+        "x-goog-api-key",
         "cookie",
         "set-cookie",
         "proxy-authorization",
@@ -205,6 +211,7 @@ NEVER_FORWARDED = frozenset(
         "te",
         "trailer",
         "upgrade",
+        "http2-settings",
         "expect",
         "keep-alive",
         "accept-encoding",

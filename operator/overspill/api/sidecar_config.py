@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from overspill.api.address import Endpoint, HttpURL
 from overspill.api.base import Model, Name, Quantity
 from overspill.api.errors import InvalidConfig, sentences
-from overspill.api.policy import FrontierAPI, Mode, OnExhausted, Price, Rule
+from overspill.api.policy import FrontierAPI, HeaderName, Mode, OnExhausted, Price, Rule
 
 CONFIG_FILE = "policy.json"
 CREDENTIALS_DIR = "credentials"
@@ -43,7 +43,7 @@ class ProviderConfig(Model):
     )
     price: Price
     max_output_tokens: int
-    forward_headers: tuple[str, ...] = ()
+    forward_headers: tuple[HeaderName, ...] = ()
 
 
 class BudgetConfig(Model):

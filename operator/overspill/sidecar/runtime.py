@@ -25,6 +25,8 @@ KEY_CHECK_S: Final = 1.0
 AUTO_MODEL: Final = "overspill/auto"
 """The model name of an app that leaves the choice to us."""
 TRACE_HEADERS: Final = (b"traceparent", b"tracestate")
+VERSION_HEADER: Final = b"anthropic-version"
+BETA_HEADER: Final = b"anthropic-beta"
 PRIORITIES: Final = {spec.Priority.HIGH: 1, spec.Priority.NORMAL: 0, spec.Priority.LOW: -1}
 _HEADS_KEPT: Final = 16
 
@@ -211,9 +213,18 @@ def _provider(
         ),
         price=_price(config),
         credential=Credential(folder / config.credential_file),
-        forwarded=(*TRACE_HEADERS, *(name.lower().encode() for name in config.forward_headers)),
+        forwarded=_forwarded(config),
         health=standing.get(config.name) or Health(),
     )
+
+
+def _forwarded(config: ProviderConfig) -> tuple[bytes, ...]:
+    """Name each header once; what no policy may forward is left out whoever made the file."""
+    asked = [name.lower() for name in config.forward_headers]
+    named = [name.encode() for name in asked if spec.may_be_forwarded(name)]
+    if config.api is spec.FrontierAPI.ANTHROPIC:  # every request has one, the client's or ours
+        named = [name for name in named if name != VERSION_HEADER]
+    return tuple(dict.fromkeys((*TRACE_HEADERS, *named)))
 
 
 def _price(config: ProviderConfig) -> TokenPrice:
