@@ -18,8 +18,9 @@ from tests.sidecar.scene import ROADS, Road, Scene, asking, scene
 if TYPE_CHECKING:
     from pathlib import Path
 
-_, OPENAI, _, _ = ROADS
+_, OPENAI, ANTHROPIC, MESSAGES = ROADS
 GOOD = replies.good_whole(Wire.OPENAI)
+MESSAGE = replies.good_whole(Wire.ANTHROPIC)
 
 
 def forwarding(made: Scene, *named: str) -> SidecarConfig:
@@ -123,3 +124,43 @@ def test_a_header_is_sent_once_however_often_it_is_named(tmp_path: Path, api: st
     headers = {name.lower().encode(): b"1" for name in named}
     lines = upstream.own_headers(headers, native=True).split(b"\r\n")
     assert sorted(lines) == [b"", b"anthropic-version: 1", b"traceparent: 1", b"x-team: 1"]
+
+
+# -- Anthropic's own
+BETA = ("anthropic-beta", "context-1m-2025-08-07")
+VERSION = ("anthropic-version", "2023-01-01")
+
+
+def test_the_version_of_anthropics_wire_is_the_clients_where_it_speaks_it(tmp_path: Path) -> None:
+    asked, _ = ask_with(tmp_path, MESSAGES, MESSAGE, [VERSION])
+    assert asked.headers[b"anthropic-version"] == b"2023-01-01"
+
+
+def test_the_version_of_anthropics_wire_is_ours_where_we_translate(tmp_path: Path) -> None:
+    asked, _ = ask_with(tmp_path, ANTHROPIC, MESSAGE, [VERSION], "anthropic-version")
+    assert asked.headers[b"anthropic-version"] == b"2023-06-01"
+
+
+def test_a_beta_reaches_a_provider_only_where_the_policy_names_it(tmp_path: Path) -> None:
+    """It may change what a token costs, and the answer's form."""
+    asked, got = ask_with(tmp_path / "named", MESSAGES, MESSAGE, [BETA], "Anthropic-Beta")
+    assert asked.headers[b"anthropic-beta"] == BETA[1].encode()
+    assert "x-overspill-lossy" not in got.headers
+    asked, got = ask_with(tmp_path / "not", MESSAGES, MESSAGE, [BETA], "x-team")
+    assert b"anthropic-beta" not in asked.headers
+    assert got.headers["x-overspill-lossy"] == "anthropic-beta"
+
+
+def test_an_error_that_a_beta_would_have_prevented_tells_that_it_was_left_out(
+    tmp_path: Path,
+) -> None:
+    error = b'{"type":"error","error":{"type":"invalid_request_error","message":"speed: no"}}'
+    said = b"HTTP/1.1 400 No\r\ncontent-length: %d\r\n\r\n%b" % (len(error), error)
+    _, got = ask_with(tmp_path, MESSAGES, said, [BETA])
+    assert (got.status, got.body) == (400, error)
+    assert got.headers["x-overspill-lossy"] == "anthropic-beta"
+
+
+def test_a_beta_that_a_translation_cannot_need_is_not_told_of(tmp_path: Path) -> None:
+    _, got = ask_with(tmp_path, ANTHROPIC, MESSAGE, [BETA])
+    assert "x-overspill-lossy" not in got.headers

@@ -323,6 +323,7 @@ class Exchange:
         if self.span:
             headers = {**headers, **self.span.headers()}
         own_headers = upstream.own_headers(headers, native=native)
+        left_out = upstream.left_out(headers, native=native)
         before, self.upstream = self.upstream, upstream
         try:
             opened = await open_upstream(
@@ -336,14 +337,14 @@ class Exchange:
                 first_byte_s=first_byte_s,
             )
         except AttemptFailed as failure:
-            self.last = failure
+            self.last, self.lossy = failure, left_out
             self.failures += 1
             self._failed(upstream, failure)
             raise
         except Untranslatable:
             self.upstream = before
             raise
-        self.tier, self.lossy = upstream.tier, opened.call.lossy
+        self.tier, self.lossy = upstream.tier, (*opened.call.lossy, *left_out)
         return opened
 
     # -- what the client gets where nobody answered

@@ -111,12 +111,17 @@ class Upstream:
             if name in headers:
                 lines += b"%b: %b\r\n" % (name, headers[name])
         if self.target.wire is Wire.ANTHROPIC:
-            version = headers.get(b"anthropic-version") if native else None
-            lines += b"anthropic-version: %b\r\n" % (version or anthropic.VERSION.encode())
-            beta = headers.get(b"anthropic-beta") if native else None
-            if beta:
-                lines += b"anthropic-beta: %b\r\n" % beta
+            version = headers.get(VERSION_HEADER) if native else None
+            lines += b"%b: %b\r\n" % (VERSION_HEADER, version or anthropic.VERSION.encode())
         return lines
+
+    def left_out(self, headers: dict[bytes, bytes], *, native: bool) -> tuple[str, ...]:
+        """Name what an Anthropic client asked of Anthropic by a header that may not pass.
+
+        Fields of a beta without its header are a 400 there: who reads it should see why.
+        """
+        meant = native and self.target.wire is Wire.ANTHROPIC and BETA_HEADER in headers
+        return (BETA_HEADER.decode(),) if meant and BETA_HEADER not in self.forwarded else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
