@@ -337,6 +337,7 @@ class Exchange:
                 first_byte_s=first_byte_s,
             )
         except AttemptFailed as failure:
+            failure.body = upstream.masked(failure.body)
             self.last, self.lossy = failure, left_out
             self.failures += 1
             self._failed(upstream, failure)

@@ -77,13 +77,14 @@ async def _relay_stream(
         _break_off(exchange, "the upstream sent an event that cannot be read")
         return False
     if not stream.done:
-        _break_off(exchange, "the upstream ended the stream early", stream.failed)
+        told = opened.upstream.masked(stream.failed or b"")
+        _break_off(exchange, "the upstream ended the stream early", told)
         return False
     answer.end()
     return True
 
 
-def _break_off(exchange: Exchange, message: str, body: bytes | None = None) -> None:
+def _break_off(exchange: Exchange, message: str, body: bytes = b"") -> None:
     """Tell the client in its own protocol; the connection is closed without a clean end."""
     told = f"the answer broke off: {message}"
     error = body or exchange.ingress.error(502, told, code="upstream_failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,8 @@ VERSION_HEADER: Final = b"anthropic-version"
 BETA_HEADER: Final = b"anthropic-beta"
 PRIORITIES: Final = {spec.Priority.HIGH: 1, spec.Priority.NORMAL: 0, spec.Priority.LOW: -1}
 _HEADS_KEPT: Final = 16
+_SECRET_CHARS: Final = 8
+"""A shorter key is a placeholder such as EMPTY, which may well be a word of the error."""
 
 
 @dataclass(slots=True)
@@ -114,6 +117,16 @@ class Upstream:
             version = headers.get(VERSION_HEADER) if native else None
             lines += b"%b: %b\r\n" % (VERSION_HEADER, version or anthropic.VERSION.encode())
         return lines
+
+    def masked(self, words: bytes) -> bytes:
+        """Return an error's words without the keys that were sent: some providers repeat them."""
+        keys = {key for _, key in self._heads} if self.credential else set[str]()
+        for key in sorted(keys, key=len, reverse=True):
+            if len(key) >= _SECRET_CHARS:
+                escaped = json.dumps(key)[1:-1]
+                for form in (key, escaped, escaped.replace("/", "\\/")):
+                    words = words.replace(form.encode(), b"***")
+        return words
 
     def left_out(self, headers: dict[bytes, bytes], *, native: bool) -> tuple[str, ...]:
         """Name what an Anthropic client asked of Anthropic by a header that may not pass.
