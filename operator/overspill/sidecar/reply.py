@@ -139,7 +139,7 @@ def _tell_failure(exchange: Exchange, failure: AttemptFailed) -> None:
         body = ingress.error(status, message_in(failure.body), code=code)
     else:
         message = (
-            "every provider has asked to be left alone for a while"
+            "no provider answered, and the last one left has asked to be left alone for a while"
             if failure.kind == "cooling"
             else f"no upstream answered; the last one failed: {failure.kind}"
         )
