@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from overspill.wire.errors import openai_error
+from tests.sidecar import replies
 from tests.sidecar.faulty import Got, Script, client, faulty, play, post
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import ROADS, asking, frontier
@@ -29,6 +30,7 @@ BUSY = refusal(429, openai_error(429, "slow down"), "retry-after: 7\r\n")
 BROKEN = refusal(500, openai_error(500, "out of memory"))
 MUTE = refusal(503, b"")
 HASTY = refusal(429, b"", "retry-after: 9\r\n")
+OTHER = Script(says=(replies.good_whole(Wire.OPENAI, "other"),))
 NO_KEY, REFUSES = "no key", "refuses"
 
 
@@ -64,6 +66,40 @@ def test_when_to_come_back_is_told_while_a_provider_is_left_alone(
     assert got.status == 429
     assert 1 <= int(got.headers["retry-after"]) <= 7
     assert b"left alone" in got.body
+
+
+DEEP = b"[" * 50_000
+
+
+@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("body", [DEEP, b'{"error":' + DEEP], ids=["all of it", "its error"])
+def test_an_error_that_is_nested_deeply_is_told_all_the_same(
+    tmp_path: Path, status: int, body: bytes
+) -> None:
+    got = asked_in_turn(tmp_path, [refusal(status, body)])[0]
+    assert got.status == status
+    assert b"[[[[" in got.body
+    assert b"internal error of the sidecar" not in got.body
+
+
+@pytest.mark.parametrize("value", [DEEP, DEEP + b"]" * len(DEEP)], ids=["cut", "whole"])
+def test_an_answer_that_is_nested_deeply_leaves_it_to_the_next_provider(
+    tmp_path: Path, value: bytes
+) -> None:
+    got = asked_in_turn(tmp_path, [refusal(200, b'{"choices":' + value + b"}"), OTHER])[0]
+    assert (got.status, b"other" in got.body) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["Mon, 01 Jan 2024 00:00:00 +99999999999999999999", "Mon, 01 Jan 99999999 00:00:00", "soon"],
+)
+def test_a_date_that_is_none_does_not_keep_the_next_provider_from_answering(
+    tmp_path: Path, date: str
+) -> None:
+    more = f"retry-after: {date}\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT\r\n"
+    got = asked_in_turn(tmp_path, [refusal(429, b"{}", more), OTHER])[0]
+    assert (got.status, b"other" in got.body) == (200, True)
 
 
 def asked_in_turn(folder: Path, providers: list[Script | str], times: int = 1) -> list[Got]:

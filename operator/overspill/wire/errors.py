@@ -41,7 +41,14 @@ STATUS: Final = {Wire.OPENAI: {529: 503}, Wire.ANTHROPIC: {503: 529}}
 429, which says that this caller has had its share."""
 
 
-UNREADABLE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError)
+UNREADABLE: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    RecursionError,
+)
 """What reading an upstream's answer raises where it is not what its protocol says."""
 
 
@@ -95,7 +102,7 @@ def speaks(wire: Wire, body: bytes) -> bool:
         return isinstance(told["message"], str) and (
             (answer.get("type") == "error") == (wire is Wire.ANTHROPIC)
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except UNREADABLE:
         return False
 
 
@@ -104,5 +111,5 @@ def message_in(body: bytes) -> str:
     try:
         error = json.loads(body)["error"]
         return str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return body[:200].decode(errors="replace") or "no message"
