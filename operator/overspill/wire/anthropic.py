@@ -50,12 +50,12 @@ class Meter:
 
 
 def _metered(told: _Told) -> Usage:
-    cached = told.cache_read_input_tokens or 0
-    written = told.cache_creation_input_tokens or 0
-    return Usage(
-        input_tokens=(told.input_tokens or 0) + written + cached,
+    cached = max(0, told.cache_read_input_tokens or 0)
+    written = max(0, told.cache_creation_input_tokens or 0)
+    return Usage(  # counters only go up, whatever an upstream tells
+        input_tokens=max(0, told.input_tokens or 0) + written + cached,
         cached_tokens=cached,
-        output_tokens=told.output_tokens or 0,
+        output_tokens=max(0, told.output_tokens or 0),
     )
 
 

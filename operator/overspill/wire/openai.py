@@ -34,10 +34,12 @@ def _metered(told: _Usage | None) -> Usage | None:
     if told is None:
         return None
     details = told.prompt_tokens_details
-    return Usage(
-        input_tokens=told.prompt_tokens or 0,
-        cached_tokens=(details.cached_tokens or 0) if details else 0,
-        output_tokens=told.completion_tokens or 0,
+    sent = max(0, told.prompt_tokens or 0)
+    cached = (details.cached_tokens or 0) if details else 0
+    return Usage(  # counters only go up, whatever an upstream tells
+        input_tokens=sent,
+        cached_tokens=max(0, min(cached, sent)),
+        output_tokens=max(0, told.completion_tokens or 0),
     )
 
 
