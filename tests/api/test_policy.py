@@ -87,6 +87,48 @@ REFUSED = [
         id="key in the URL",
     ),
     pytest.param(
+        {"frontier__0__baseURL": "https://api.example:99999"},
+        "spec.frontier[0].baseURL: ",
+        "https://api.anthropic.com: Port out of range",
+        id="port that is none",
+    ),
+    pytest.param(
+        {"frontier__0__baseURL": "https://api.example:0"},
+        "spec.frontier[0].baseURL: ",
+        "write 1 to 65535",
+        id="port 0",
+    ),
+    pytest.param(
+        {"frontier__0__baseURL": "https://[::1:80"},
+        "spec.frontier[0].baseURL: ",
+        "must be an http(s) URL",
+        id="half a bracket",
+    ),
+    pytest.param(
+        {"frontier__0__baseURL": "https://api..example"},
+        "spec.frontier[0].baseURL: ",
+        "labels of 1 to 63 letters",
+        id="empty label",
+    ),
+    pytest.param(
+        {"frontier__0__baseURL": f"https://{'a' * 64}.example"},
+        "spec.frontier[0].baseURL: ",
+        "labels of 1 to 63 letters",
+        id="label too long",
+    ),
+    pytest.param(
+        {"frontier__0__baseURL": "https://b\u00fccher.example"},
+        "spec.frontier[0].baseURL: ",
+        "an international name as xn--",
+        id="international name",
+    ),
+    pytest.param(
+        {"frontier__0__baseURL": "https://x/v1\r\nx-evil: 1"},
+        "spec.frontier[0].baseURL: ",
+        "without spaces",
+        id="line break in the URL",
+    ),
+    pytest.param(
         {"routing__rules__0__when": {}},
         "spec.routing.rules[0].when: ",
         "give header, model or both",

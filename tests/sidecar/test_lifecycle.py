@@ -10,10 +10,13 @@ import httpx
 import pytest
 
 from overspill.api.sidecar_config import SidecarConfig
+from overspill.sidecar.command import until_told, watch
 from overspill.sidecar.config_file import ConfigFile
 from overspill.sidecar.metrics import Metrics
+from overspill.sidecar.proxy import Proxy
 from overspill.sidecar.runtime import Credential, compile_runtime
 from overspill.telemetry import names
+from tests.sidecar.faulty import play, until
 from tests.sidecar.stage import Stage, staged
 
 if TYPE_CHECKING:
@@ -77,6 +80,109 @@ def test_a_swapped_symbolic_link_is_seen(tmp_path: Path) -> None:
     data.symlink_to("v2")
     file.look()
     assert used == [1, 2]
+
+
+def test_a_file_that_comes_back_as_it_was_is_no_problem(tmp_path: Path) -> None:
+    good, bad = tmp_path / "policy.json", tmp_path / "bad.json"
+    good.write_text(json.dumps(config()))
+    bad.write_text("{")
+    file = ConfigFile(good, lambda _: None)
+    file.look()
+    good.rename(tmp_path / "kept.json")
+    bad.rename(good)
+    file.look()
+    assert file.problem
+    (tmp_path / "kept.json").rename(good)
+    file.look()
+    assert file.problem == ""
+
+
+def test_a_configuration_whose_use_fails_is_complained_of_once_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    used: list[int] = []
+    healed = False
+
+    def use(found: SidecarConfig) -> None:
+        if found.generation == 2 and not healed:
+            raise LookupError("nobody thought of this")
+        used.append(found.generation)
+
+    path = tmp_path / "policy.json"
+    file = ConfigFile(path, use)
+    for generation in (1, 2, 2):
+        path.write_text(json.dumps(config(generation=generation)) + " " * generation)
+        file.look()
+    assert used == [1]
+    assert file.problem.startswith("generation 2 cannot be used: LookupError")
+    assert [record.levelname for record in caplog.records].count("ERROR") == 1
+    healed = True
+    file.look()
+    assert (used, file.problem) == ([1, 2], "")
+
+
+UNUSABLE = [
+    pytest.param({"endpoints": ["a:99999"]}, {}, "small.endpoints[0]", id="port of an endpoint"),
+    pytest.param({"endpoints": ["[::1:80"]}, {}, "small.endpoints[0]", id="half a bracket"),
+    pytest.param({}, {"baseURL": "https://x:99999"}, "frontier[0].baseURL", id="port of a URL"),
+    pytest.param({}, {"baseURL": "https://api..x"}, "frontier[0].baseURL", id="no host name"),
+]
+
+
+@pytest.mark.parametrize(("small", "provider", "place"), UNUSABLE)
+def test_an_unusable_configuration_leaves_the_last_one_in_force_and_the_next_is_read(
+    tmp_path: Path, small: dict[str, Any], provider: dict[str, Any], place: str
+) -> None:
+    path = tmp_path / "policy.json"
+    base = config()
+    bad = {
+        "small": {**base["small"], **small},
+        "frontier": [{**base["frontier"][0], **provider}],
+    }
+
+    async def story() -> None:
+        proxy = Proxy()
+
+        def runs(generation: int) -> bool:
+            return proxy.runtime is not None and proxy.runtime.config.generation == generation
+
+        watching = asyncio.create_task(watch(proxy, path))
+        path.write_text(json.dumps(config()))
+        await until(lambda: runs(1) and not proxy.problem)
+        path.write_text(json.dumps(config(generation=22, **bad)))
+        await until(lambda: place in proxy.problem)
+        assert runs(1)
+        path.write_text(json.dumps(config(generation=333)))
+        await until(lambda: runs(333) and not proxy.problem)
+        assert not watching.done()
+        watching.cancel()
+        await asyncio.wait([watching])
+
+    play(story(), patient=True)
+
+
+async def _serve_until(stop: asyncio.Event, watch_ends: asyncio.Event) -> bool:
+    async def watching() -> None:
+        await watch_ends.wait()
+        raise LookupError("nobody thought of this")
+
+    task = asyncio.create_task(watching())
+    told = await until_told(stop, task)
+    await asyncio.wait([task])
+    return told
+
+
+@pytest.mark.asyncio
+async def test_a_signal_ends_the_sidecar_well_and_the_end_of_the_watch_does_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now, never = asyncio.Event(), asyncio.Event()
+    now.set()
+    assert await _serve_until(stop=now, watch_ends=never)
+    assert caplog.text == ""
+    assert not await _serve_until(stop=never, watch_ends=now)
+    assert "no longer watched" in caplog.text
+    assert "nobody thought of this" in caplog.text
 
 
 @pytest.mark.parametrize(

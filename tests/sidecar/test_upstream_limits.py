@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from overspill.sidecar.upstream import Origin
 from tests.sidecar import replies
 from tests.sidecar.faulty import Asked, How, Script, client, faulty, play, post, until
 from tests.sidecar.replies import EVENT_STREAM, Framing, Wire
@@ -197,13 +198,15 @@ def test_a_clients_own_short_limit_does_not_eject_a_provider(tmp_path: Path) -> 
 def test_a_host_that_cannot_be_looked_up_leaves_it_to_the_next_provider(tmp_path: Path) -> None:
     async def story() -> None:
         async with staged(tmp_path) as stage, faulty(Script(says=(OTHER,))) as other:
-            wrong = frontier("wrong", Wire.OPENAI, "x")
             stage.configure(
                 frontier=[
-                    {**wrong, "baseURL": "https://api..example"},
+                    frontier("wrong", Wire.OPENAI, "x:1"),
                     frontier("other", Wire.OPENAI, other.address),
                 ]
             )
+            assert stage.proxy.runtime
+            wrong = stage.proxy.runtime.frontier[0]  # a configuration would refuse such a host
+            wrong.origin = Origin("api..example", 443, tls=True)
             async with client(stage.port) as app:
                 headers = [("x-priority", "high")]
                 await app.say(post("/v1/chat/completions", asking(stream=False), headers))

@@ -69,6 +69,41 @@ def test_openai_counts_cached_tokens_in_and_anthropic_apart() -> None:
     assert anthropic.usage_json(expected) == theirs
 
 
+@pytest.mark.parametrize(
+    ("sent", "cached", "out", "expected"),
+    [
+        pytest.param(-30, 0, -50, None, id="less than nothing is not told"),
+        pytest.param(10, -5, 7, Usage(input_tokens=10, output_tokens=7), id="less than no cache"),
+        pytest.param(10, 90, 0, Usage(input_tokens=10, cached_tokens=10), id="more than was sent"),
+        pytest.param(-10, 90, 0, None, id="nor is a part of it"),
+    ],
+)
+def test_openais_usage_is_never_negative_nor_more_cached_than_sent(
+    sent: int, cached: int, out: int, expected: Usage | None
+) -> None:
+    told = {
+        "prompt_tokens": sent,
+        "completion_tokens": out,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
+    raw = json.dumps({"usage": told}).encode()
+    assert openai.usage_of({"usage": told}) == openai.usage_in(raw) == expected
+
+
+@pytest.mark.parametrize("name", ["input_tokens", "cache_read_input_tokens", "output_tokens"])
+def test_anthropics_usage_is_never_negative(name: str) -> None:
+    told = {
+        "input_tokens": 1,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 2,
+        "output_tokens": 4,
+    }
+    without = anthropic.usage_of({**told, name: 0})
+    negative = {**told, name: -1000}
+    assert anthropic.usage_of(negative) == without
+    assert anthropic.usage_in(json.dumps({"usage": negative}).encode()) == without
+
+
 @pytest.mark.parametrize(("size", "guess"), [(0, 0), (1, 1), (4, 1), (5, 2)])
 def test_uncounted_text_is_guessed_upwards(size: int, guess: int) -> None:
     assert estimate_tokens(size) == guess

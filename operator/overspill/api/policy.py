@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
+from overspill.api.address import HttpURL, Port
 from overspill.api.base import Duration, Label, Model, Name, Quantity, schema_rules
 from overspill.api.errors import InvalidPolicy, sentences
 
@@ -58,15 +58,6 @@ class OnExhausted(StrEnum):
     SUSPEND = "Suspend"
 
 
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an http(s) URL such as https://api.anthropic.com")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("must hold no credentials, query or fragment; keys belong in a Secret")
-    return value.rstrip("/")
-
-
 def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -90,11 +81,7 @@ def _refuse_twins(field: str, names: list[str]) -> None:
             raise ValueError(f"{field}[{index}].name: {name!r} is already used; give another name")
 
 
-HttpURL = Annotated[
-    str, AfterValidator(_http_url), Field(pattern=r"^https?://[^/@?#]+(/[^?#]*)?$", max_length=2048)
-]
 TimeZone = Annotated[str, AfterValidator(_time_zone), Field(max_length=64)]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class LabelSelector(Model):
@@ -194,9 +181,14 @@ class Price(Model):
     output_per_m_tok: Quantity = Field(alias="outputPerMTok")
 
 
+def may_be_forwarded(name: str) -> bool:
+    """Whether any policy may let a client's header, named in lower case, reach a provider."""
+    return name not in NEVER_FORWARDED and not name.startswith(NEVER_FORWARDED_PREFIXES)
+
+
 def _forwardable(value: str) -> str:
     name = value.lower()
-    if name in NEVER_FORWARDED or name.startswith(NEVER_FORWARDED_PREFIXES):
+    if not may_be_forwarded(name):
         raise ValueError("is never forwarded: credentials and framing end at the sidecar")
     return name
 
@@ -206,6 +198,7 @@ NEVER_FORWARDED = frozenset(
         "authorization",
         "x-api-key",
         "api-key",
+        "x-goog-api-key",
         "cookie",
         "set-cookie",
         "proxy-authorization",
@@ -218,6 +211,7 @@ NEVER_FORWARDED = frozenset(
         "te",
         "trailer",
         "upgrade",
+        "http2-settings",
         "expect",
         "keep-alive",
         "accept-encoding",

@@ -5,18 +5,17 @@ It holds no secret: each provider names the file its key is mounted at.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from overspill.api.address import Endpoint, HttpURL
 from overspill.api.base import Model, Name, Quantity
 from overspill.api.errors import InvalidConfig, sentences
-from overspill.api.policy import FrontierAPI, HttpURL, Mode, OnExhausted, Price, Rule
+from overspill.api.policy import FrontierAPI, HeaderName, Mode, OnExhausted, Price, Rule
 
 CONFIG_FILE = "policy.json"
 CREDENTIALS_DIR = "credentials"
-
-Endpoint = Annotated[str, Field(pattern=r"^\S+:[0-9]{1,5}$")]
 
 
 class SmallConfig(Model):
@@ -44,7 +43,7 @@ class ProviderConfig(Model):
     )
     price: Price
     max_output_tokens: int
-    forward_headers: tuple[str, ...] = ()
+    forward_headers: tuple[HeaderName, ...] = ()
 
 
 class BudgetConfig(Model):

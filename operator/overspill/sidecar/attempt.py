@@ -176,7 +176,7 @@ def _retry_after_s(headers: dict[bytes, bytes]) -> float | None:
             seconds = (
                 then - parsedate_to_datetime(headers.get(b"date", b"").decode("latin-1"))
             ).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
     return max(0.0, seconds) if seconds < FOREVER else None
 

@@ -81,7 +81,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGTERM; drain; return 0, or 1 where the grace period was too short."""
+    """Serve until SIGTERM; drain; return 0, or 1 where the grace period was too short.
+
+    Also 1 where the configuration could no longer be watched.
+    """
     if not args.admin_listen:
         args.admin_listen = "127.0.0.1:4001" if args.policy else "0.0.0.0:4001"
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -112,13 +115,11 @@ async def _serve(args: argparse.Namespace, alone: SidecarConfig | None, keys: Pa
         proxy.configure(alone, keys)
         _greet(args, alone)
     else:
-        watching = asyncio.create_task(_watch(proxy, Path(args.config)))
+        watching = asyncio.create_task(watch(proxy, Path(args.config)))
     gc.collect()
     gc.freeze()  # what is there for good is looked at no more
     gc.set_threshold(YOUNG_OBJECTS)
-    await stop.wait()
-    if watching:
-        watching.cancel()
+    told = await until_told(stop, watching)
     main.close()
     drained = await proxy.drain(args.grace)
     side.close()
@@ -126,7 +127,25 @@ async def _serve(args: argparse.Namespace, alone: SidecarConfig | None, keys: Pa
     if proxy.tracer:
         await asyncio.to_thread(proxy.tracer.close)
     log.info(json.dumps({"event": "stopped", "drained": drained}))
-    return 0 if drained else 1
+    return 0 if drained and told else 1
+
+
+async def until_told(stop: asyncio.Event, watching: asyncio.Task[None] | None) -> bool:
+    """Wait for a signal; return False where the watch ended instead, which has no end.
+
+    A sidecar that would never see another configuration leaves, so that a fresh one is started.
+    """
+    if watching is None:
+        return await stop.wait()
+    signalled = asyncio.create_task(stop.wait())
+    await asyncio.wait((signalled, watching), return_when=asyncio.FIRST_COMPLETED)
+    if watching.done():
+        signalled.cancel()
+        told = {"event": "the configuration is no longer watched"}
+        log.error(json.dumps(told), exc_info=watching.exception())
+        return False
+    watching.cancel()
+    return True
 
 
 def _tracer() -> Tracer | None:
@@ -143,7 +162,8 @@ def _tracer() -> Tracer | None:
     return Tracer()
 
 
-async def _watch(proxy: Proxy, path: Path) -> None:
+async def watch(proxy: Proxy, path: Path) -> None:
+    """Look at the file for ever, and use what it says."""
     file = ConfigFile(path, lambda config: proxy.configure(config, path.parent))
     while True:
         file.look()

@@ -32,6 +32,7 @@ class ConfigFile:
             found = self._path.stat()
             stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
             if stamp == self._stamp:
+                self.problem = ""
                 return
             config = parse_sidecar_config(self._path.read_bytes())
         except FileNotFoundError:
@@ -39,11 +40,17 @@ class ConfigFile:
         except (OSError, InvalidConfig) as error:
             self._complain(str(error))
             return
+        try:
+            self._use(config)
+        except Exception as error:  # a fault of ours, and no reason to look at no other file
+            trouble = f"generation {config.generation} cannot be used: {error!r}"
+            self._complain(trouble, error)
+            return
         self._stamp, self.problem = stamp, ""
-        self._use(config)
         log.info(json.dumps({"event": "configured", "generation": config.generation}))
 
-    def _complain(self, problem: str) -> None:
+    def _complain(self, problem: str, fault: Exception | None = None) -> None:
         if problem != self.problem:
             self.problem = problem
-            log.error(json.dumps({"event": "configuration refused", "problem": problem}))
+            told = {"event": "configuration refused", "problem": problem}
+            log.error(json.dumps(told), exc_info=fault)

@@ -284,7 +284,8 @@ class Exchange:
         for upstream in (*good, *doubtful):
             cooling_s = upstream.health.cooling_s(self.proxy.now_s())
             if cooling_s > 0:
-                self.last = self.last or AttemptFailed("cooling", 429, retry_after_s=cooling_s)
+                if self.last is None or not _worded(self.last):
+                    self.last = AttemptFailed("cooling", 429, retry_after_s=cooling_s)
                 continue
             if self._is_late():
                 break
@@ -323,6 +324,7 @@ class Exchange:
         if self.span:
             headers = {**headers, **self.span.headers()}
         own_headers = upstream.own_headers(headers, native=native)
+        left_out = upstream.left_out(headers, native=native)
         before, self.upstream = self.upstream, upstream
         try:
             opened = await open_upstream(
@@ -336,17 +338,24 @@ class Exchange:
                 first_byte_s=first_byte_s,
             )
         except AttemptFailed as failure:
-            self.last = failure
+            failure.body = upstream.masked(failure.body)
+            self.lossy = left_out
+            self._note(failure)
             self.failures += 1
             self._failed(upstream, failure)
             raise
         except Untranslatable:
             self.upstream = before
             raise
-        self.tier, self.lossy = upstream.tier, opened.call.lossy
+        self.tier, self.lossy = upstream.tier, (*opened.call.lossy, *left_out)
         return opened
 
     # -- what the client gets where nobody answered
+    def _note(self, failure: AttemptFailed) -> None:
+        """Keep what to tell: the last failure that an upstream worded, else the last."""
+        if self.last is None or failure.final or _worded(failure) or not _worded(self.last):
+            self.last = failure
+
     def _refuse(self, ask: Ask, route: Route, tally: Tally) -> None:
         if self._is_final() and not self._is_late():
             tally.refuse()
@@ -379,6 +388,11 @@ class Exchange:
         self.proxy.meters.failed(upstream.tier, upstream.name, failure.kind)
         told = {"tier": upstream.tier, "provider": upstream.name, "kind": failure.kind}
         log.warning(json.dumps({"event": "attempt failed", **told}))
+
+
+def _worded(failure: AttemptFailed) -> bool:
+    """Whether an upstream said it, by a body or by Retry-After, and not we in its place."""
+    return bool(failure.body) or failure.retry_after_s is not None
 
 
 @lru_cache(maxsize=256)

@@ -62,11 +62,15 @@ class Proxy:
 
     # -- configuration
     def configure(self, config: SidecarConfig, folder: Path) -> None:
-        """Use this configuration from the next request on; requests under way keep theirs."""
+        """Use this configuration from the next request on; requests under way keep theirs.
+
+        One that cannot be compiled leaves everything as it was.
+        """
+        runtime = compile_runtime(config, folder, self.runtime)
         if self.runtime is None:
             self.metrics = Metrics(config.policy)
             self.meters = Meters(self.metrics)
-        self.runtime = compile_runtime(config, folder, self.runtime)
+        self.runtime = runtime
         self.capacity.configure(config.small.endpoints, config.small.slots_per_endpoint)
         upstreams = (*self.runtime.providers, *self.runtime.small.values())
         self.pool.keep_only({upstream.origin for upstream in upstreams})

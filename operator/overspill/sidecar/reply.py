@@ -80,13 +80,14 @@ async def _relay_stream(
         _break_off(exchange, "the upstream sent an event that cannot be read")
         return False
     if not stream.done:
-        _break_off(exchange, "the upstream ended the stream early", stream.failed)
+        told = opened.upstream.masked(stream.failed or b"")
+        _break_off(exchange, "the upstream ended the stream early", told)
         return False
     answer.end()
     return True
 
 
-def _break_off(exchange: Exchange, message: str, body: bytes | None = None) -> None:
+def _break_off(exchange: Exchange, message: str, body: bytes = b"") -> None:
     """Tell the client in its own protocol; the connection is closed without a clean end."""
     told = f"the answer broke off: {message}"
     error = body or exchange.ingress.error(502, told, code="upstream_failed")
@@ -141,7 +142,7 @@ def _tell_failure(exchange: Exchange, failure: AttemptFailed) -> None:
         body = ingress.error(status, message_in(failure.body), code=code)
     else:
         message = (
-            "every provider has asked to be left alone for a while"
+            "no provider answered, and the last one left has asked to be left alone for a while"
             if failure.kind == "cooling"
             else f"no upstream answered; the last one failed: {failure.kind}"
         )

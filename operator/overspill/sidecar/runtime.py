@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -25,8 +26,12 @@ KEY_CHECK_S: Final = 1.0
 AUTO_MODEL: Final = "overspill/auto"
 """The model name of an app that leaves the choice to us."""
 TRACE_HEADERS: Final = (b"traceparent", b"tracestate")
+VERSION_HEADER: Final = b"anthropic-version"
+BETA_HEADER: Final = b"anthropic-beta"
 PRIORITIES: Final = {spec.Priority.HIGH: 1, spec.Priority.NORMAL: 0, spec.Priority.LOW: -1}
 _HEADS_KEPT: Final = 16
+_SECRET_CHARS: Final = 8
+"""A shorter key is a placeholder such as EMPTY, which may well be a word of the error."""
 
 
 @dataclass(slots=True)
@@ -109,12 +114,27 @@ class Upstream:
             if name in headers:
                 lines += b"%b: %b\r\n" % (name, headers[name])
         if self.target.wire is Wire.ANTHROPIC:
-            version = headers.get(b"anthropic-version") if native else None
-            lines += b"anthropic-version: %b\r\n" % (version or anthropic.VERSION.encode())
-            beta = headers.get(b"anthropic-beta") if native else None
-            if beta:
-                lines += b"anthropic-beta: %b\r\n" % beta
+            version = headers.get(VERSION_HEADER) if native else None
+            lines += b"%b: %b\r\n" % (VERSION_HEADER, version or anthropic.VERSION.encode())
         return lines
+
+    def masked(self, words: bytes) -> bytes:
+        """Return an error's words without the keys that were sent: some providers repeat them."""
+        keys = {key for _, key in self._heads} if self.credential else set[str]()
+        for key in sorted(keys, key=len, reverse=True):
+            if len(key) >= _SECRET_CHARS:
+                escaped = json.dumps(key)[1:-1]
+                for form in (key, escaped, escaped.replace("/", "\\/")):
+                    words = words.replace(form.encode(), b"***")
+        return words
+
+    def left_out(self, headers: dict[bytes, bytes], *, native: bool) -> tuple[str, ...]:
+        """Name what an Anthropic client asked of Anthropic by a header that may not pass.
+
+        Fields of a beta without its header are a 400 there: who reads it should see why.
+        """
+        meant = native and self.target.wire is Wire.ANTHROPIC and BETA_HEADER in headers
+        return (BETA_HEADER.decode(),) if meant and BETA_HEADER not in self.forwarded else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,9 +231,18 @@ def _provider(
         ),
         price=_price(config),
         credential=Credential(folder / config.credential_file),
-        forwarded=(*TRACE_HEADERS, *(name.lower().encode() for name in config.forward_headers)),
+        forwarded=_forwarded(config),
         health=standing.get(config.name) or Health(),
     )
+
+
+def _forwarded(config: ProviderConfig) -> tuple[bytes, ...]:
+    """Name each header once; what no policy may forward is left out whoever made the file."""
+    asked = [name.lower() for name in config.forward_headers]
+    named = [name.encode() for name in asked if spec.may_be_forwarded(name)]
+    if config.api is spec.FrontierAPI.ANTHROPIC:  # every request has one, the client's or ours
+        named = [name for name in named if name != VERSION_HEADER]
+    return tuple(dict.fromkeys((*TRACE_HEADERS, *named)))
 
 
 def _price(config: ProviderConfig) -> TokenPrice:

@@ -38,15 +38,17 @@ def _metered(told: _Usage | None) -> Usage | None:
     if told is None:
         return None
     asked, said, details = told.prompt_tokens, told.completion_tokens, told.prompt_tokens_details
+    if asked is None and said is None and details is None:
+        return None
+    sent, out = asked or 0, said or 0
     if details is None:
-        if asked is None and said is None:
-            return None
-        return Usage(input_tokens=asked or 0, output_tokens=said or 0)
+        return Usage(input_tokens=sent, output_tokens=out)
+    cached = min(details.cached_tokens or 0, sent)  # part of what was sent, whatever is told
     return Usage(
-        input_tokens=asked or 0,
-        cached_tokens=details.cached_tokens or 0,
-        written_tokens=details.cache_write_tokens or 0,
-        output_tokens=said or 0,
+        input_tokens=sent,
+        cached_tokens=cached,
+        written_tokens=min(details.cache_write_tokens or 0, sent - cached),
+        output_tokens=out,
     )
 
 
