@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 HELP: Final = "Route an app's model calls: small tier, else frontier. In a pod, or alone."
 LOOK_EVERY_S: Final = 0.2
+BACKLOG: Final = 4096
+"""Connections that wait to be accepted. With asyncio's 100, a burst of new ones costs some of them
+the second after which a lost SYN is sent again."""
 YOUNG_OBJECTS: Final = 20_000
 """As many new objects until Python looks for unreachable cycles; its default of 700 is less than
 some tens of requests hold, and looking took a sixth of a request's time. Requests leave no cycles,
@@ -108,7 +111,9 @@ async def _serve(args: argparse.Namespace, alone: SidecarConfig | None, keys: Pa
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     admin = Admin(proxy)
-    main = await loop.create_server(lambda: Connection(proxy), *_address(args.listen))
+    main = await loop.create_server(
+        lambda: Connection(proxy), *_address(args.listen), backlog=BACKLOG
+    )
     side = await loop.create_server(lambda: Connection(admin), *_address(args.admin_listen))
     watching = None
     if alone:

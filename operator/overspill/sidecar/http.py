@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: stop working for it."""
         self._server.connections.discard(self)
-        self._reader.ready.clear()
+        self._reader.close()
         self.resume_writing()
         if self._task:
             self._task.cancel()

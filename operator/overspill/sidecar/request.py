@@ -108,6 +108,14 @@ class RequestReader:
                 if self.refusal is None:
                     self.refusal = Refusal(400, f"not a valid HTTP/1.1 request: {error}")
 
+    def close(self) -> None:
+        """Nothing more will come: let go of the parser, whose callbacks hold us.
+
+        Such a cycle for each connection would be left to the garbage collector.
+        """
+        self.ready.clear()
+        del self._parser
+
     # -- httptools
     def on_message_begin(self) -> None:
         """A new request starts."""

@@ -136,6 +136,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
+        del self._parser  # its callbacks hold us: a cycle that the garbage collector would find
         if not self.complete:
             if self.head_complete and exc is None and self._ends_with_connection():
                 self.complete = True
