@@ -10,7 +10,7 @@ from overspill.routing.queue import PriorityQueue
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from overspill.routing.capacity import SmallCapacity
+    from overspill.routing.capacity import Slot, SmallCapacity
 
 
 class Room:
@@ -26,13 +26,13 @@ class Room:
         """How many wait."""
         return len(self._queue)
 
-    def take(self, without: Collection[str], home: int | None, priority: int) -> str | None:
+    def take(self, without: Collection[str], home: int | None, priority: int) -> Slot | None:
         """Take a slot now, unless somebody waits who goes first."""
         if self._queue and self._queue.ahead(priority):
             return None
         return self._capacity.acquire(self._now_s(), without, home)
 
-    async def wait(self, home: int | None, priority: int, until_s: float) -> str | None:
+    async def wait(self, home: int | None, priority: int, until_s: float) -> Slot | None:
         """Wait for a slot until then, in the loop's time; None where it did not come."""
         loop = asyncio.get_running_loop()
         try:
@@ -44,17 +44,17 @@ class Room:
                         await turn
                     finally:
                         self._queue.leave(ticket)
-                    address = self._capacity.acquire(self._now_s(), (), home)
-                    if address is not None:
-                        return address
+                    slot = self._capacity.acquire(self._now_s(), (), home)
+                    if slot is not None:
+                        return slot
         except TimeoutError:
             return None
         finally:
             self.call_next()  # a turn that was given and not used is somebody else's
 
-    def give_back(self, address: str) -> None:
+    def give_back(self, slot: Slot) -> None:
         """Free a slot, and let the next in line have it."""
-        self._capacity.release(address, self._now_s())
+        self._capacity.release(slot, self._now_s())
         self.call_next()
 
     def call_next(self) -> None:
