@@ -8,7 +8,8 @@ from overspill.routing.health import Health
 
 
 @pytest.mark.parametrize(
-    ("failures", "away_s"), [(1, 1.0), (2, 2.0), (3, 4.0), (5, 16.0), (6, 30.0), (50, 30.0)]
+    ("failures", "away_s"),
+    [(1, 1.0), (2, 2.0), (3, 4.0), (5, 16.0), (6, 30.0), (50, 30.0), (2000, 30.0)],
 )
 def test_each_failure_doubles_the_time_away_up_to_a_limit(failures: int, away_s: float) -> None:
     health, now_s = Health(), 0.0

@@ -60,7 +60,7 @@ class Health:
         To be followed by `ended`.
         """
         if not self.failures or sent_s > self.away_since_s:
-            away_s = min(FIRST_EJECTION_S * 2**self.failures, LONGEST_EJECTION_S)
+            away_s = min(FIRST_EJECTION_S * 2.0 ** min(self.failures, 64), LONGEST_EJECTION_S)
             self.failures += 1
             self.away_since_s = now_s
             self.ejected_until_s = now_s + away_s
