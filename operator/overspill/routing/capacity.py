@@ -148,11 +148,11 @@ class SmallCapacity:
         if in_time:
             endpoint.limit.in_time(endpoint.in_flight)
         elif in_time is not None:
-            endpoint.limit.overloaded(now_s)
+            endpoint.limit.overloaded(endpoint.in_flight, now_s)
 
     def overloaded(self, slot: Slot, now_s: float) -> None:
         """The endpoint did not begin in time, or refused for load; nothing else is wrong."""
-        slot.endpoint.limit.overloaded(now_s)
+        slot.endpoint.limit.overloaded(slot.endpoint.in_flight, now_s)
 
     def failed(self, slot: Slot, now_s: float) -> None:
         """The endpoint did not answer: keep off it for a while. To be followed by `release`."""
