@@ -87,17 +87,14 @@ class SmallCapacity:
         """Whether there is a choice of endpoints, so that a conversation may have a home."""
         return len(self._endpoints) > 1
 
-    def has_healthy(self, now_s: float, without: Collection[str] = ()) -> bool:
-        """Whether any endpoint, full or not, would be tried."""
-        return any(
-            endpoint.health.ejected_until_s <= now_s
-            for address, endpoint in self._endpoints.items()
-            if address not in without
-        )
+    def has_healthy(self, by_s: float) -> bool:
+        """Whether any endpoint, full or not, is in favour or will be by then."""
+        return any(endpoint.health.ejected_until_s <= by_s for endpoint in self._endpoints.values())
 
-    def has_room(self, now_s: float) -> bool:
-        """Whether a slot is free."""
-        return any(endpoint.has_room(now_s) for endpoint in self._endpoints.values())
+    def next_return_s(self, now_s: float) -> float:
+        """When the next ejection ends; infinity where no endpoint is ejected."""
+        ends = [endpoint.health.ejected_until_s for endpoint in self._endpoints.values()]
+        return min((end_s for end_s in ends if end_s > now_s), default=float("inf"))
 
     def acquire(
         self, now_s: float, without: Collection[str] = (), conversation: int | None = None

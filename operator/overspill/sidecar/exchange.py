@@ -243,10 +243,10 @@ class Exchange:
                 return None
 
     async def _wait_for_room(self, home: int | None, priority: int) -> Slot | None:
-        room, began_s = self.proxy.room, self.proxy.now_s()
+        proxy, began_s = self.proxy, self.proxy.now_s()
         until_s = min(began_s + self.runtime.queue_s, self.deadline_s)
-        slot = await room.wait(home, priority, until_s)
-        self.queued_s = self.proxy.now_s() - began_s
+        slot = await proxy.room.wait(home, priority, until_s)
+        self.queued_s = proxy.now_s() - began_s
         return slot
 
     async def _ask_small(self, slot: Slot, ask: Ask, *, may_spill: bool) -> Opened | None:
@@ -275,6 +275,7 @@ class Exchange:
         took_s = proxy.now_s() - began_s
         in_time = took_s <= LATE_SHARE * runtime.first_token_s if ask.stream else None
         proxy.capacity.answered(slot, in_time=in_time, now_s=began_s + took_s)
+        proxy.room.call_next()  # where it was a probe, others may follow
         return opened
 
     async def _try_all(self, providers: tuple[Upstream, ...], ask: Ask) -> Opened | None:
