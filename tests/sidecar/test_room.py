@@ -195,3 +195,54 @@ def test_who_waits_is_called_when_a_probe_succeeds_and_not_when_its_answer_ends(
             assert now_s() - began_s < 30
 
     play(story(), patient=True)
+
+
+# -- nothing to wait for
+def test_with_no_endpoint_at_all_a_request_spills_at_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with scene(tmp_path, SMALL, Script(), other=OTHER) as made:
+            base = made.stage.base["small"]
+            made.stage.configure(queueMaxWaitS=WAIT_S, small={**base, "endpoints": []})
+            began_s = now_s()
+            got = await made.ask(stream=False)
+            assert got.headers["x-overspill-reason"] == "NoEndpoints"
+            assert now_s() - began_s < WAIT_S / 2
+
+    play(story(), patient=True)
+
+
+@pytest.mark.parametrize(("failures", "tier"), [(5, "small"), (6, "frontier")])
+def test_a_request_waits_for_an_endpoint_only_where_it_may_live_to_see_it(
+    tmp_path: Path, failures: int, tier: str
+) -> None:
+    """With 20 seconds to wait: five failures eject for 16, six for 30."""
+
+    async def story() -> None:
+        async with scene(tmp_path, SMALL, Script(says=(GOOD,)), other=OTHER) as made:
+            made.stage.configure(queueMaxWaitS=20.0)
+            capacity = made.stage.proxy.capacity
+            for _ in range(failures):
+                await asyncio.sleep(40)  # of the patient clock
+                slot = capacity.acquire(now_s())
+                assert slot
+                capacity.failed(slot, now_s())
+                capacity.release(slot, now_s())
+            began_s = now_s()
+            assert (await made.ask(stream=False)).headers["x-overspill-tier"] == tier
+            assert (now_s() - began_s < 10) is (tier == "frontier")
+
+    play(story(), patient=True)
+
+
+def test_who_waits_goes_on_when_the_last_endpoint_is_gone() -> None:
+    async def story() -> None:
+        small = Waiting()
+        small.take()
+        waiter, began_s = await small.wait("waiter"), now_s()
+        small.capacity.configure([], 1)
+        small.room.call_next()
+        await waiter
+        assert small.slots["waiter"] is None
+        assert now_s() - began_s < WAIT_S / 2
+
+    play(story(), patient=True)

@@ -245,6 +245,8 @@ class Exchange:
     async def _wait_for_room(self, home: int | None, priority: int) -> Slot | None:
         proxy, began_s = self.proxy, self.proxy.now_s()
         until_s = min(began_s + self.runtime.queue_s, self.deadline_s)
+        if not proxy.capacity.has_healthy(until_s):
+            return None  # nothing can come free
         slot = await proxy.room.wait(home, priority, until_s)
         self.queued_s = proxy.now_s() - began_s
         return slot

@@ -88,8 +88,13 @@ class Room:
             self._queue.pop()
 
     def _expect_room(self) -> None:
-        """Look again when the next endpoint comes back."""
-        back_s = self._capacity.next_return_s(self._now_s())
+        """Look again when the next endpoint comes back; who cannot wait so long goes at once."""
+        now_s = self._now_s()
+        back_s = self._capacity.next_return_s(now_s)
+        if not self._capacity.has_healthy(now_s):
+            for waiter in self._queue:
+                if waiter.until_s < back_s:
+                    _turn_away(waiter.turn)
         if back_s != self._look_s:
             if self._look is not None:
                 self._look.cancel()
