@@ -134,6 +134,8 @@ async def test_who_waits_too_long_spills_or_is_told_when_to_come_back(tmp_path: 
             while stage.proxy.capacity.in_flight == 0:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0)
         assert told(await post(stage, ask())) == (200, "frontier", "SlotsFull")
+        assert stage.metric(f"{names.QUEUE_WAIT_SECONDS}_count") == 1
+        assert stage.metric(f"{names.QUEUE_WAIT_SECONDS}_sum") >= 0.05
         refused = await post(stage, ask(), **BULK)
         assert told(refused)[:2] == (503, "none")
         assert int(refused.headers["retry-after"]) >= 1
@@ -154,6 +156,7 @@ async def test_a_client_that_leaves_the_queue_leaves_no_gap(tmp_path: Path) -> N
         await waiting(stage, 2)
         leaving.cancel()
         assert told(await first)[:2] == told(await staying)[:2] == (200, "small")
+        assert stage.metric(f"{names.QUEUE_WAIT_SECONDS}_count") == 2  # who left has waited too
 
 
 # -- deadlines

@@ -247,9 +247,11 @@ class Exchange:
         until_s = min(began_s + self.runtime.queue_s, self.deadline_s)
         if not proxy.capacity.has_healthy(until_s):
             return None  # nothing can come free
-        slot = await proxy.room.wait(home, priority, until_s)
-        self.queued_s = proxy.now_s() - began_s
-        return slot
+        try:
+            return await proxy.room.wait(home, priority, until_s)
+        finally:
+            self.queued_s = proxy.now_s() - began_s
+            proxy.meters.queue_wait_s.observe(self.queued_s)
 
     async def _ask_small(self, slot: Slot, ask: Ask, *, may_spill: bool) -> Opened | None:
         proxy, runtime = self.proxy, self.runtime
