@@ -149,6 +149,7 @@ class Exchange:
         if opened is None:
             if self.last is None and (guess := self.ingress.guess(ask)) is not None:
                 self.reason, self.outcome = Reason.ESTIMATED, "answered"
+                self.proxy.meters.estimated()
                 self.answer.send(200, guess, JSON + self.told())
                 return
             self._refuse(ask, route, tally)

@@ -80,7 +80,14 @@ class Meters:
 
     def rejected(self) -> None:
         """Count a request that nobody answered."""
-        labels = {"tier": Tier.NONE, "provider": "", "outcome": "rejected"}
+        self._of_nobody("rejected")
+
+    def estimated(self) -> None:
+        """Count a request that we answered ourselves."""
+        self._of_nobody("answered")
+
+    def _of_nobody(self, outcome: str) -> None:
+        labels = {"tier": Tier.NONE, "provider": "", "outcome": outcome}
         self.metrics.cell(names.REQUESTS, **labels).value += 1
 
     def failed(self, tier: Tier, provider: str, kind: str) -> None:
