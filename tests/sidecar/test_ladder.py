@@ -159,6 +159,31 @@ async def test_a_client_that_leaves_the_queue_leaves_no_gap(tmp_path: Path) -> N
         assert stage.metric(f"{names.QUEUE_WAIT_SECONDS}_count") == 2  # who left has waited too
 
 
+async def test_who_refused_the_connection_is_not_paid_when_the_client_leaves(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path, small_scale=0.01) as stage:
+        _, gpt = stage.base["frontier"]
+        away = {**gpt, "name": "away", "baseURL": "http://127.0.0.1:1"}
+        stage.configure(queueMaxWaitS=30.0, frontier=[away])
+        change(stage, "small", slotsPerEndpoint=1)
+        first = asyncio.create_task(post(stage, ask()))
+        async with asyncio.timeout(10):
+            while stage.proxy.capacity.in_flight == 0:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0)
+        leaving = asyncio.create_task(post(stage, ask(), **HIGH))
+        await waiting(stage, 1)
+        assert stage.metric(names.UPSTREAM_ERRORS, provider="away") == 1
+        leaving.cancel()
+        async with asyncio.timeout(10):
+            while stage.proxy.room.waiting:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0)
+        assert stage.metric(names.SPEND_USD, provider="away") == 0
+        assert stage.metric(names.REQUESTS, provider="away") == 0
+        assert stage.metric(names.REQUESTS, tier="none", outcome="rejected") == 1
+        first.cancel()
+
+
 # -- deadlines
 async def test_a_clients_own_limit_bounds_all_attempts(tmp_path: Path) -> None:
     async with staged(tmp_path, small_scale=0.01) as stage:

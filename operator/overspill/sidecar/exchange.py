@@ -40,6 +40,7 @@ class Exchange:
     __slots__ = (
         "answer",
         "asked",
+        "at_work",
         "began_s",
         "deadline_s",
         "failures",
@@ -74,6 +75,8 @@ class Exchange:
         self.asked: Ask | None = None
         self.upstream: Upstream | None = None
         """Who was asked last."""
+        self.at_work = False
+        """Whether it may be answering, and charge: no attempt that failed is paid."""
         self.last: AttemptFailed | None = None
         self.unfit: Untranslatable | None = None
         """Why an upstream could not be asked."""
@@ -141,7 +144,7 @@ class Exchange:
             opened = await self._open(ask, route)
         except asyncio.CancelledError:
             self.outcome = "cancelled"
-            if self.upstream is None:
+            if not self.at_work:
                 tally.shed(ask.max_tokens or SHED_OUTPUT_TOKENS)
             else:  # left before the first byte: who was asked may have begun, and charges
                 self._settle(tally, None)
@@ -325,7 +328,7 @@ class Exchange:
         if self.span:
             headers = {**headers, **self.span.headers()}
         own_headers = upstream.own_headers(headers, native=native)
-        before, self.upstream = self.upstream, upstream
+        before, self.upstream, self.at_work = self.upstream, upstream, True
         try:
             opened = await open_upstream(
                 proxy.pool,
@@ -338,12 +341,12 @@ class Exchange:
                 first_byte_s=first_byte_s,
             )
         except AttemptFailed as failure:
-            self.last = failure
+            self.last, self.at_work = failure, False
             self.failures += 1
             self._failed(upstream, failure)
             raise
         except Untranslatable:
-            self.upstream = before
+            self.upstream, self.at_work = before, False
             raise
         self.tier, self.lossy = upstream.tier, opened.call.lossy
         return opened
