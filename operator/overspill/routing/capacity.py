@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 HOME_LOAD: Final = 1.25
 """A conversation stays at its home while that is at most this many times as busy as the mean.
 Source: Mirrokni et al. (2016), "Consistent hashing with bounded loads", arXiv:1608.01350."""
+HOME_SLOTS: Final = 0.5
+"""And while less than this share of its slots is taken: with little going on the mean says nothing,
+and two requests are many times it."""
 
 
 @dataclass(slots=True)
@@ -117,6 +120,8 @@ class SmallCapacity:
         home = self._endpoints[address]
         if not home.has_room(now_s):
             return None
+        if home.in_flight < HOME_SLOTS * home.limit.slots:
+            return home
         mean = self.in_flight / len(self._endpoints)
         return home if home.in_flight <= HOME_LOAD * mean else None
 
