@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 from zlib import crc32
 
+import pytest
+
 from overspill.routing.affinity import Ring
-from overspill.routing.capacity import SmallCapacity
+from overspill.routing.capacity import Slot, SmallCapacity
 
 CONVERSATIONS = [crc32(str(number).encode()) for number in range(10_000)]
 FOUR = [f"10.0.0.{number}:8000" for number in range(4)]
@@ -35,9 +38,40 @@ def test_nobody_has_a_home_where_there_is_none() -> None:
 
 def test_a_busy_home_lets_its_guests_go_where_there_is_room() -> None:
     room = SmallCapacity()
-    room.configure(FOUR, 100)
-    taken = Counter(room.acquire(0.0, (), 7) for _ in range(40))
+    room.configure(FOUR, 20)
+    held = [room.acquire(0.0, (), 7) for _ in range(40)]
+    taken = Counter(slot.address for slot in held if slot)
     home = Ring(FOUR).home(7)
     assert len(taken) == 4
+    assert home
     assert taken[home] == max(taken.values())
     assert max(taken.values()) <= 1.5 * min(taken.values())
+
+
+def share_at_home(in_flight: int, *, turns: int = 5_000) -> float:
+    """The share of turns that go home: four endpoints of eight slots, so many in flight; one ends
+    at random before another conversation's next begins.
+    """
+    room, ring, chance = SmallCapacity(), Ring(FOUR), Random(7)
+    room.configure(FOUR, 8)
+    held: list[Slot] = []
+    at_home = 0
+    for _ in range(turns):
+        if len(held) == in_flight:
+            room.release(held.pop(chance.randrange(in_flight)), 0.0)
+        conversation = chance.choice(CONVERSATIONS)
+        slot = room.acquire(0.0, (), conversation)
+        assert slot
+        at_home += slot.address == ring.home(conversation)
+        held.append(slot)
+    return at_home / turns
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "share"),
+    [(1, 0.99), (2, 0.99), (4, 0.99), (8, 0.9), (12, 0.75), (16, 0.75), (24, 0.8)],
+)
+def test_nearly_every_turn_goes_home_while_most_slots_are_free(
+    in_flight: int, share: float
+) -> None:
+    assert share_at_home(in_flight) >= share

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overspill.routing.capacity import SmallCapacity
+from overspill.routing.capacity import Slot, SmallCapacity
 
 
 def capacity(*endpoints: str, slots: int = 2) -> SmallCapacity:
@@ -14,43 +17,92 @@ def capacity(*endpoints: str, slots: int = 2) -> SmallCapacity:
     return made
 
 
+def taken(room: SmallCapacity, now_s: float = 0.0, *without: str) -> Slot:
+    slot = room.acquire(now_s, without)
+    assert slot is not None
+    return slot
+
+
+def where(room: SmallCapacity, now_s: float = 0.0) -> str | None:
+    slot = room.acquire(now_s)
+    return slot.address if slot else None
+
+
+def fail(room: SmallCapacity, slot: Slot, now_s: float) -> None:
+    room.failed(slot, now_s)
+    room.release(slot, now_s)
+
+
 def test_the_least_loaded_endpoint_is_chosen() -> None:
     room = capacity("a", "b")
-    assert [room.acquire(0.0) for _ in range(5)] == ["a", "b", "a", "b", None]
-    room.release("b", 0.0)
-    assert room.acquire(0.0) == "b"
+    held = [taken(room) for _ in range(4)]
+    assert [slot.address for slot in held] == ["a", "b", "a", "b"]
+    assert where(room) is None
+    room.release(held[1], 0.0)
+    assert where(room) == "b"
 
 
 def test_an_endpoint_that_was_tried_is_not_tried_again() -> None:
-    assert capacity("a", "b").acquire(0.0, {"a"}) == "b"
+    assert taken(capacity("a", "b"), 0.0, "a").address == "b"
 
 
 def test_a_failed_endpoint_is_ejected_for_twice_as_long_each_time() -> None:
     room = capacity("a")
-    room.failed("a", 0.0)
+    fail(room, taken(room), 0.0)
     assert [room.has_healthy(t) for t in (0.9, 1.0)] == [False, True]
-    room.failed("a", 1.0)
-    assert [room.acquire(t) for t in (2.9, 3.0)] == [None, "a"]
+    fail(room, taken(room, 1.0), 1.0)
+    assert [where(room, t) for t in (2.9, 3.0)] == [None, "a"]
+
+
+@pytest.mark.parametrize("together", [2, 4, 32])
+def test_requests_that_fail_together_tell_of_one_failure(together: int) -> None:
+    room = capacity("a", slots=together)
+    for number, slot in enumerate([taken(room) for _ in range(together)]):
+        fail(room, slot, number / 1000)  # one restart of one pod resets them all
+    assert [where(room, t) for t in (0.99, 1.0)] == [None, "a"]
 
 
 def test_one_probe_at_a_time_until_it_succeeds() -> None:
     room = capacity("a", slots=4)
-    room.failed("a", 0.0)
-    assert [room.acquire(5.0), room.acquire(5.0)] == ["a", None]
-    room.answered("a", in_time=None, now_s=5.0)
-    assert room.acquire(5.0) == "a"
+    fail(room, taken(room), 0.0)
+    probe = taken(room, 5.0)
+    assert where(room, 5.0) is None
+    room.answered(probe, in_time=None, now_s=5.0)
+    assert where(room, 5.0) == "a"
+
+
+def test_a_request_from_before_the_ejection_that_ends_lets_no_second_probe_through() -> None:
+    room = capacity("a", slots=4)
+    first, second = taken(room), taken(room)
+    fail(room, first, 0.0)
+    probe = taken(room, 5.0)
+    room.release(second, 5.0)
+    assert where(room, 5.0) is None
+    room.release(probe, 6.0)  # without a verdict
+    assert where(room, 6.0) == "a"
+
+
+def test_a_probe_takes_no_slot_that_is_not_there() -> None:
+    room = capacity("a", slots=2)
+    first, second = taken(room), taken(room)
+    room.failed(first, 0.0)
+    assert where(room, 5.0) is None
+    room.release(second, 5.0)
+    assert where(room, 5.0) == "a"
 
 
 def test_requests_in_flight_stay_counted_when_the_list_changes() -> None:
     room = capacity("a", "b")
-    room.acquire(0.0)
+    held = [taken(room)]
     room.configure(["b"], 2)
     assert (room.in_flight, room.slots) == (1, 2)
     room.configure(["a", "b"], 2)
-    assert [room.acquire(0.0) for _ in range(4)] == ["b", "a", "b", None]
+    held += [taken(room) for _ in range(3)]
+    assert [slot.address for slot in held] == ["a", "b", "a", "b"]
+    assert where(room) is None
     room.configure([], 2)
-    for address in ("a", "a", "b", "b"):
-        room.release(address, 0.0)
+    for slot in held:
+        room.release(slot, 0.0)
     assert room.in_flight == 0
 
 
@@ -58,7 +110,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("take"), st.floats(0, 100)),
         st.tuples(st.just("give"), st.integers(0, 50)),
-        st.tuples(st.just("fail"), st.sampled_from("abc")),
+        st.tuples(st.just("fail"), st.integers(0, 50)),
         st.tuples(st.just("list"), st.sets(st.sampled_from("abc"))),
     ),
     max_size=60,
@@ -69,26 +121,27 @@ steps = st.lists(
 def test_whatever_happens_no_slot_is_lost_and_none_is_used_twice(
     path: list[tuple[str, object]],
 ) -> None:
-    room, held = capacity("a", "b", "c", slots=3), list[str]()
+    room, held = capacity("a", "b", "c", slots=3), list[Slot]()
     listed = {"a", "b", "c"}
     for what, value in path:
         if what == "take":
             assert isinstance(value, float)
-            if (address := room.acquire(value)) is not None:
-                assert address in listed
-                held.append(address)
+            if (slot := room.acquire(value)) is not None:
+                assert slot.address in listed
+                held.append(slot)
         elif what == "give" and held:
             assert isinstance(value, int)
             room.release(held.pop(value % len(held)), 0.0)
-        elif what == "fail":
-            assert isinstance(value, str)
-            room.failed(value, 50.0)
+        elif what == "fail" and held:
+            assert isinstance(value, int)
+            room.failed(held[value % len(held)], 50.0)
         elif what == "list":
             assert isinstance(value, set)
             listed = set(value)
             room.configure(sorted(listed), 3)
         assert room.in_flight == len(held)
-        assert all(held.count(address) <= 3 for address in listed)
-    for address in held:
-        room.release(address, 0.0)
+        counts = Counter(slot.address for slot in held)
+        assert all(counts[address] <= 3 for address in listed)
+    for slot in held:
+        room.release(slot, 0.0)
     assert room.in_flight == 0

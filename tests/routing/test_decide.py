@@ -104,6 +104,14 @@ CASES = [
         False,
         id="exhausted and too long for the small model",
     ),
+    pytest.param(
+        {"frontier_open": False, "priority": "high", "size": 1001},
+        N,
+        Reason.BUDGET_EXHAUSTED,
+        False,
+        False,
+        id="exhausted, and what a rule keeps off the small model would not fit it either",
+    ),
 ]
 
 

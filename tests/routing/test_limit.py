@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ def settle(seed: int, capacity: int, seconds: int = 200) -> int:
         if in_flight <= capacity:
             limit.in_time(in_flight)
         else:
-            limit.overloaded(tick / 10)
+            limit.overloaded(in_flight, tick / 10)
     return limit.slots
 
 
@@ -38,13 +39,37 @@ def test_a_limit_that_is_not_reached_teaches_nothing() -> None:
 def test_requests_that_queued_together_tell_of_one_overload() -> None:
     limit = ConcurrencyLimit(10)
     for _ in range(5):
-        limit.overloaded(1.0)
+        limit.overloaded(10, 1.0)
     assert limit.slots == 8
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "slots"),
+    [(1, 32), (15, 32), (16, 25), (26, 25), (27, 26), (31, 30), (32, 25), (40, 25)],
+)
+def test_a_late_answer_tells_the_more_the_busier_the_endpoint(in_flight: int, slots: int) -> None:
+    limit = ConcurrencyLimit(32)
+    limit.overloaded(in_flight, 1.0)
+    assert limit.slots == slots
+
+
+def test_long_prompts_one_after_another_take_no_slot_away() -> None:
+    limit = ConcurrencyLimit(32)
+    for second in range(100):
+        limit.overloaded(1, float(second))
+    assert limit.slots == 32
+
+
+def test_a_limit_that_was_not_reached_falls_at_most_to_what_was_in_flight() -> None:
+    limit = ConcurrencyLimit(32)
+    for second in range(2):
+        limit.overloaded(24, float(second))
+    assert limit.slots == 23
 
 
 def test_a_changed_guess_keeps_what_was_learned() -> None:
     limit = ConcurrencyLimit(10)
-    limit.overloaded(1.0)
+    limit.overloaded(10, 1.0)
     limit.reseed(20)
     assert limit.slots == 16
 
@@ -58,5 +83,5 @@ def test_whatever_happens_there_is_a_slot_and_never_more_than_twice_the_guess(
         if in_time:
             limit.in_time(in_flight)
         else:
-            limit.overloaded(now_s)
+            limit.overloaded(in_flight, now_s)
         assert 1 <= limit.slots <= 14

@@ -40,6 +40,16 @@ def test_leaving_twice_or_after_being_served_changes_nothing() -> None:
     assert queue.pop() == "c"
 
 
+def test_the_first_in_line_stays_there_until_it_is_served_or_leaves() -> None:
+    queue: PriorityQueue[str] = PriorityQueue()
+    assert queue.first() is None
+    ticket = queue.push(0, "a")
+    queue.push(0, "b")
+    assert (queue.first(), len(queue), list(queue)) == ("a", 2, ["a", "b"])
+    queue.leave(ticket)
+    assert (queue.first(), len(queue), list(queue)) == ("b", 1, ["b"])
+
+
 def test_a_newcomer_is_behind_its_equals_and_its_betters() -> None:
     queue: PriorityQueue[str] = PriorityQueue()
     for priority in (1, 0, 0, -1):

@@ -134,6 +134,8 @@ async def test_who_waits_too_long_spills_or_is_told_when_to_come_back(tmp_path: 
             while stage.proxy.capacity.in_flight == 0:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0)
         assert told(await post(stage, ask())) == (200, "frontier", "SlotsFull")
+        assert stage.metric(f"{names.QUEUE_WAIT_SECONDS}_count") == 1
+        assert stage.metric(f"{names.QUEUE_WAIT_SECONDS}_sum") >= 0.05
         refused = await post(stage, ask(), **BULK)
         assert told(refused)[:2] == (503, "none")
         assert int(refused.headers["retry-after"]) >= 1
@@ -154,6 +156,32 @@ async def test_a_client_that_leaves_the_queue_leaves_no_gap(tmp_path: Path) -> N
         await waiting(stage, 2)
         leaving.cancel()
         assert told(await first)[:2] == told(await staying)[:2] == (200, "small")
+        assert stage.metric(f"{names.QUEUE_WAIT_SECONDS}_count") == 2  # who left has waited too
+
+
+async def test_who_refused_the_connection_is_not_paid_when_the_client_leaves(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path, small_scale=0.01) as stage:
+        _, gpt = stage.base["frontier"]
+        away = {**gpt, "name": "away", "baseURL": "http://127.0.0.1:1"}
+        stage.configure(queueMaxWaitS=30.0, frontier=[away])
+        change(stage, "small", slotsPerEndpoint=1)
+        first = asyncio.create_task(post(stage, ask()))
+        async with asyncio.timeout(10):
+            while stage.proxy.capacity.in_flight == 0:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0)
+        leaving = asyncio.create_task(post(stage, ask(), **HIGH))
+        await waiting(stage, 1)
+        assert stage.metric(names.UPSTREAM_ERRORS, provider="away") == 1
+        leaving.cancel()
+        async with asyncio.timeout(10):
+            while stage.proxy.room.waiting:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0)
+        assert stage.metric(names.SPEND_USD, provider="away") == 0
+        assert stage.metric(names.REQUESTS, provider="away") == 0
+        assert stage.metric(names.REQUESTS, tier="none", outcome="rejected") == 1
+        first.cancel()
 
 
 # -- deadlines

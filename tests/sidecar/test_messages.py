@@ -108,6 +108,7 @@ async def test_where_nobody_can_count_tokens_they_are_estimated(stage: Stage) ->
         )
     assert raw.headers["x-overspill-reason"] == "Estimated"
     assert (await raw.parse()).input_tokens > 10
+    assert stage.metric(names.REQUESTS, tier="none", outcome="answered") == 1
 
 
 async def test_errors_are_in_the_clients_own_words(stage: Stage) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from overspill.routing.affinity import Ring
 from overspill.routing.health import Health
 from overspill.routing.limit import ConcurrencyLimit
@@ -16,19 +18,33 @@ if TYPE_CHECKING:
 HOME_LOAD: Final = 1.25
 """A conversation stays at its home while that is at most this many times as busy as the mean.
 Source: Mirrokni et al. (2016), "Consistent hashing with bounded loads", arXiv:1608.01350."""
+HOME_SLOTS: Final = 0.5
+"""And while less than this share of its slots is taken: with little going on the mean says nothing,
+and two requests are many times it."""
 
 
 @dataclass(slots=True)
 class _Endpoint:
+    address: str
     limit: ConcurrencyLimit
     health: Health = field(default_factory=Health)
     in_flight: int = 0
 
     def has_room(self, now_s: float) -> bool:
+        if self.in_flight >= self.limit.slots:
+            return False
         health = self.health
-        if health.failures:
-            return health.usable(now_s)
-        return self.in_flight < self.limit.slots
+        return not health.failures or health.usable(now_s)
+
+
+class Slot(msgspec.Struct, frozen=True, gc=False):
+    """Room for one request at one endpoint, until it is released."""
+
+    address: str
+    endpoint: _Endpoint
+    taken_s: float
+    probe: int
+    """What the endpoint's `Health.tried` said."""
 
 
 class SmallCapacity:
@@ -45,7 +61,7 @@ class SmallCapacity:
         known = {**self._leaving, **self._endpoints}
         before = set(self._endpoints)
         self._endpoints = {
-            address: known.get(address) or _Endpoint(ConcurrencyLimit(slots_per_endpoint))
+            address: known.get(address) or _Endpoint(address, ConcurrencyLimit(slots_per_endpoint))
             for address in endpoints
         }
         for endpoint in self._endpoints.values():
@@ -74,78 +90,72 @@ class SmallCapacity:
         """Whether there is a choice of endpoints, so that a conversation may have a home."""
         return len(self._endpoints) > 1
 
-    def has_healthy(self, now_s: float, without: Collection[str] = ()) -> bool:
-        """Whether any endpoint, full or not, would be tried."""
-        return any(
-            endpoint.health.ejected_until_s <= now_s
-            for address, endpoint in self._endpoints.items()
-            if address not in without
-        )
+    def has_healthy(self, by_s: float) -> bool:
+        """Whether any endpoint, full or not, is in favour or will be by then."""
+        return any(endpoint.health.ejected_until_s <= by_s for endpoint in self._endpoints.values())
 
-    def has_room(self, now_s: float) -> bool:
-        """Whether a slot is free."""
-        return any(endpoint.has_room(now_s) for endpoint in self._endpoints.values())
+    def next_return_s(self, now_s: float) -> float:
+        """When the next ejection ends; infinity where no endpoint is ejected."""
+        ends = [endpoint.health.ejected_until_s for endpoint in self._endpoints.values()]
+        return min((end_s for end_s in ends if end_s > now_s), default=float("inf"))
 
     def acquire(
         self, now_s: float, without: Collection[str] = (), conversation: int | None = None
-    ) -> str | None:
+    ) -> Slot | None:
         """Take a slot: at the conversation's home unless that is busy, else where least is going
         on. Return None where there is no room.
         """
         best = self._home(now_s, without, conversation) or self._least_loaded(now_s, without)
-        if best is not None:
-            endpoint = self._endpoints[best]
-            endpoint.in_flight += 1
-            endpoint.health.tried()
-        return best
-
-    def _home(self, now_s: float, without: Collection[str], conversation: int | None) -> str | None:
-        home = None if conversation is None else self._ring.home(conversation)
-        if home is None or home in without or not self._endpoints[home].has_room(now_s):
+        if best is None:
             return None
-        mean = self.in_flight / len(self._endpoints)
-        return home if self._endpoints[home].in_flight <= HOME_LOAD * mean else None
+        best.in_flight += 1
+        return Slot(best.address, best, now_s, best.health.tried())
 
-    def _least_loaded(self, now_s: float, without: Collection[str]) -> str | None:
-        best: tuple[int, str] | None = None
+    def _home(
+        self, now_s: float, without: Collection[str], conversation: int | None
+    ) -> _Endpoint | None:
+        address = None if conversation is None else self._ring.home(conversation)
+        if address is None or address in without:
+            return None
+        home = self._endpoints[address]
+        if not home.has_room(now_s):
+            return None
+        if home.in_flight < HOME_SLOTS * home.limit.slots:
+            return home
+        mean = self.in_flight / len(self._endpoints)
+        return home if home.in_flight <= HOME_LOAD * mean else None
+
+    def _least_loaded(self, now_s: float, without: Collection[str]) -> _Endpoint | None:
+        best: _Endpoint | None = None
         for address, endpoint in self._endpoints.items():
             if address in without or not endpoint.has_room(now_s):
                 continue
-            if best is None or endpoint.in_flight < best[0]:
-                best = (endpoint.in_flight, address)
-        return best[1] if best else None
+            if best is None or endpoint.in_flight < best.in_flight:
+                best = endpoint
+        return best
 
-    def release(self, address: str, now_s: float) -> None:
+    def release(self, slot: Slot, now_s: float) -> None:
         """Give the slot back."""
-        endpoint = self._known(address)
-        if endpoint is None:
-            return
+        endpoint = slot.endpoint
         endpoint.in_flight -= 1
-        endpoint.health.abandoned()
+        endpoint.health.ended(slot.probe)
         self.drain.freed(now_s)
-        if not endpoint.in_flight:
-            self._leaving.pop(address, None)
+        if self._leaving and not endpoint.in_flight:
+            self._leaving.pop(slot.address, None)
 
-    def answered(self, address: str, *, in_time: bool | None, now_s: float) -> None:
+    def answered(self, slot: Slot, *, in_time: bool | None, now_s: float) -> None:
         """The endpoint answered: in time, late, or where nobody can tell, None."""
-        endpoint = self._known(address)
-        if endpoint is None:
-            return
-        endpoint.health.succeeded()
+        endpoint = slot.endpoint
+        endpoint.health.succeeded(slot.taken_s)
         if in_time:
             endpoint.limit.in_time(endpoint.in_flight)
         elif in_time is not None:
-            endpoint.limit.overloaded(now_s)
+            endpoint.limit.overloaded(endpoint.in_flight, now_s)
 
-    def overloaded(self, address: str, now_s: float) -> None:
+    def overloaded(self, slot: Slot, now_s: float) -> None:
         """The endpoint did not begin in time, or refused for load; nothing else is wrong."""
-        if endpoint := self._known(address):
-            endpoint.limit.overloaded(now_s)
+        slot.endpoint.limit.overloaded(slot.endpoint.in_flight, now_s)
 
-    def failed(self, address: str, now_s: float) -> None:
-        """The endpoint did not answer: keep off it for a while."""
-        if endpoint := self._known(address):
-            endpoint.health.failed(now_s)
-
-    def _known(self, address: str) -> _Endpoint | None:
-        return self._endpoints.get(address) or self._leaving.get(address)
+    def failed(self, slot: Slot, now_s: float) -> None:
+        """The endpoint did not answer: keep off it for a while. To be followed by `release`."""
+        slot.endpoint.health.failed(slot.taken_s, now_s)

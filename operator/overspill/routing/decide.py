@@ -158,8 +158,7 @@ def _ruled(rule: Match, *, fits: bool) -> Route:
 
 def _exhausted(wanted: Route, terms: Terms) -> Route:
     """The frontier is closed: what does not fit the small model's context cannot be answered."""
-    answerable = wanted.reason is not Reason.CONTEXT_TOO_LONG
-    tier = Tier.SMALL if terms.small_when_exhausted and answerable else Tier.NONE
+    tier = Tier.SMALL if terms.small_when_exhausted and wanted.fits_small else Tier.NONE
     return Route(
         tier=tier,
         reason=Reason.BUDGET_EXHAUSTED,

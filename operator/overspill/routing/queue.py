@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from math import ceil, exp
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 T = TypeVar("T")
 MEMORY_S: Final = 10.0
@@ -25,6 +28,10 @@ class PriorityQueue(Generic[T]):
     def __len__(self) -> int:
         return len(self._heap) - len(self._gone)
 
+    def __iter__(self) -> Iterator[T]:
+        gone = self._gone
+        return (waiter for _, ticket, waiter in self._heap if ticket not in gone)
+
     def push(self, priority: int, waiter: T) -> int:
         """Let somebody wait; return the ticket with which to leave."""
         ticket = next(self._order)
@@ -36,6 +43,10 @@ class PriorityQueue(Generic[T]):
         if any(entry[1] == ticket for entry in self._heap):
             self._gone.add(ticket)
             self._tidy()
+
+    def first(self) -> T | None:
+        """Return the next in line, who stays in line; None where nobody waits."""
+        return self._heap[0][2] if self._heap else None
 
     def pop(self) -> T | None:
         """Return the next in line, None where nobody waits."""

@@ -17,6 +17,7 @@ from overspill.sidecar.upstream import FOREVER
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
 
 if TYPE_CHECKING:
+    from overspill.routing.capacity import Slot
     from overspill.sidecar.answer import Answer
     from overspill.sidecar.attempt import Opened
     from overspill.sidecar.proxy import Proxy
@@ -39,6 +40,7 @@ class Exchange:
     __slots__ = (
         "answer",
         "asked",
+        "at_work",
         "began_s",
         "deadline_s",
         "failures",
@@ -73,6 +75,8 @@ class Exchange:
         self.asked: Ask | None = None
         self.upstream: Upstream | None = None
         """Who was asked last."""
+        self.at_work = False
+        """Whether it may be answering, and charge: no attempt that failed is paid."""
         self.last: AttemptFailed | None = None
         self.unfit: Untranslatable | None = None
         """Why an upstream could not be asked."""
@@ -140,7 +144,7 @@ class Exchange:
             opened = await self._open(ask, route)
         except asyncio.CancelledError:
             self.outcome = "cancelled"
-            if self.upstream is None:
+            if not self.at_work:
                 tally.shed(ask.max_tokens or SHED_OUTPUT_TOKENS)
             else:  # left before the first byte: who was asked may have begun, and charges
                 self._settle(tally, None)
@@ -148,6 +152,7 @@ class Exchange:
         if opened is None:
             if self.last is None and (guess := self.ingress.guess(ask)) is not None:
                 self.reason, self.outcome = Reason.ESTIMATED, "answered"
+                self.proxy.meters.estimated()
                 self.answer.send(200, guess, JSON + self.told())
                 return
             self._refuse(ask, route, tally)
@@ -220,37 +225,41 @@ class Exchange:
         capacity = proxy.capacity
         home = ask.conversation() if capacity.several else None
         while True:
-            address = proxy.room.take(tried, home, route.priority)
-            if address is None and not tried and self.runtime.queue_s > 0:
-                address = await self._wait_for_room(home, route.priority)
-            if address is None:
+            slot = proxy.room.take(tried, home, route.priority)
+            if slot is None and not tried and self.runtime.queue_s > 0:
+                slot = await self._wait_for_room(home, route.priority)
+            if slot is None:
                 if not tried:
                     healthy = capacity.has_healthy(proxy.now_s())
                     self.reason = Reason.SLOTS_FULL if healthy else Reason.NO_ENDPOINTS
                 return None
-            tried.add(address)
+            tried.add(slot.address)
             try:
-                opened = await self._ask_small(address, ask, may_spill=route.may_overflow)
+                opened = await self._ask_small(slot, ask, may_spill=route.may_overflow)
             except BaseException:
-                proxy.room.give_back(address)
+                proxy.room.give_back(slot)
                 raise
             if opened is not None:
-                opened.release = partial(proxy.room.give_back, address)
+                opened.release = partial(proxy.room.give_back, slot)
                 return opened
-            proxy.room.give_back(address)
+            proxy.room.give_back(slot)
             if self._is_final() or self.unfit or self.reason is Reason.FIRST_TOKEN_DEADLINE:
                 return None
 
-    async def _wait_for_room(self, home: int | None, priority: int) -> str | None:
-        room, began_s = self.proxy.room, self.proxy.now_s()
+    async def _wait_for_room(self, home: int | None, priority: int) -> Slot | None:
+        proxy, began_s = self.proxy, self.proxy.now_s()
         until_s = min(began_s + self.runtime.queue_s, self.deadline_s)
-        address = await room.wait(home, priority, until_s)
-        self.queued_s = self.proxy.now_s() - began_s
-        return address
+        if not proxy.capacity.has_healthy(until_s):
+            return None  # nothing can come free
+        try:
+            return await proxy.room.wait(home, priority, until_s)
+        finally:
+            self.queued_s = proxy.now_s() - began_s
+            proxy.meters.queue_wait_s.observe(self.queued_s)
 
-    async def _ask_small(self, address: str, ask: Ask, *, may_spill: bool) -> Opened | None:
+    async def _ask_small(self, slot: Slot, ask: Ask, *, may_spill: bool) -> Opened | None:
         proxy, runtime = self.proxy, self.runtime
-        upstream = runtime.small.get(address) or proxy.endpoint(address)
+        upstream = runtime.small.get(slot.address) or proxy.endpoint(slot.address)
         began_s = proxy.now_s()
         bounded = may_spill and ask.stream
         try:
@@ -264,16 +273,17 @@ class Exchange:
             now_s = proxy.now_s()
             if failure.kind == "first_token":
                 self.reason = Reason.FIRST_TOKEN_DEADLINE
-                proxy.capacity.overloaded(address, now_s)
+                proxy.capacity.overloaded(slot, now_s)
             elif not failure.final and failure.kind != "deadline":
                 self.reason = Reason.SMALL_FAILED
-                proxy.capacity.failed(address, now_s)
+                proxy.capacity.failed(slot, now_s)
                 if failure.overload:
-                    proxy.capacity.overloaded(address, now_s)
+                    proxy.capacity.overloaded(slot, now_s)
             return None
         took_s = proxy.now_s() - began_s
         in_time = took_s <= LATE_SHARE * runtime.first_token_s if ask.stream else None
-        proxy.capacity.answered(address, in_time=in_time, now_s=began_s + took_s)
+        proxy.capacity.answered(slot, in_time=in_time, now_s=began_s + took_s)
+        proxy.room.call_next()  # where it was a probe, others may follow
         return opened
 
     async def _try_all(self, providers: tuple[Upstream, ...], ask: Ask) -> Opened | None:
@@ -295,26 +305,21 @@ class Exchange:
         return None
 
     async def _try_provider(self, upstream: Upstream, ask: Ask) -> Opened | None:
-        health = upstream.health
-        health.tried()
+        health, sent_s = upstream.health, self.proxy.now_s()
+        probe = health.tried()
         try:
             opened = await self._ask(upstream, ask, FOREVER)
         except Untranslatable as unfit:
-            health.abandoned()
             self.unfit = unfit
             return None
         except AttemptFailed as failure:
-            if failure.final or failure.kind == "deadline":
-                health.abandoned()
-            else:
-                health.failed(
-                    self.proxy.now_s(), failure.retry_after_s if failure.overload else None
-                )
+            if not failure.final and failure.kind != "deadline":
+                rest_s = failure.retry_after_s if failure.overload else None
+                health.failed(sent_s, self.proxy.now_s(), rest_s)
             return None
-        except BaseException:
-            health.abandoned()
-            raise
-        health.succeeded()
+        finally:
+            health.ended(probe)
+        health.succeeded(sent_s)
         return opened
 
     async def _ask(self, upstream: Upstream, ask: Ask, first_byte_s: float) -> Opened:
@@ -325,7 +330,7 @@ class Exchange:
             headers = {**headers, **self.span.headers()}
         own_headers = upstream.own_headers(headers, native=native)
         left_out = upstream.left_out(headers, native=native)
-        before, self.upstream = self.upstream, upstream
+        before, self.upstream, self.at_work = self.upstream, upstream, True
         try:
             opened = await open_upstream(
                 proxy.pool,
@@ -339,13 +344,13 @@ class Exchange:
             )
         except AttemptFailed as failure:
             failure.body = upstream.masked(failure.body)
-            self.lossy = left_out
+            self.lossy, self.at_work = left_out, False
             self._note(failure)
             self.failures += 1
             self._failed(upstream, failure)
             raise
         except Untranslatable:
-            self.upstream = before
+            self.upstream, self.at_work = before, False
             raise
         self.tier, self.lossy = upstream.tier, (*opened.call.lossy, *left_out)
         return opened

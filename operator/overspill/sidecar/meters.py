@@ -56,6 +56,7 @@ class Meters:
 
     metrics: Metrics
     work: Cell = field(init=False)
+    queue_wait_s: Histogram = field(init=False)
     equivalent: dict[bool, Cell] = field(init=False)
     _upstreams: dict[tuple[str, str, str, str], UpstreamMeter] = field(default_factory=dict)
     _decisions: dict[tuple[Tier, Reason], Cell] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class Meters:
     def __post_init__(self) -> None:
         cell = self.metrics.cell
         self.work = cell(names.WORK_TOKENS)
+        self.queue_wait_s = self.metrics.histogram(names.QUEUE_WAIT_SECONDS)
         self.equivalent = {
             eligible: cell(names.FRONTIER_EQUIVALENT_USD, eligible=str(eligible).lower())
             for eligible in (True, False)
@@ -78,7 +80,14 @@ class Meters:
 
     def rejected(self) -> None:
         """Count a request that nobody answered."""
-        labels = {"tier": Tier.NONE, "provider": "", "outcome": "rejected"}
+        self._of_nobody("rejected")
+
+    def estimated(self) -> None:
+        """Count a request that we answered ourselves."""
+        self._of_nobody("answered")
+
+    def _of_nobody(self, outcome: str) -> None:
+        labels = {"tier": Tier.NONE, "provider": "", "outcome": outcome}
         self.metrics.cell(names.REQUESTS, **labels).value += 1
 
     def failed(self, tier: Tier, provider: str, kind: str) -> None:
