@@ -174,10 +174,15 @@ def _within(piece: bytes) -> int:
 
 
 def stream_breaks(wire: Wire) -> list[Break]:
-    """Every place at which a chunked stream can break off."""
+    """Every place at which a chunked stream can break off.
+
+    Its first event only announces an answer: up to there another upstream may give one.
+    """
     made = events(wire)
     first, second, *_, marker = made
-    spoken = next(n for n, event in enumerate(made) if "\u00fc".encode() in event)
+    told = next(n for n, event in enumerate(made) if TEXTS[0].encode() in event) + 1
+    euro = next(n for n, event in enumerate(made) if TEXTS[-1].encode() in event)
+    following = made[told]
     top = head(Framing.CHUNKED, kind=EVENT_STREAM)
 
     def until(count: int) -> bytes:
@@ -193,10 +198,13 @@ def stream_breaks(wire: Wire) -> list[Break]:
         Break("after headers", top, early),
         Break("mid first chunk size", top + (b"%x" % len(first))[:1], early),
         Break("mid first event", into(0, len(first) // 2), early),
-        Break("between events", until(1), late),
-        Break("mid chunk size", until(1) + (b"%x" % len(second))[:1], late),
-        Break("mid event", into(1, len(second) // 2), late),
-        Break("mid UTF-8 character", into(spoken, _within(made[spoken])), late),
+        Break("after the announcement", until(1), early),
+        Break("mid second chunk size", until(1) + (b"%x" % len(second))[:1], early),
+        Break("mid second event", into(1, len(second) // 2), early),
+        Break("between events", until(told), late),
+        Break("mid chunk size", until(told) + (b"%x" % len(following))[:1], late),
+        Break("mid event", into(told, len(following) // 2), late),
+        Break("mid UTF-8 character", into(euro, _within(made[euro])), late),
         Break("after the last event", until(last), late),
         Break("mid end marker", into(last, len(marker) // 2), late),
         Break("after the end marker", until(last + 1), end),

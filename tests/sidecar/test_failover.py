@@ -112,12 +112,23 @@ async def test_a_late_first_token_spills(stage: Stage) -> None:
     assert stage.proxy.capacity.in_flight == 0
 
 
-async def test_the_clients_own_mistake_is_told_and_not_tried_elsewhere(stage: Stage) -> None:
-    stage.small[0].ledger.fault = Fault(times=1, status=400)
+async def test_a_mistake_that_the_frontier_finds_too_is_the_clients_own(stage: Stage) -> None:
+    """What the small model refuses may be its own limit; nobody charges for a refusal."""
+    for double in (*stage.small, stage.opus):
+        double.ledger.fault = Fault(times=1, status=400)
     refused = await post(stage, ask())
     assert refused.status_code == 400
     assert refused.json()["error"]["message"] == "the double was told to fail"
-    assert stage.opus.ledger.requests == 0
+    assert stage.opus.ledger.usd == 0
+    assert stage.gpt.ledger.requests == 0
+    assert stage.metric(names.FRONTIER_EQUIVALENT_USD, eligible="true") == 0
+
+
+async def test_a_mistake_that_the_frontier_finds_is_not_tried_elsewhere(stage: Stage) -> None:
+    stage.opus.ledger.fault = Fault(times=1, status=400)
+    refused = await post(stage, ask(), **{"x-priority": "high"})
+    assert refused.status_code == 400
+    assert sum(one.ledger.requests for one in (*stage.small, stage.gpt)) == 0
 
 
 HIGH = {"x-priority": "high"}

@@ -209,9 +209,10 @@ def test_a_request_that_begins_on_an_old_connection_is_answered(tmp_path: Path) 
 def test_an_answer_that_takes_longer_than_an_idle_connection_lives_is_not_cut(
     tmp_path: Path,
 ) -> None:
-    top, *rest = [replies.chunked(event) for event in replies.openai_events()]
+    role, first, *rest = [replies.chunked(event) for event in replies.openai_events()]
     pauses = [piece for event in rest for piece in (2 * IDLE_S, event)]
-    says = (replies.head(Framing.CHUNKED, kind=EVENT_STREAM), top, *pauses, b"0\r\n\r\n")
+    head = replies.head(Framing.CHUNKED, kind=EVENT_STREAM)
+    says = (head, role, first, *pauses, b"0\r\n\r\n")
 
     async def story() -> None:
         async with scene(tmp_path, SMALL, Script(says=says), other=b"") as made:

@@ -278,3 +278,15 @@ async def test_synchronous_clients(stage: Stage) -> None:
     first, second = await asyncio.to_thread(ask_both, stage.url)
     assert first == second
     assert len(first.split()) == 3
+
+
+async def test_the_models_are_listed_in_the_clients_words(stage: Stage) -> None:
+    async with client(stage) as asked:
+        named = [model.id async for model in asked.models.list()]
+    url = stage.url.removesuffix("/v1")
+    async with anthropic.AsyncAnthropic(base_url=url, api_key="k", max_retries=0) as asking:
+        listed = [model async for model in asking.models.list()]
+    assert (
+        named == [model.id for model in listed] == ["overspill/auto", "glm", "opus", "gpt-frontier"]
+    )
+    assert {model.created_at.year for model in listed} == {1970}

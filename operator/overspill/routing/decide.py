@@ -38,6 +38,7 @@ class Reason(StrEnum):
     SLOTS_FULL = "SlotsFull"
     FIRST_TOKEN_DEADLINE = "FirstTokenDeadline"
     SMALL_FAILED = "SmallFailed"
+    SMALL_REFUSED = "SmallRefused"
     FRONTIER_FAILED = "FrontierFailed"
     ESTIMATED = "Estimated"
 

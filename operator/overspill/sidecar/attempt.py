@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from overspill.sidecar.upstream import FOREVER, HEADER_BYTES, UpstreamError
-from overspill.wire.errors import UNREADABLE, Wire
+from overspill.wire.errors import UNREADABLE, Wire, status_in
+from overspill.wire.preamble import begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,6 @@ OVERLOAD: Final = frozenset({429, 503, 529})
 ERROR_BODY_S: Final = 1.0
 """For the words of a refusal in all: the next upstream waits for them."""
 ERROR_BODY_BYTES: Final = 64 * 2**10
-_DATA: Final = re.compile(rb"(?:^|[\r\n])data")
 ID_HEADERS: Final = (b"request-id", b"x-request-id")
 """What a provider's support asks for."""
 
@@ -123,7 +122,7 @@ async def open_upstream(
         if ask.stream:
             stream = ingress.stream(ask, upstream.target, now_s)
             opened = Opened(upstream, response, call, stream)
-            await _first_bytes(opened, stream)
+            await _first_bytes(opened, stream, ingress.wire)
             response.first_byte_s = FOREVER
             return opened
         opened = Opened(upstream, response, call, None)
@@ -181,15 +180,18 @@ def _retry_after_s(headers: dict[bytes, bytes]) -> float | None:
     return max(0.0, seconds) if seconds < FOREVER else None
 
 
-async def _first_bytes(opened: Opened, stream: EventStream) -> None:
-    """Read on until there is an event for the client.
+async def _first_bytes(opened: Opened, stream: EventStream, wire: Wire) -> None:
+    """Read on until there is some of the answer for the client, whose wire this is.
 
-    Comments go with it: a server says them while it has not begun, and until then others may.
+    What only announces an answer waits for it: until then another upstream may give one.
     """
     response = opened.response
-    while not _DATA.search(opened.first):
+    while True:
         chunk = await response.read()
         opened.first += stream.feed(chunk) if chunk else stream.rest()
-        over = stream.failed is not None or not chunk or len(opened.first) > HEADER_BYTES
-        if over and not _DATA.search(opened.first):
-            raise AttemptFailed("stream", 502, stream.failed or b"")
+        if begun(opened.first):
+            return
+        if stream.failed is not None:
+            raise AttemptFailed("stream", status_in(stream.failed), stream.failed, wire=wire)
+        if not chunk or len(opened.first) > HEADER_BYTES:
+            raise AttemptFailed("stream", 502)

@@ -12,6 +12,7 @@ from overspill.routing.decide import Facts, Reason, Route, Tier, decide, pinned
 from overspill.sidecar import reply
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.attempt import AttemptFailed, open_upstream
+from overspill.sidecar.runtime import endpoint
 from overspill.sidecar.tally import Tally
 from overspill.sidecar.upstream import FOREVER
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 TIMEOUT_HEADER: Final = b"x-overspill-timeout"
 LATE_SHARE: Final = 0.5
 """A first token after this share of its deadline says that the endpoint is full."""
+_NOT_ELSEWHERE: Final = (Reason.FIRST_TOKEN_DEADLINE, Reason.SMALL_REFUSED)
+"""Other endpoints run the same model, and have the same load."""
 SHED_OUTPUT_TOKENS: Final = 256
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class Exchange:
         "began_s",
         "deadline_s",
         "failures",
+        "final",
         "ingress",
         "last",
         "lossy",
@@ -82,6 +86,8 @@ class Exchange:
         """Why an upstream could not be asked."""
         self.lossy: tuple[str, ...] = ()
         self.failures = 0
+        self.final = False
+        """Who was asked last says that the request is wrong in itself."""
         self.queued_s = 0.0
         self.ttft_s = 0.0
         self.outcome = "rejected"
@@ -213,8 +219,13 @@ class Exchange:
         return opened
 
     def _is_final(self) -> bool:
-        """Whether trying on is in vain: the request is wrong, or its time is up."""
-        return (self.last is not None and self.last.final) or self._is_late()
+        """Whether trying on is in vain: the request is wrong, or its time is up.
+
+        That it is wrong is the frontier's to say. A small model says so too of what only it cannot
+        do: a longer context, an image, tools that it was not started for.
+        """
+        wrong = self.final and self.upstream is not None and self.upstream.tier is Tier.FRONTIER
+        return wrong or self._is_late()
 
     def _is_late(self) -> bool:
         return self.proxy.now_s() >= self.deadline_s
@@ -243,7 +254,7 @@ class Exchange:
                 opened.release = partial(proxy.room.give_back, slot)
                 return opened
             proxy.room.give_back(slot)
-            if self._is_final() or self.unfit or self.reason is Reason.FIRST_TOKEN_DEADLINE:
+            if self._is_late() or self.unfit or self.reason in _NOT_ELSEWHERE:
                 return None
 
     async def _wait_for_room(self, home: int | None, priority: int) -> Slot | None:
@@ -259,7 +270,8 @@ class Exchange:
 
     async def _ask_small(self, slot: Slot, ask: Ask, *, may_spill: bool) -> Opened | None:
         proxy, runtime = self.proxy, self.runtime
-        upstream = runtime.small.get(slot.address) or proxy.endpoint(slot.address)
+        upstream = runtime.small.get(slot.address)  # a slot may be of a newer configuration
+        upstream = upstream or endpoint(slot.address, runtime.small_target)
         began_s = proxy.now_s()
         bounded = may_spill and ask.stream
         try:
@@ -268,13 +280,17 @@ class Exchange:
             )
         except Untranslatable as unfit:
             self.reason, self.unfit = Reason.NOT_TRANSLATABLE, unfit
+            self._not_for_small()
             return None
         except AttemptFailed as failure:
             now_s = proxy.now_s()
-            if failure.kind == "first_token":
+            if failure.final:
+                self.reason = Reason.SMALL_REFUSED
+                self._not_for_small()
+            elif failure.kind == "first_token":
                 self.reason = Reason.FIRST_TOKEN_DEADLINE
                 proxy.capacity.overloaded(slot, now_s)
-            elif not failure.final and failure.kind != "deadline":
+            elif failure.kind != "deadline":
                 self.reason = Reason.SMALL_FAILED
                 proxy.capacity.failed(slot, now_s)
                 if failure.overload:
@@ -300,7 +316,7 @@ class Exchange:
             if self._is_late():
                 break
             opened = await self._try_provider(upstream, ask)
-            if opened is not None or (self.last and self.last.final):
+            if opened is not None or self.final:
                 return opened
         return None
 
@@ -331,6 +347,7 @@ class Exchange:
         own_headers = upstream.own_headers(headers, native=native)
         left_out = upstream.left_out(headers, native=native)
         before, self.upstream, self.at_work = self.upstream, upstream, True
+        self.final = False
         try:
             opened = await open_upstream(
                 proxy.pool,
@@ -344,7 +361,7 @@ class Exchange:
             )
         except AttemptFailed as failure:
             failure.body = upstream.masked(failure.body)
-            self.lossy, self.at_work = left_out, False
+            self.lossy, self.at_work, self.final = left_out, False, failure.final
             self._note(failure)
             self.failures += 1
             self._failed(upstream, failure)
@@ -362,13 +379,17 @@ class Exchange:
             self.last = failure
 
     def _refuse(self, ask: Ask, route: Route, tally: Tally) -> None:
-        if self._is_final() and not self._is_late():
+        if self.final:
             tally.refuse()
         else:
             tally.shed(ask.max_tokens or SHED_OUTPUT_TOKENS)
         reply.refuse(self, route)
 
     # -- small things
+    def _not_for_small(self) -> None:
+        if self.tally is not None:
+            self.tally.not_for_small(self.runtime)
+
     @property
     def provider_name(self) -> str:
         """OpenTelemetry's name of who was asked last; empty where nobody was."""

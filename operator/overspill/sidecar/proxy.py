@@ -20,8 +20,9 @@ from overspill.sidecar.room import Room
 from overspill.sidecar.runtime import AUTO_MODEL, compile_runtime
 from overspill.sidecar.upstream import Pool
 from overspill.telemetry import names
-from overspill.wire.errors import openai_error
+from overspill.wire.errors import Wire, openai_error
 from overspill.wire.ingress import INGRESSES
+from overspill.wire.models import models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from overspill.api.sidecar_config import SidecarConfig
     from overspill.sidecar.answer import Answer
     from overspill.sidecar.request import Request
-    from overspill.sidecar.runtime import Runtime, Upstream
+    from overspill.sidecar.runtime import Runtime
     from overspill.sidecar.tracing import Tracer
 
 TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
@@ -78,11 +79,6 @@ class Proxy:
         self.meters.show_from_zero(self.runtime)
         self.room.call_next()
 
-    def endpoint(self, address: str) -> Upstream:
-        """Return a small endpoint of the configuration in force."""
-        assert self.runtime
-        return self.runtime.small[address]
-
     # -- clocks
     def unix_s(self) -> float:
         """Unix time."""
@@ -91,8 +87,8 @@ class Proxy:
     # -- requests
     async def handle(self, request: Request, answer: Answer) -> None:
         """Answer one request; nothing it raises takes the sidecar down."""
+        ingress = CALLS.get(request.path) if request.method == b"POST" else None
         try:
-            ingress = CALLS.get(request.path) if request.method == b"POST" else None
             if ingress is None:
                 self._other(request, answer)
             elif self.runtime is None:
@@ -105,23 +101,21 @@ class Proxy:
         except Exception:
             log.exception(json.dumps({"event": "internal error", "path": _shown(request.path)}))
             if not answer.started:
-                answer.send(500, openai_error(500, "internal error of the sidecar"), JSON)
+                words = ingress.error if ingress else openai_error
+                answer.send(500, words(500, "internal error of the sidecar"), JSON)
 
     def _other(self, request: Request, answer: Answer) -> None:
         if request.path == b"/v1/models" and request.method in (b"GET", b"HEAD"):
-            self._models(answer)
+            self._models(request, answer)
         else:
             self.admin(request, answer)
 
-    def _models(self, answer: Answer) -> None:
+    def _models(self, request: Request, answer: Answer) -> None:
         config = self.runtime.config if self.runtime else None
         known = (*config.hosted, *config.frontier) if config else ()
         found = [config.small.model, *(one.model for one in known)] if config else []
-        cards = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "overspill"}
-            for name in dict.fromkeys([AUTO_MODEL, *found])
-        ]
-        answer.send(200, json.dumps({"object": "list", "data": cards}).encode(), JSON)
+        wire = Wire.ANTHROPIC if b"anthropic-version" in request.headers else Wire.OPENAI
+        answer.send(200, models(wire, [*dict.fromkeys([AUTO_MODEL, *found])]), JSON)
 
     def admin(self, request: Request, answer: Answer) -> None:
         """Health, readiness and metrics."""

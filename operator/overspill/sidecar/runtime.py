@@ -183,10 +183,7 @@ def compile_runtime(config: SidecarConfig, folder: Path, before: Runtime | None 
             frontier_open=config.budget.open,
             small_when_exhausted=config.budget.on_exhausted is spec.OnExhausted.SMALL_ONLY,
         ),
-        small={
-            address: Upstream(tier=Tier.SMALL, origin=Origin.of(f"http://{address}"), target=target)
-            for address in config.small.endpoints
-        },
+        small={address: endpoint(address, target) for address in config.small.endpoints},
         small_target=target,
         small_models=frozenset({config.small.model, AUTO_MODEL}),
         hosted=hosted,
@@ -199,6 +196,11 @@ def compile_runtime(config: SidecarConfig, folder: Path, before: Runtime | None 
         queue_s=config.queue_max_wait_s,
         timeout_s=config.request_timeout_s,
     )
+
+
+def endpoint(address: str, target: Target) -> Upstream:
+    """Make the upstream of a small endpoint."""
+    return Upstream(tier=Tier.SMALL, origin=Origin.of(f"http://{address}"), target=target)
 
 
 def _match(rule: spec.Rule) -> Match:

@@ -39,6 +39,11 @@ class Tally:
         """What the request used, once it has ended."""
         self.cost_usd_micros = 0
 
+    def not_for_small(self, runtime: Runtime) -> None:
+        """The small model cannot do it after all: more replicas of it would be of no use."""
+        self._eligible, self._price = False, runtime.frontier_price
+        self._equivalent = self._meters.equivalent[False]
+
     def delivered(self, events: int) -> None:
         """Count the tokens of a stream of which this many events have passed so far."""
         fresh = events - EVENTS_WITHOUT_TOKEN - self._live_tokens
