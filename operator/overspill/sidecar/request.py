@@ -51,7 +51,7 @@ class Request:
         self.path = b""
         """The target without origin and query."""
         self.headers: dict[bytes, bytes] = {}
-        self.body: bytes | bytearray = b""
+        self.body = b""
         self.keep_alive = keep_alive
         self.chunked_ok = True
 
@@ -81,6 +81,8 @@ class RequestReader:
         self._request = Request()
         self._header_bytes = 0
         self._unfinished_bytes = 0
+        self._parts: list[bytes] = []
+        self._body_bytes = 0
         self._progress = False
         self.ready: deque[Request] = deque()
         """Whole requests that nobody has taken yet."""
@@ -120,7 +122,7 @@ class RequestReader:
     def on_message_begin(self) -> None:
         """A new request starts."""
         self._request = Request()
-        self._header_bytes = self._unfinished_bytes = 0
+        self._header_bytes = self._unfinished_bytes = self._body_bytes = 0
         self._progress = True
         self.reading, self.head_done, self.waits = True, False, False
 
@@ -169,20 +171,17 @@ class RequestReader:
 
     def on_body(self, body: bytes) -> None:
         """Part of the body."""
-        request = self._request
         self.waits, self._progress = False, True
-        if not request.body:
-            request.body = body
-        else:
-            if isinstance(request.body, bytes):
-                request.body = bytearray(request.body)
-            request.body += body
-        if len(request.body) > self._limits.body_bytes:
+        self._parts.append(body)
+        self._body_bytes += len(body)
+        if self._body_bytes > self._limits.body_bytes:
             self._too_large()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self.reading = self.waits = False
+        parts, self._parts = self._parts, []
+        self._request.body = parts[0] if len(parts) == 1 else b"".join(parts)
         self.ready.append(self._request)
 
     @property
