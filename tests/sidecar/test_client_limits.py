@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -195,3 +196,43 @@ def test_a_request_that_we_stopped_reading_is_not_called_late() -> None:
             assert statuses == [200] * 10
 
     play(story(), patient=True)
+
+
+def test_connections_leave_nothing_to_the_garbage_collector(tmp_path: Path) -> None:
+    """It looks rarely, so that what only it could free would be kept for long."""
+    whole = replies.good_whole(Wire.OPENAI)
+    begun = next(
+        at.said for at in replies.stream_breaks(Wire.OPENAI) if at.place == "between events"
+    )
+
+    async def story() -> set[str]:
+        async with scene(tmp_path, SMALL, Script(says=(begun,), then=How.STALL), other=b"") as made:
+
+            async def leave() -> None:
+                async with client(made.stage.port) as app:
+                    await app.say(post(SMALL.path, asking(stream=True)))
+                    await until(lambda: made.first.open and made.first.finished)
+                    app.leave()
+                    await until(lambda: not made.first.open)
+                made.first.finished = 0
+
+            async def be_answered() -> None:
+                made.first.script = Script(says=(whole,))
+                async with client(made.stage.port) as app:
+                    await app.say(post(SMALL.path, asking(stream=False)))
+                    await app.answer()
+
+            gc.collect()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            await leave()
+            await be_answered()
+            await until(lambda: not made.stage.proxy.connections)
+            gc.collect()
+            return {type(one).__module__ for one in gc.garbage}
+
+    try:
+        left = play(story())
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert not [module for module in left if module.startswith(("overspill", "httptools"))]
