@@ -34,11 +34,11 @@ class Echo:
         if request.path == b"/stream":
             answer.start(200, JSON)
             for byte in bytes(request.body):
-                await answer.write(bytes([byte]))
+                answer.push(bytes([byte]))
             answer.end()
         elif request.path == b"/broken":
             answer.start(200, JSON)
-            await answer.write(b"half")
+            answer.push(b"half")
         else:
             seen = {"path": request.path.decode(), "body": request.body.decode()}
             answer.send(200, json.dumps(seen).encode(), JSON)

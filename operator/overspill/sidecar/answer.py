@@ -59,11 +59,6 @@ class Answer:
         """Call this once the client has caught up; None forgets it."""
         self._connection.when_drained = call
 
-    async def write(self, data: bytes) -> None:
-        """Write a piece; wait while the client reads slower than we write."""
-        if not self.push(data):
-            await self._connection.drained()
-
     def end(self) -> None:
         """End a response that was started."""
         if self._chunked:

@@ -43,8 +43,8 @@ BACKLOG: Final = 4096
 the second after which a lost SYN is sent again."""
 YOUNG_OBJECTS: Final = 20_000
 """As many new objects until Python looks for unreachable cycles; its default of 700 is less than
-some tens of requests hold, and looking took a sixth of a request's time. Requests leave no cycles,
-connections do."""
+some tens of requests hold, and looking took a sixth of a request's time. Neither requests nor
+connections leave cycles."""
 ENV: Final = "OVERSPILL_SIDECAR_"
 TRACING_SWITCHES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 log = logging.getLogger(__name__)

@@ -86,7 +86,6 @@ class Connection(asyncio.Protocol):
         """Since when the client has read nothing of what waits for it."""
         self._lingering = False
         self._task: asyncio.Task[None] | None = None
-        self._can_write: asyncio.Future[None] | None = None
         self.stalled = False
         """The client reads more slowly than we write."""
         self.when_drained: Callable[[], None] | None = None
@@ -126,13 +125,10 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client reads too slowly."""
         self.stalled = True
-        self._can_write = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """The client caught up."""
         self.stalled = False
-        if self._can_write and not self._can_write.done():
-            self._can_write.set_result(None)
         if self.when_drained:
             self.when_drained()
             self.when_drained = None
@@ -144,11 +140,6 @@ class Connection(asyncio.Protocol):
         """Hand bytes to the transport."""
         if self._transport and data:
             self._outbox.write(self._transport, data)
-
-    async def drained(self) -> None:
-        """Wait until the client has read enough."""
-        if self.stalled and self._can_write:
-            await self._can_write
 
     def close(self) -> None:
         """Close after what was written has gone out."""

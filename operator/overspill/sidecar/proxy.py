@@ -17,7 +17,7 @@ from overspill.sidecar.meters import Meters
 from overspill.sidecar.metrics import Metrics
 from overspill.sidecar.request import Limits
 from overspill.sidecar.room import Room
-from overspill.sidecar.runtime import AUTO_MODEL, compile_runtime
+from overspill.sidecar.runtime import AUTO_MODEL, VERSION_HEADER, compile_runtime
 from overspill.sidecar.upstream import Pool
 from overspill.telemetry import names
 from overspill.wire.errors import Wire, openai_error
@@ -114,7 +114,7 @@ class Proxy:
         config = self.runtime.config if self.runtime else None
         known = (*config.hosted, *config.frontier) if config else ()
         found = [config.small.model, *(one.model for one in known)] if config else []
-        wire = Wire.ANTHROPIC if b"anthropic-version" in request.headers else Wire.OPENAI
+        wire = Wire.ANTHROPIC if VERSION_HEADER in request.headers else Wire.OPENAI
         answer.send(200, models(wire, [*dict.fromkeys([AUTO_MODEL, *found])]), JSON)
 
     def admin(self, request: Request, answer: Answer) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from overspill.wire.document import read_json
 from overspill.wire.stream import Passed
-from overspill.wire.usage import Usage, count
+from overspill.wire.usage import Count, Usage, count
 
 VERSION: Final = "2023-06-01"
 _NOT_OF_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
-
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Told(msgspec.Struct):

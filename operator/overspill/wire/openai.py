@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from overspill.wire.document import compact, read_json
 from overspill.wire.errors import Wire, message_in, speaks, status_in, worded
 from overspill.wire.stream import Passed
-from overspill.wire.usage import Usage, count
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
+from overspill.wire.usage import Count, Usage, count
 
 
 class _Details(msgspec.Struct):

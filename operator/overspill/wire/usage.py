@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import lcm
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 BYTES_PER_TOKEN = 4
 """Rule of thumb for text that was not counted by a model's tokenizer."""
+
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+"""Tokens as an answer tells them, in its usual shape; `count` reads the others."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
