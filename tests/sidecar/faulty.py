@@ -130,6 +130,8 @@ class Faulty:
     """What h11 said of requests that were none."""
     accepted: int = 0
     open: int = 0
+    resets: int = 0
+    """Connections that the other side cut by a reset."""
     said_bytes: int = 0
     finished: int = 0
     """Scripts that were said to their end."""
@@ -154,8 +156,11 @@ class Faulty:
 
     async def _connection(self, peer: socket.socket) -> None:
         try:
-            with suppress(ConnectionError):
-                await self._serve(peer)
+            await self._serve(peer)
+        except ConnectionResetError:
+            self.resets += 1
+        except ConnectionError:
+            pass
         finally:
             self.open -= 1
             peer.close()

@@ -92,6 +92,7 @@ def test_a_client_that_leaves_takes_its_upstream_along(
                 await until(lambda: made.first.finished)
                 app.leave(how)
                 await until(lambda: not made.first.open)
+            assert made.first.resets == 1  # a plain close would keep the port for a minute
             assert await made.in_flight() == 0
             assert (len(made.first.asked), len(made.other.asked)) == (1, 0)
             await until(lambda: outcomes(made))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -25,6 +24,7 @@ from overspill.api.sidecar_config import (
     SidecarConfig,
     SmallConfig,
 )
+from overspill.sidecar import memory
 from overspill.sidecar.access_log import access_log
 from overspill.sidecar.config_file import ConfigFile
 from overspill.sidecar.http import Connection
@@ -41,10 +41,6 @@ LOOK_EVERY_S: Final = 0.2
 BACKLOG: Final = 4096
 """Connections that wait to be accepted. With asyncio's 100, a burst of new ones costs some of them
 the second after which a lost SYN is sent again."""
-YOUNG_OBJECTS: Final = 20_000
-"""As many new objects until Python looks for unreachable cycles; its default of 700 is less than
-some tens of requests hold, and looking took a sixth of a request's time. Neither requests nor
-connections leave cycles."""
 ENV: Final = "OVERSPILL_SIDECAR_"
 TRACING_SWITCHES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 log = logging.getLogger(__name__)
@@ -121,9 +117,7 @@ async def _serve(args: argparse.Namespace, alone: SidecarConfig | None, keys: Pa
         _greet(args, alone)
     else:
         watching = asyncio.create_task(watch(proxy, Path(args.config)))
-    gc.collect()
-    gc.freeze()  # what is there for good is looked at no more
-    gc.set_threshold(YOUNG_OBJECTS)
+    memory.settle()
     told = await until_told(stop, watching)
     main.close()
     drained = await proxy.drain(args.grace)
