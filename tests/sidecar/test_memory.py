@@ -52,5 +52,5 @@ def test_another_malloc_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
     class Other:
         pass
 
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: Other())
+    monkeypatch.setattr("ctypes.CDLL", lambda _: Other())
     assert not memory.keep_freed_memory()
