@@ -143,7 +143,7 @@ def _picture(samples: Sequence[Sequence[float]], line: Line) -> None:
     axes.plot(minutes, [line.at(minute / 60) for minute in minutes], label=label)
     axes.set_xlabel("minutes under load")
     axes.set_ylabel("MiB")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.25 * max(mib for _, mib in samples))
     axes.legend()
     figure.savefig(report.OUT / "soak.png", dpi=150)
 
