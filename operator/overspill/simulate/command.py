@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import sys
 import time
 from argparse import ArgumentTypeError
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _compare(args: argparse.Namespace, policy: PolicyFile) -> None:
     """Raises: OverspillError, OSError."""
-    if args.plot and importlib.util.find_spec("matplotlib") is None:
+    if args.plot and find_spec("matplotlib") is None:
         raise CannotSimulate("--plot needs matplotlib: pip install 'overspill[plot]'")
     source, load = _load(args, policy)
     rules = _rules(args.baseline, load)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _POINTS: Final = 1000
 """More than this many points across the picture are a blot."""
 _TOP: Final = 3.0
-"""The cost axis ends at this multiple of ours: paying for everything per token would squash it."""
+"""Dearer by this factor than ours, a rule leaves the picture: it would squash the others."""
 _INK, _PALE, _OURS, _SPILL = "#333333", "#c9d3dc", "#0b6e99", "#d1495b"
 _OTHERS: Final = ("#8c6bb1", "#e09f3e", "#5c946e", "#a26769", "#4f5d75", "#b5838d", "#6d9dc5")
 
@@ -84,7 +84,7 @@ def _draw_replicas(panel: Axes, axis: _Axis, ours: Result) -> None:
     panel.step(axis.times, axis.mean(ready), color=_OURS, lw=1.3, where="post", label="ready")
     panel.set_ylabel("replicas")
     panel.legend(loc="upper left", frameon=False, ncols=3, fontsize=9)
-    panel.set_ylim(top=1.15 * float(max(peak.max(), ready.max())))
+    panel.set_ylim(top=1.15 * float(max(peak.max(), ready.max())) or 1)
 
 
 def _draw_spill(panel: Axes, axis: _Axis, ours: Result) -> None:
@@ -97,17 +97,17 @@ def _draw_spill(panel: Axes, axis: _Axis, ours: Result) -> None:
 
 def _draw_cost(panel: Axes, axis: _Axis, results: Sequence[Result]) -> None:
     colours = iter(_OTHERS * 2)
-    highest = 0.0
-    limit = _TOP * next(one.outcome.total_cost_usd for one in results if one.rule == OURS)
+    totals = {one.rule: one.outcome.total_cost_usd for one in results}
+    shown = max(total for total in totals.values() if total <= _TOP * totals[OURS])
     for result in sorted(results, key=lambda one: -one.outcome.total_cost_usd):
-        flows, total = flow(result.load, result.requested), result.outcome.total_cost_usd
+        flows, total = flow(result.load, result.requested), totals[result.rule]
         spent = np.cumsum(flows.gpu_usd + flows.spilled_usd)
         style = _style(result.rule) or {"color": next(colours), "lw": 1.1}
         panel.plot(axis.times, spent[axis.begins], label=f"{result.rule}  {total:,.2f}", **style)
-        highest = max(highest, min(total, limit))
-    panel.set_ylim(top=highest * 1.05 or 1)
+    panel.set_ylim(top=shown * 1.05 or 1)
     panel.set_ylabel("USD so far")
-    panel.legend(loc="upper left", frameon=False, fontsize=9, title="total USD", alignment="left")
+    legend = panel.legend(loc="upper left", fontsize=9, title="total USD", alignment="left")
+    legend.get_frame().set(alpha=0.9, linewidth=0)
 
 
 def _style(rule: str) -> dict[str, Any]:

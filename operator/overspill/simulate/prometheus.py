@@ -52,9 +52,13 @@ def connect(url: str) -> AskRange:
     def ask(expr: str, first_s: float, last_s: float) -> list[dict[str, Any]]:
         first, last = (datetime.fromtimestamp(at_s, UTC) for at_s in (first_s, last_s))
         try:
-            found: list[dict[str, Any]] = client.custom_query_range(expr, first, last, f"{STEP_S}s")
+            found: list[dict[str, Any]] = client.custom_query_range(
+                expr, first, last, f"{STEP_S:g}s"
+            )
         except (requests.RequestException, PrometheusApiClientException, ValueError) as error:
-            raise NoDemand(f"{url} did not answer ({_brief(error)}); is it up?") from None
+            raise NoDemand(
+                f"{url} did not answer ({_brief(error)}); look whether a Prometheus is there"
+            ) from None
         return found
 
     return ask
