@@ -17,7 +17,6 @@ from overspill.simulate.contest import PLAYS
 from tests.api.policies import policy
 from tests.simulate.test_load import HOST
 
-
 ROOT = Path(__file__).parents[2]
 TRACE = ROOT / "e2e" / "data" / "azure-2023-conv.csv.gz"
 KEYS = [
