@@ -30,7 +30,9 @@ def _grouped(cells: Cells, *keys: str) -> list[tuple[tuple[Any, ...], Cells]]:
 
 def judge(cells: Cells) -> list[dict[str, Any]]:
     """Say for each rival in how many cells it was not cheaper, and list where it was."""
-    found = []
+    found: list[dict[str, Any]] = []
+    if OURS not in cells[0]["cost_usd"]:
+        return found
     for rule in (one for one in _rivals(cells) if one != OURS):
         lost = [cell for cell in cells if not _holds(cell["cost_usd"], rule)]
         keys = ("trace", "size", "ratio", "startup_s")
@@ -40,8 +42,8 @@ def judge(cells: Cells) -> list[dict[str, Any]]:
 
 
 def _holds(costs: Mapping[str, float], rival: str) -> bool:
-    """Whether we cost no more; without our figure nothing holds."""
-    return costs.get(OURS, float("inf")) <= costs[rival] * (1 + _EVEN)
+    """Whether we cost no more."""
+    return costs[OURS] <= costs[rival] * (1 + _EVEN)
 
 
 def rows(cells: Cells) -> list[list[str]]:
@@ -63,7 +65,7 @@ def _means(cells: Cells, rules: Sequence[str]) -> list[str]:
 
 
 def _won(cells: Cells) -> str:
-    if OPPONENT not in cells[0]["cost_usd"]:
+    if not {OURS, OPPONENT} <= {*cells[0]["cost_usd"]}:
         return ""
     return f"{sum(_holds(cell['cost_usd'], OPPONENT) for cell in cells)}/{len(cells)}"
 

@@ -11,7 +11,9 @@ from overspill.scaling import Economics
 from overspill.simulate.load import Load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from overspill.simulate.load import FloatArray
 
 STEP_S = 10.0
 
@@ -23,6 +25,7 @@ def load(
     startup_s: float = 20.0,
     low: int = 0,
     high: int = 8,
+    rungs: Mapping[str, FloatArray] | None = None,
 ) -> Load:
     work = np.array(work_tokens, dtype=np.float64)
     usd = work * np.array(usd_per_token)
@@ -37,7 +40,7 @@ def load(
             min_replicas=low,
             max_replicas=high,
         ),
-        rungs={"frontier": usd},
+        rungs=rungs or {"frontier": usd},
     )
 
 

@@ -99,7 +99,7 @@ def test_the_table_has_the_cheapest_first(file: Path, capsys: pytest.CaptureFixt
     told = capsys.readouterr()
     assert told.err == ""
     assert told.out.startswith(
-        "azure-2023-conv.csv.gz, 0.04 days, under policy contracts: "
+        "azure-2023-conv.csv.gz, 1.0 hours, under policy contracts: "
         "demand fills 0.7 replicas on average\n"
     )
     rows = [line.split("│")[1].strip() for line in told.out.splitlines() if line.startswith("│")]

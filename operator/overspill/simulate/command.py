@@ -130,8 +130,9 @@ def _rules(asked: list[str] | None, load: Load) -> list[str]:
 
 
 def _title(source: str, policy: PolicyFile, load: Load) -> str:
-    days = load.steps * load.step_s / _UNIT_S["d"]
+    hours = load.steps * load.step_s / _UNIT_S["h"]
+    length = f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
     return (
-        f"{source}, {days:.2f} days, under policy {policy.name}: "
+        f"{source}, {length}, under policy {policy.name}: "
         f"demand fills {load.mean_replicas:.1f} replicas on average"
     )

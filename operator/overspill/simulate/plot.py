@@ -92,7 +92,7 @@ def _draw_spill(panel: Axes, axis: _Axis, ours: Result) -> None:
     panel.fill_between(axis.times, axis.mean(spilled), color=_SPILL, lw=0, step="post")
     panel.set_ylabel("spilled,\nin replicas")
     share = f"{ours.outcome.spilled_share:.2%} of the work spilled"
-    panel.annotate(share, (0.01, 0.98), xycoords="axes fraction", va="top", fontsize=9)
+    panel.set_title(share, loc="left", fontsize=9)
 
 
 def _draw_cost(panel: Axes, axis: _Axis, results: Sequence[Result]) -> None:
@@ -106,8 +106,8 @@ def _draw_cost(panel: Axes, axis: _Axis, results: Sequence[Result]) -> None:
         panel.plot(axis.times, spent[axis.begins], label=f"{result.rule}  {total:,.2f}", **style)
     panel.set_ylim(top=shown * 1.05 or 1)
     panel.set_ylabel("USD so far")
-    legend = panel.legend(loc="upper left", fontsize=9, title="total USD", alignment="left")
-    legend.get_frame().set(alpha=0.9, linewidth=0)
+    beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1), "alignment": "left"}
+    panel.legend(title="total USD", frameon=False, fontsize=9, **beside)
 
 
 def _style(rule: str) -> dict[str, Any]:
