@@ -85,6 +85,9 @@ def test_gzip_is_told_by_its_content(tmp_path: Path) -> None:
                      id="a bin twice"),
         pytest.param(BINS + "0,1,5,7\n10,1,5,7\n25,1,5,7\n",
                      "line 4: bin_start_s is 25, between two bins of 10 s", id="two widths"),
+        pytest.param(BINS + "0,1,5,7\n0.25,1,5,7\n",
+                     "line 3: a bin of 0.25 s; give bins of 1 s or more, or call the column",
+                     id="requests called bins"),
         pytest.param(REQUESTS + "0,1,1\n1700000000000,1,1\n",
                      "line 3: arrival_s is 19,675,926 days after the first; write seconds",
                      id="milliseconds"),
@@ -102,6 +105,7 @@ def test_what_cannot_be_used_is_refused(tmp_path: Path, text: str, said: str) ->
         pytest.param(gzip.compress(b"arrival_s")[:-9], id="cut gzip"),
         pytest.param(b"\xff\xfe\x00a", id="not UTF-8"),
         pytest.param(b"\x1f\x8bnonsense", id="only looks like gzip"),
+        pytest.param(gzip.compress(b"arrival_s")[:10] + b"\xff" * 20, id="broken gzip"),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:

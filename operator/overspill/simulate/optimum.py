@@ -98,11 +98,12 @@ def _solve(load: Load, bases: FloatArray, kept: Series) -> _Turns:
 
 def _gains(load: Load, bases: FloatArray, kept: Series) -> Iterator[FloatArray]:
     """Yield for each step what each level would save by being ready, minus rent."""
+    price = load.usd_per_token
     for begin in range(0, len(kept), _BLOCK):
         block = kept[begin : begin + _BLOCK]
         slices = load.work_tokens[block, None] - bases
         np.clip(slices, 0.0, load.replica_tokens, out=slices)
-        slices *= load.usd_per_token[block, None]
+        slices *= price[block, None]
         slices -= load.rent_usd
         yield from slices
 

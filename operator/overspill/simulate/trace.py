@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 import numpy as np
 
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 STEP_S: Final = 10.0
 _GZIP: Final = b"\x1f\x8b"
+_NO_TEXT: Final = (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError)
 _BIN, _ARRIVAL = "bin_start_s", "arrival_s"
 _TOKENS: Final = ("input_tokens", "output_tokens")
 _LONGEST_DAYS: Final = 400
 _DAY_S: Final = 86_400.0
+_NARROWEST_S: Final = 1.0
 _ASTRAY: Final = 0.01
 """How far from its place a bin may begin, in bins: times are written with few digits."""
 
@@ -49,19 +51,26 @@ class Trace:
 
 def read_trace(path: Path) -> Trace:
     """Read a trace in steps of 10 s. Raises: InvalidTrace, OSError."""
-    data = path.read_bytes()
     try:
-        text = (gzip.decompress(data) if data.startswith(_GZIP) else data).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        with _opened(path) as file:
+            return _read(path, csv.reader(file))
+    except (*_NO_TEXT, csv.Error) as error:
         raise InvalidTrace(f"{path}: {error}; give CSV text, plain or gzipped") from None
-    rows = csv.reader(io.StringIO(text))
-    try:
-        head = [name.strip() for name in next(rows, [])]
-        clock = _clock(path, head)
-        columns = [head.index(name) for name in (clock, *_TOKENS)]
-        table = np.array([*_numbers(path, rows, head, columns)], dtype=np.float64)
-    except csv.Error as error:
-        raise InvalidTrace(f"{path}, line {rows.line_num}: {error}; give CSV text") from None
+
+
+def _opened(path: Path) -> TextIO:
+    with path.open("rb") as file:
+        zipped = file.read(len(_GZIP)) == _GZIP
+    if zipped:
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _read(path: Path, rows: Iterator[list[str]]) -> Trace:
+    head = [name.strip() for name in next(rows, [])]
+    clock = _clock(path, head)
+    columns = [head.index(name) for name in (clock, *_TOKENS)]
+    table = np.fromiter(_numbers(path, rows, head, columns), np.dtype("4f8"))
     if not len(table):
         raise InvalidTrace(f"{path}: has no rows; give one a bin or one a request")
     return _laid_out(path, clock, table)
@@ -142,6 +151,12 @@ def _bin_width_s(path: Path, line: FloatArray, start_s: FloatArray) -> float:
         raise InvalidTrace(
             f"{path}, line {line[row]:.0f}: {_BIN} is {start_s[row]:g} after "
             f"{start_s[row - 1]:g}; sort the bins by time, one row each"
+        )
+    if width_s < _NARROWEST_S:
+        row = int(gaps_s.argmin()) + 1
+        raise InvalidTrace(
+            f"{path}, line {line[row]:.0f}: a bin of {width_s:g} s; give bins of "
+            f"{_NARROWEST_S:g} s or more, or call the column {_ARRIVAL} where rows are requests"
         )
     places = (start_s - start_s[0]) / width_s
     astray = np.abs(places - np.rint(places)) > _ASTRAY
