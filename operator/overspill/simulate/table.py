@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from rich import box
 from rich.table import Table
 
 from overspill.simulate.contest import OPTIMAL, OURS, Result
@@ -13,9 +14,8 @@ if TYPE_CHECKING:
 
     from overspill.simulate.load import Load
 
-_COLUMNS = (
-    ("total USD", "÷ optimal", "GPU rent", "per token", "spilled", "starts", "stops", "peak")
-)  # fmt: skip
+_COLUMNS: Final = ("total USD", "÷ optimal", "GPU rent", "per token", "spilled", "starts", "peak")
+_CENTS_BELOW_USD: Final = 10_000
 
 
 def ratio_to_optimal(result: Result, results: Sequence[Result]) -> float | None:
@@ -54,8 +54,9 @@ def _row(result: Result, results: Sequence[Result]) -> dict[str, Any]:
 
 
 def as_table(rules: Sequence[str], results: Sequence[Result]) -> Table:
-    """Return a table for a terminal, the cheapest first."""
-    table = Table("rule")
+    """Return a table for a terminal of 80 columns, the cheapest first."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("rule", no_wrap=True)
     for column in _COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
     for result in sorted(results, key=lambda one: one.outcome.total_cost_usd):
@@ -68,12 +69,15 @@ def as_table(rules: Sequence[str], results: Sequence[Result]) -> Table:
 def _cells(result: Result, results: Sequence[Result]) -> list[str]:
     outcome, ratio = result.outcome, ratio_to_optimal(result, results)
     return [
-        f"{outcome.total_cost_usd:,.2f}",
+        _usd(outcome.total_cost_usd),
         "" if ratio is None else f"{ratio:.3f}",
-        f"{outcome.gpu_cost_usd:,.2f}",
-        f"{outcome.frontier_cost_usd:,.2f}",
+        _usd(outcome.gpu_cost_usd),
+        _usd(outcome.frontier_cost_usd),
         f"{outcome.spilled_share:.2%}",
         f"{outcome.starts:,}",
-        f"{outcome.stops:,}",
         f"{outcome.peak_replicas:,}",
     ]
+
+
+def _usd(amount: float) -> str:
+    return f"{amount:,.0f}" if amount >= _CENTS_BELOW_USD else f"{amount:,.2f}"
