@@ -54,6 +54,9 @@ demo: $(READY) ## watch it work: a policy, traffic, replicas, spill and spend on
 bench-decide: $(READY) ## how fast the scaling core decides
 	@$(BIN)/python -m bench.decide
 
+bench-scaling: $(READY) ## what ways to scale cost on recorded traffic; ARGS="--traces FOLDER" or --short
+	@$(BIN)/python -m bench.scaling $(ARGS)
+
 bench-sidecar: $(READY) ## the sidecar beside Envoy, LiteLLM and others; ARGS=--short for a quick look
 	@$(BIN)/python -m bench.sidecar $(ARGS)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "operator": ("overspill.controller.command", "run the Kubernetes operator"),
     "sidecar": ("overspill.sidecar.command", "run the routing proxy, in a pod or alone"),
+    "simulate": ("overspill.simulate.command", "compare a policy with other ways to scale"),
     "crd": ("overspill.api.command", "print the CustomResourceDefinition"),
 }
 

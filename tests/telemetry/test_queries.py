@@ -33,6 +33,18 @@ def test_a_query_covers_all_policies_in_one_answer(query: queries.Query, by: str
     assert "policy=" not in query.expr
 
 
+@pytest.mark.parametrize(
+    "expr",
+    [
+        pytest.param(queries.work_tokens_per_s_of("legal/contracts", 60), id="work"),
+        pytest.param(queries.frontier_equivalent_usd_per_s_of("legal/contracts", 60), id="usd"),
+    ],
+)
+def test_a_query_over_a_range_is_for_one_policy(expr: str) -> None:
+    assert set(re.findall(r"overspill_\w+", expr)) < NAMES
+    assert '{policy="legal/contracts"' in expr
+
+
 def test_names_are_unique_and_counters_say_so() -> None:
     found = [
         value for key, value in vars(names).items() if key.isupper() and isinstance(value, str)

@@ -2,7 +2,10 @@
 
 OverspillError
 ├── InvalidPolicy    a person edits the resource; becomes a condition, never retried
-└── InvalidConfig    the sidecar keeps its last good configuration and says so
+├── InvalidConfig    the sidecar keeps its last good configuration and says so
+├── InvalidTrace     a person corrects the file that was to be simulated
+├── NoDemand         a person looks why Prometheus has nothing to simulate
+└── CannotSimulate   a person asks for something else
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from overspill.api.policy import Mode
 from overspill.controller import happenings, publication
 from overspill.controller import status as statuses
 from overspill.controller.conditions import Look
-from overspill.controller.economics import economics_of
 from overspill.controller.errors import Missing, Refused, Unavailable
 from overspill.controller.keys import PAUSED_ANNOTATION, REVISION_ANNOTATION, PolicyKey
 from overspill.controller.memory import (
@@ -32,6 +31,7 @@ from overspill.controller.snapshot import UNASKED, Snapshot, demand_of
 from overspill.controller.spend import budget_state, current_period, suspended
 from overspill.controller.times import timestamp
 from overspill.scaling import Situation, decide
+from overspill.scaling.economics import economics_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

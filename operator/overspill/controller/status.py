@@ -13,10 +13,10 @@ from overspill.api.status import (
     SpendStatus,
 )
 from overspill.controller import conditions
-from overspill.controller.economics import economics_of
 from overspill.controller.snapshot import frontier_share
 from overspill.controller.times import timestamp
 from overspill.scaling import Reason
+from overspill.scaling.economics import economics_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import uvloop
-import yaml
 
 from overspill.api.errors import InvalidPolicy
-from overspill.api.policy import parse_policy
+from overspill.api.policy_file import read_policy
 from overspill.api.sidecar_config import (
     CREDENTIALS_DIR,
     BudgetConfig,
@@ -179,14 +178,12 @@ def _address(text: str) -> tuple[str, int]:
 
 def _alone(args: argparse.Namespace, keys: Path) -> SidecarConfig:
     """Make the configuration that the operator would publish. Raises: InvalidPolicy, OSError."""
-    document = yaml.safe_load(Path(args.policy).read_text())
-    found = document.get("spec", document) if isinstance(document, dict) else document
-    policy = parse_policy(found)
-    name = document.get("metadata", {}).get("name", "policy")
+    file = read_policy(Path(args.policy))
+    policy = file.spec
     endpoints = tuple(url.partition("://")[2] or url for url in args.small.split(",") if url)
     _write_keys(args, policy, keys)
     return SidecarConfig(
-        policy=f"local/{name}",
+        policy=f"local/{file.name}",
         generation=1,
         mode=policy.mode,
         small=SmallConfig(

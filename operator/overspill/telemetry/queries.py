@@ -1,7 +1,8 @@
 """One PromQL query a signal, for all policies at once.
 
 Each answers one sample a policy (and a second label where said). A policy that is not in the
-answer is *missing*, never zero.
+answer is *missing*, never zero. Those that end in `_of` are for one policy: a range of time has
+too many samples to ask for all.
 """
 
 from __future__ import annotations
@@ -32,6 +33,20 @@ def work_tokens_per_s(window_s: int) -> Query:
 def frontier_equivalent_usd_per_s(window_s: int) -> Query:
     """What that same work costs per second at the first rung it would spill to."""
     return _rate(names.FRONTIER_EQUIVALENT_USD, window_s, match='{eligible="true"}')
+
+
+def work_tokens_per_s_of(policy: str, window_s: int) -> str:
+    """Return one policy's `work_tokens_per_s`, to be asked for over a range of time."""
+    return _rate_of(policy, names.WORK_TOKENS, window_s)
+
+
+def frontier_equivalent_usd_per_s_of(policy: str, window_s: int) -> str:
+    """Return one policy's `frontier_equivalent_usd_per_s`, over a range of time."""
+    return _rate_of(policy, names.FRONTIER_EQUIVALENT_USD, window_s, match=',eligible="true"')
+
+
+def _rate_of(policy: str, metric: str, window_s: int, match: str = "") -> str:
+    return f'sum(rate({metric}{{{names.POLICY}="{policy}"{match}}}[{window_s}s]))'
 
 
 def requests_per_s(window_s: int) -> Query:

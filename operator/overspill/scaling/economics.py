@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from overspill.scaling import Economics
+from overspill.scaling.values import Economics
 
 if TYPE_CHECKING:
     from overspill.api.policy import RoutingPolicySpec

@@ -1,0 +1,147 @@
+"""`make bench-scaling`: what each way to scale costs on recorded traffic, beside the optimum."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.progress import track
+
+from bench import report, scaling_tables
+from overspill.scaling import Economics
+from overspill.simulate.contest import OPTIMAL, PLAYS, entrants, play
+from overspill.simulate.load import Load
+from overspill.simulate.trace import STEP_S, Trace, read_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TRACES: Final = Path(__file__).parents[2] / "shared" / "data" / "traces"
+SIZES: Final = (4, 40)
+RATIOS: Final = (2, 5, 20, 75)
+STARTUPS_S: Final = (60, 180, 600)
+_RENT_USD_PER_S: Final = 2.49 / 3600
+_INPUT_WEIGHT: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One trace under one set of prices and physics."""
+
+    trace: str
+    size: int
+    """Replicas that the mean work fills; chooses a replica's capacity."""
+    ratio: int
+    """Frontier price of a unit of work, in rents of a full replica's unit."""
+    startup_s: int
+
+
+def load_of(trace: Trace, cell: Cell) -> Load:
+    """Price all work alike: input tokens at weight × the output's price."""
+    work = trace.output_tokens + _INPUT_WEIGHT * trace.input_tokens
+    capacity = float(work.mean()) / STEP_S / cell.size
+    usd = work * (cell.ratio * _RENT_USD_PER_S / capacity)
+    return Load(
+        step_s=STEP_S,
+        work_tokens=work,
+        frontier_usd=usd,
+        economics=Economics(
+            capacity_tokens_per_s=capacity,
+            rent_usd_per_s=_RENT_USD_PER_S,
+            startup_s=float(cell.startup_s),
+            min_replicas=0,
+            max_replicas=math.ceil(float(work.max()) / STEP_S / capacity),
+        ),
+        rungs={"frontier": usd},
+    )
+
+
+@lru_cache(maxsize=1)
+def _trace(folder: Path, name: str) -> Trace:
+    return read_trace(folder / name)
+
+
+def measure(folder: Path, cell: Cell, rules: Sequence[str]) -> dict[str, Any]:
+    """Play the rules; costs are USD."""
+    load = load_of(_trace(folder, cell.trace), cell)
+    costs, seconds = {}, {}
+    for rule in (one for one in entrants(load) if one in rules):
+        start_s = time.perf_counter()
+        costs[rule] = play(rule, load).outcome.total_cost_usd
+        seconds[rule] = time.perf_counter() - start_s
+    ratios = {rule: cost / costs[OPTIMAL] for rule, cost in costs.items()}
+    return {**asdict(cell), "cost_usd": costs, "ratio_to_optimal": ratios, "seconds": seconds}
+
+
+def cells(folder: Path, *, short: bool) -> list[Cell]:
+    """List what is measured, one trace's cells together."""
+    names = sorted(path.name for path in folder.glob("*.csv*"))
+    if not names:
+        raise FileNotFoundError(
+            f"no traces in {folder}; give a folder of CSV files: ARGS='--traces FOLDER'"
+        )
+    if short:
+        return [Cell(trace=names[0], size=4, ratio=ratio, startup_s=180) for ratio in (5, 20)]
+    return [
+        Cell(trace=trace, size=size, ratio=ratio, startup_s=startup_s)
+        for trace, size, ratio, startup_s in product(names, SIZES, RATIOS, STARTUPS_S)
+    ]
+
+
+def measure_all(
+    folder: Path, asked: Sequence[Cell], rules: Sequence[str], jobs: int
+) -> list[dict[str, Any]]:
+    """Measure in parallel processes; results in the order asked."""
+    found: dict[int, dict[str, Any]] = {}
+    with ProcessPoolExecutor(jobs) as pool:
+        waiting = {
+            pool.submit(measure, folder, cell, rules): place for place, cell in enumerate(asked)
+        }
+        done = as_completed(waiting)
+        for one in track(done, "cells", total=len(asked), console=Console(stderr=True)):
+            found[waiting[one]] = one.result()
+    return [found[place] for place in range(len(asked))]
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench-scaling", description=__doc__)
+    parser.add_argument("--traces", type=Path, default=TRACES, help="folder of CSV files")
+    parser.add_argument("--rules", nargs="+", choices=PLAYS, default=list(PLAYS))
+    parser.add_argument("--short", action="store_true", help="one trace, two cells")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--strict", action="store_true", help="exit 1 where tuned KEDA is cheaper")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write."""
+    args = _arguments(argv)
+    try:
+        asked = cells(args.traces, short=args.short)
+    except FileNotFoundError as error:
+        sys.stderr.write(f"bench-scaling: {error}\n")
+        return 2
+    start_s = time.perf_counter()
+    found = measure_all(args.traces, asked, [*args.rules, OPTIMAL], args.jobs)
+    verdicts = scaling_tables.judge(found)
+    figures = {"cells": found, "verdicts": verdicts, "seconds": time.perf_counter() - start_s}
+    report.write("scaling", figures, scaling_tables.rows(found), packages=["overspill", "numpy"])
+    (report.OUT / "scaling.md").write_text(scaling_tables.markdown(found))
+    for line in scaling_tables.lines(verdicts):
+        report.console().print(line)
+    lost = [one for one in verdicts if one["rival"] == scaling_tables.OPPONENT and one["lost"]]
+    return int(args.strict and bool(lost))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

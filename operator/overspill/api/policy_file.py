@@ -1,0 +1,40 @@
+"""A policy in a file, as `kubectl apply` takes it, or its spec alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import yaml
+
+from overspill.api.errors import InvalidPolicy
+from overspill.api.policy import RoutingPolicySpec, parse_policy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFile:
+    """What a file says of one policy."""
+
+    name: str
+    namespace: str
+    spec: RoutingPolicySpec
+
+
+def read_policy(path: Path) -> PolicyFile:
+    """Read one policy. Raises: InvalidPolicy, OSError."""
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InvalidPolicy([f"{path}: is not one YAML document ({reason}); correct it"]) from None
+    whole = document if isinstance(document, dict) else {"spec": document}
+    metadata = whole.get("metadata")
+    names = metadata if isinstance(metadata, dict) else {}
+    return PolicyFile(
+        name=str(names.get("name", "policy")),
+        namespace=str(names.get("namespace", "default")),
+        spec=parse_policy(whole.get("spec", whole)),
+    )

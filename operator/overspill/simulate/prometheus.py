@@ -1,0 +1,112 @@
+"""Demand as Prometheus remembers it, by the metrics that the operator scales by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from urllib3.util.retry import Retry
+
+from overspill.api.errors import OverspillError
+from overspill.scaling.economics import economics_of
+from overspill.simulate.load import FloatArray, Load
+from overspill.simulate.trace import STEP_S
+from overspill.telemetry import queries
+
+if TYPE_CHECKING:
+    from overspill.api.policy_file import PolicyFile
+
+AskRange = Callable[[str, float, float], list[dict[str, Any]]]
+"""PromQL, first and last time (Unix seconds): series with one sample each `STEP_S`."""
+_TIMEOUT_S: Final = 30
+_WINDOW_S: Final = 60
+"""The operator's own: what happens within it is evened out."""
+_PAGE_STEPS: Final = 10_000
+"""Prometheus refuses more than 11,000 samples a series."""
+
+
+class NoDemand(OverspillError):
+    """Prometheus gave nothing to simulate; says what to look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Found:
+    """Demand from the first sample on."""
+
+    load: Load
+    missing_share: float
+    """Part of the steps without a sample; their demand is taken to be none."""
+
+
+def connect(url: str) -> AskRange:
+    """Return a way to ask this Prometheus. It raises NoDemand."""
+    client = PrometheusConnect(url=url.rstrip("/"), timeout=_TIMEOUT_S, retry=Retry(total=0))
+
+    def ask(expr: str, first_s: float, last_s: float) -> list[dict[str, Any]]:
+        first, last = (datetime.fromtimestamp(at_s, UTC) for at_s in (first_s, last_s))
+        try:
+            found: list[dict[str, Any]] = client.custom_query_range(
+                expr, first, last, f"{STEP_S:g}s"
+            )
+        except (requests.RequestException, PrometheusApiClientException, ValueError) as error:
+            raise NoDemand(
+                f"{url} did not answer ({_brief(error)}); look whether a Prometheus is there"
+            ) from None
+        return found
+
+    return ask
+
+
+def _brief(error: Exception) -> str:
+    """Name the failure: requests' own text is half a screen."""
+    if isinstance(error, PrometheusApiClientException):
+        return str(error).split(" (", 1)[0]  # HTTP Status Code 503 (b'...')
+    return type(error).__name__
+
+
+def ask_load(ask: AskRange, policy: PolicyFile, since_s: float, now_s: float) -> Found:
+    """Ask for work and dollars of the last `since_s` seconds. Raises: NoDemand."""
+    key, steps = f"{policy.namespace}/{policy.name}", math.ceil(since_s / STEP_S)
+    ends_s = (math.floor(now_s / STEP_S) - np.arange(float(steps))[::-1]) * STEP_S
+    work = _samples(ask, queries.work_tokens_per_s_of(key, _WINDOW_S), ends_s)
+    usd = _samples(ask, queries.frontier_equivalent_usd_per_s_of(key, _WINDOW_S), ends_s)
+    known = np.flatnonzero(np.isfinite(work) & np.isfinite(usd))
+    if not len(known):
+        raise NoDemand(
+            f"Prometheus has no demand of policy {key} in the last {since_s:g} s; look whether "
+            "name and namespace are right, and whether sidecars are scraped"
+        )
+    work, usd = work[known[0] :], usd[known[0] :]
+    missing = ~np.isfinite(work) | ~np.isfinite(usd)
+    work[missing], usd[missing] = 0.0, 0.0
+    return Found(load=_load(policy, work, usd), missing_share=float(missing.mean()))
+
+
+def _load(policy: PolicyFile, work_per_s: FloatArray, usd_per_s: FloatArray) -> Load:
+    """Price as the sidecars did: by the first host where there is one."""
+    usd = usd_per_s * STEP_S
+    return Load(
+        step_s=STEP_S,
+        work_tokens=work_per_s * STEP_S,
+        frontier_usd=usd,
+        economics=economics_of(policy.spec),
+        rungs={"hosted" if policy.spec.hosted else "frontier": usd},
+    )
+
+
+def _samples(ask: AskRange, expr: str, ends_s: FloatArray) -> FloatArray:
+    """Return the value at each time, NaN where there is none."""
+    values = np.full(len(ends_s), np.nan)
+    for begin in range(0, len(ends_s), _PAGE_STEPS):
+        page = ends_s[begin : begin + _PAGE_STEPS]
+        for series in ask(expr, float(page[0]), float(page[-1])):
+            for at_s, value in series["values"]:
+                values[begin + round((float(at_s) - page[0]) / STEP_S)] = float(value)
+    return values

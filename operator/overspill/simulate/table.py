@@ -1,0 +1,83 @@
+"""Results for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rich import box
+from rich.table import Table
+
+from overspill.simulate.contest import OPTIMAL, OURS, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from overspill.simulate.load import Load
+
+_COLUMNS: Final = ("total USD", "÷ optimal", "GPU rent", "per token", "spilled", "starts", "peak")
+_CENTS_BELOW_USD: Final = 10_000
+
+
+def ratio_to_optimal(result: Result, results: Sequence[Result]) -> float | None:
+    """Divide a rule's cost by the optimum's; None without an optimum or where it costs nothing."""
+    best = next((one.outcome.total_cost_usd for one in results if one.rule == OPTIMAL), 0.0)
+    return result.outcome.total_cost_usd / best if best else None
+
+
+def as_json(
+    trace: str, policy: str, load: Load, rules: Sequence[str], results: Sequence[Result]
+) -> dict[str, Any]:
+    """Return the whole comparison as plain JSON values; dollars are USD."""
+    return {
+        "trace": trace,
+        "policy": policy,
+        "steps": load.steps,
+        "duration_s": load.steps * load.step_s,
+        "mean_replicas_of_work": load.mean_replicas,
+        "rules": [_row(one, results) for one in results if one.rule in rules],
+    }
+
+
+def _row(result: Result, results: Sequence[Result]) -> dict[str, Any]:
+    outcome = result.outcome
+    return {
+        "rule": result.rule,
+        "gpu_cost": outcome.gpu_cost_usd,
+        "frontier_cost": outcome.frontier_cost_usd,
+        "total_cost": outcome.total_cost_usd,
+        "ratio_to_optimal": ratio_to_optimal(result, results),
+        "spilled_share": outcome.spilled_share,
+        "starts": outcome.starts,
+        "stops": outcome.stops,
+        "peak_replicas": outcome.peak_replicas,
+    }
+
+
+def as_table(rules: Sequence[str], results: Sequence[Result]) -> Table:
+    """Return a table for a terminal of 80 columns, the cheapest first."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("rule", no_wrap=True)
+    for column in _COLUMNS:
+        table.add_column(column, justify="right", no_wrap=True)
+    for result in sorted(results, key=lambda one: one.outcome.total_cost_usd):
+        if result.rule in rules:
+            style = "bold" if result.rule == OURS else ""
+            table.add_row(result.rule, *_cells(result, results), style=style)
+    return table
+
+
+def _cells(result: Result, results: Sequence[Result]) -> list[str]:
+    outcome, ratio = result.outcome, ratio_to_optimal(result, results)
+    return [
+        _usd(outcome.total_cost_usd),
+        "" if ratio is None else f"{ratio:.3f}",
+        _usd(outcome.gpu_cost_usd),
+        _usd(outcome.frontier_cost_usd),
+        f"{outcome.spilled_share:.2%}",
+        f"{outcome.starts:,}",
+        f"{outcome.peak_replicas:,}",
+    ]
+
+
+def _usd(amount: float) -> str:
+    return f"{amount:,.0f}" if amount >= _CENTS_BELOW_USD else f"{amount:,.2f}"

@@ -1,0 +1,178 @@
+"""Recorded traffic, read from a file and laid out in equal steps.
+
+Two forms, plain or gzipped, told apart by their first line; more columns may follow:
+
+    bins      bin_start_s,requests,input_tokens,output_tokens    empty bins left out
+    requests  arrival_s,input_tokens,output_tokens
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TextIO
+
+import numpy as np
+
+from overspill.api.errors import OverspillError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from overspill.simulate.load import FloatArray, Series
+
+STEP_S: Final = 10.0
+_GZIP: Final = b"\x1f\x8b"
+_NO_TEXT: Final = (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError)
+_BIN, _ARRIVAL = "bin_start_s", "arrival_s"
+_TOKENS: Final = ("input_tokens", "output_tokens")
+_LONGEST_DAYS: Final = 400
+_DAY_S: Final = 86_400.0
+_NARROWEST_S: Final = 1.0
+_ASTRAY: Final = 0.01
+"""How far from its place a bin may begin, in bins: times are written with few digits."""
+
+
+class InvalidTrace(OverspillError):
+    """A trace that a person must correct: file, line, value and remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trace:
+    """Tokens asked for in each of equal steps, from the first row on."""
+
+    step_s: float
+    input_tokens: FloatArray
+    output_tokens: FloatArray
+
+
+def read_trace(path: Path) -> Trace:
+    """Read a trace in steps of 10 s. Raises: InvalidTrace, OSError."""
+    try:
+        with _opened(path) as file:
+            return _read(path, csv.reader(file))
+    except (*_NO_TEXT, csv.Error) as error:
+        raise InvalidTrace(f"{path}: {error}; give CSV text, plain or gzipped") from None
+
+
+def _opened(path: Path) -> TextIO:
+    with path.open("rb") as file:
+        zipped = file.read(len(_GZIP)) == _GZIP
+    if zipped:
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _read(path: Path, rows: Iterator[list[str]]) -> Trace:
+    head = [name.strip() for name in next(rows, [])]
+    clock = _clock(path, head)
+    columns = [head.index(name) for name in (clock, *_TOKENS)]
+    table = np.fromiter(_numbers(path, rows, head, columns), np.dtype("4f8"))
+    if not len(table):
+        raise InvalidTrace(f"{path}: has no rows; give one a bin or one a request")
+    return _laid_out(path, clock, table)
+
+
+def _clock(path: Path, head: list[str]) -> str:
+    """Tell the form by the column that has the time."""
+    clock = _BIN if _BIN in head else _ARRIVAL
+    if lacking := [name for name in (clock, *_TOKENS) if name not in head]:
+        raise InvalidTrace(
+            f"{path}, line 1: has no column {', '.join(lacking)} (got {','.join(head)!r}); name "
+            f"the columns {_BIN},requests,input_tokens,output_tokens (bins) "
+            f"or {_ARRIVAL},input_tokens,output_tokens (requests)"
+        )
+    return clock
+
+
+def _numbers(
+    path: Path, rows: Iterator[list[str]], head: list[str], columns: list[int]
+) -> Iterator[tuple[float, float, float, float]]:
+    """Yield line, time and tokens of each row."""
+    clock, first, second = columns
+    for line, row in enumerate(rows, start=2):
+        if not row:
+            continue
+        try:
+            at_s, inputs, outputs = float(row[clock]), float(row[first]), float(row[second])
+        except (ValueError, IndexError):
+            raise _fault(path, line, row, head, columns) from None
+        if not (0 <= at_s < np.inf and 0 <= inputs < np.inf and 0 <= outputs < np.inf):
+            raise _fault(path, line, row, head, columns)
+        yield line, at_s, inputs, outputs
+
+
+def _fault(
+    path: Path, line: int, row: list[str], head: list[str], columns: list[int]
+) -> InvalidTrace:
+    wrong = next((column for column in columns if not _is_amount(row[column : column + 1])), 0)
+    value = repr(row[wrong]) if wrong < len(row) else "missing"
+    return InvalidTrace(
+        f"{path}, line {line}: {head[wrong]} is {value}; write a number, zero or more"
+    )
+
+
+def _is_amount(cell: list[str]) -> bool:
+    try:
+        return 0 <= float(cell[0]) < np.inf
+    except (ValueError, IndexError):
+        return False
+
+
+def _laid_out(path: Path, clock: str, table: FloatArray) -> Trace:
+    line, start_s, *tokens = table.T
+    since_s = start_s - start_s.min()
+    if since_s.max() > _LONGEST_DAYS * _DAY_S:
+        raise InvalidTrace(
+            f"{path}, line {line[since_s.argmax()]:.0f}: {clock} is "
+            f"{since_s.max() / _DAY_S:,.0f} days after the first; write seconds, "
+            f"{_LONGEST_DAYS} days of them at most"
+        )
+    if clock == _ARRIVAL:
+        width_s, bins = STEP_S, np.floor(since_s / STEP_S)
+    else:
+        width_s = _bin_width_s(path, line, start_s)
+        bins = np.rint(since_s / width_s)
+    inputs, outputs = (_resampled(bins.astype(np.int64), some, width_s) for some in tokens)
+    return Trace(step_s=STEP_S, input_tokens=inputs, output_tokens=outputs)
+
+
+def _bin_width_s(path: Path, line: FloatArray, start_s: FloatArray) -> float:
+    """Return the smallest gap; empty bins are left out, so all others are multiples of it."""
+    if len(start_s) == 1:
+        return STEP_S
+    gaps_s = np.diff(start_s)
+    width_s = float(gaps_s.min())
+    if width_s <= 0:
+        row = int(gaps_s.argmin()) + 1
+        raise InvalidTrace(
+            f"{path}, line {line[row]:.0f}: {_BIN} is {start_s[row]:g} after "
+            f"{start_s[row - 1]:g}; sort the bins by time, one row each"
+        )
+    if width_s < _NARROWEST_S:
+        row = int(gaps_s.argmin()) + 1
+        raise InvalidTrace(
+            f"{path}, line {line[row]:.0f}: a bin of {width_s:g} s; give bins of "
+            f"{_NARROWEST_S:g} s or more, or call the column {_ARRIVAL} where rows are requests"
+        )
+    places = (start_s - start_s[0]) / width_s
+    astray = np.abs(places - np.rint(places)) > _ASTRAY
+    if astray.any():
+        row = int(astray.argmax())
+        raise InvalidTrace(
+            f"{path}, line {line[row]:.0f}: {_BIN} is {start_s[row]:g}, between two bins of "
+            f"{width_s:g} s; give all bins one width"
+        )
+    return width_s
+
+
+def _resampled(bins: Series, tokens: FloatArray, width_s: float) -> FloatArray:
+    """Spread each bin evenly over the steps it lies in; exact where bins are steps."""
+    dense = np.bincount(bins, weights=tokens)
+    edges_s = np.arange(len(dense) + 1) * width_s
+    steps = int(np.ceil(edges_s[-1] / STEP_S - 1e-6))
+    passed = np.concatenate([[0.0], np.cumsum(dense)])
+    return np.diff(np.interp(np.arange(steps + 1) * STEP_S, edges_s, passed))

@@ -1,0 +1,110 @@
+"""The scaling benchmark: its cells, its prices, its verdicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from bench import report, scaling, scaling_tables
+from overspill.simulate.trace import Trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CELL = scaling.Cell(trace="a.csv", size=4, ratio=5, startup_s=180)
+
+
+def cell(trace: str, ratio: int, **costs: float) -> dict[str, Any]:
+    usd = {name.replace("_", "-"): cost for name, cost in costs.items()}
+    ratios = {rule: cost / usd["optimal"] for rule, cost in usd.items()}
+    named = {"trace": trace, "ratio": ratio, "size": 4, "startup_s": 60}
+    return named | {"cost_usd": usd, "ratio_to_optimal": ratios}
+
+
+CELLS = [
+    cell("a", 2, overspill=11, keda_tuned=12, optimal=10),
+    cell("b", 2, overspill=22, keda_tuned=20, optimal=20),
+    cell("a", 5, overspill=12, keda_tuned=12, optimal=10),
+]
+
+
+def test_a_cell_is_priced_in_rents_of_a_full_replica() -> None:
+    trace = Trace(
+        step_s=10, input_tokens=np.array([0.0, 10_000]), output_tokens=np.array([1000.0, 0])
+    )
+    load = scaling.load_of(trace, CELL)
+    assert load.mean_replicas == pytest.approx(4)
+    assert load.most_useful == load.economics.max_replicas == 4
+    full_usd = load.usd_per_token * load.replica_tokens
+    assert full_usd / load.rent_usd == pytest.approx([5, 5])
+
+
+def test_every_trace_meets_every_price(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.csv.gz", "README.md"):
+        (tmp_path / name).touch()
+    found = scaling.cells(tmp_path, short=False)
+    assert len(set(found)) == len(found) == 2 * 2 * 4 * 3
+    assert {one.trace for one in found} == {"a.csv.gz", "b.csv"}
+    assert len(scaling.cells(tmp_path, short=True)) == 2
+
+
+def test_without_traces_the_remedy_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scaling.main(["--traces", str(tmp_path)]) == 2
+    assert "--traces FOLDER" in capsys.readouterr().err
+
+
+def test_a_cell_measures_the_rules_asked_for(tmp_path: Path) -> None:
+    rows = "".join(f"{10 * n},{100 * (n % 7)},{50 * n}\n" for n in range(60))
+    (tmp_path / "a.csv").write_text("bin_start_s,input_tokens,output_tokens\n" + rows)
+    found = scaling.measure(tmp_path, CELL, ["static", "overspill", "optimal"])
+    assert {"trace", "size", "ratio", "startup_s", "seconds"} <= {*found}
+    assert {*found["cost_usd"]} == {"overspill", "static", "optimal"}
+    assert min(found["ratio_to_optimal"].values()) == found["ratio_to_optimal"]["optimal"] == 1
+
+
+def test_everything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = "".join(f"{10 * n},0,{50 * n}\n" for n in range(60))
+    (tmp_path / "a.csv").write_text("bin_start_s,input_tokens,output_tokens\n" + rows)
+    out = tmp_path / "build" / "bench"
+    monkeypatch.setattr(report, "OUT", out)
+    asked = ["--traces", str(tmp_path), "--short", "--jobs", "1", "--rules", "overspill", "static"]
+    assert scaling.main(asked) == 0
+    assert (out / "scaling.json").exists()
+    assert (out / "scaling.md").read_text().startswith("| frontier ÷ small price | overspill |")
+
+
+def test_verdicts_name_the_cells_that_were_lost() -> None:
+    assert scaling_tables.judge(CELLS) == [
+        {
+            "rival": "keda-tuned",
+            "won": 2,
+            "lost": [{"trace": "b", "size": 4, "ratio": 2, "startup_s": 60}],
+        }
+    ]
+    assert scaling_tables.lines(scaling_tables.judge(CELLS)) == [
+        "overspill ≤ keda-tuned in 2 of 3 cells"
+    ]
+
+
+def test_rows_are_means_by_trace_and_price() -> None:
+    assert scaling_tables.rows(CELLS) == [
+        ["trace", "price", "overspill", "keda-tuned", "≤ keda-tuned"],
+        ["a", "2×", "1.100", "1.200", "1/1"],
+        ["a", "5×", "1.200", "1.200", "1/1"],
+        ["b", "2×", "1.100", "1.000", "0/1"],
+        ["all", "2×", "1.100", "1.095", "1/2"],
+        ["all", "5×", "1.200", "1.200", "1/1"],
+    ]
+
+
+def test_markdown_gives_span_and_mean() -> None:
+    assert scaling_tables.markdown(CELLS).splitlines() == [
+        "| frontier ÷ small price | overspill | keda-tuned | ≤ keda-tuned |",
+        "| --- | --- | --- | --- |",
+        "| 2× | 1.10–1.10, 1.100 | 1.00–1.20, 1.095 | 1/2 |",
+        "| 5× | 1.20–1.20, 1.200 | 1.20–1.20, 1.200 | 1/1 |",
+    ]
