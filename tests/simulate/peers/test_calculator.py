@@ -76,7 +76,7 @@ def containers(case: Case) -> list[Pod]:
     levels = case["levels_milli_per_pod_per_container"]
     if "container" in case:
         which = int(case["container"][-1]) - 1
-        used = [pod[which] if which < len(pod) else None for pod in levels]
+        used: list[int | None] = [pod[which] if which < len(pod) else None for pod in levels]
         return pods_of(case, len(requests), used, requests)
     return pods_of(case, len(requests), [sum(pod) for pod in levels], [2 * r for r in requests])
 
@@ -84,7 +84,7 @@ def containers(case: Case) -> list[Pod]:
 @pytest.mark.parametrize("case", BY_POD)
 def test_replicas_by_a_metric_of_each_pod(case: Case) -> None:
     target, levels = Average(case["target_milli"]), case["levels_milli"]
-    count = len(case.get("pod_phase", levels))
+    count = len(case["pod_phase"] if "pod_phase" in case else levels)
     pods = pods_of(case, count, levels, [target.target_milli] * count)
     sorted_pods = sort_by_use(pods, cpu=False)
     found = replicas_by_pods(
@@ -159,5 +159,5 @@ def test_pods_that_say_nothing_never_turn_or_strengthen_a_change(
         ),
     ],
 )
-def test_usage_of_a_starting_pod_is_no_work(pod: Pod, warming: bool) -> None:  # noqa: FBT001
+def test_usage_of_a_starting_pod_is_no_work(pod: Pod, warming: bool) -> None:
     assert pod.warming(WARMUP) == warming

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -74,14 +75,12 @@ SITUATIONS: dict[str, tuple[Activity, float, Bounds, bool]] = {
 
 
 @pytest.mark.parametrize("row", cases("kpa", "scale_to_zero_controller", 16))
-def test_the_scaler_applies_what_upstream_applies(row: list[object]) -> None:
+def test_the_scaler_applies_what_upstream_applies(row: list[Any]) -> None:
     name, start, wanted, low, high, expected, patched = row
     fresh = (ACTIVE, 0.0, Bounds(), True)
     activity, for_s, bounds, proxied = SITUATIONS.get(str(name), fresh)
     bounds = replace(bounds, low=low or 0, high=high or 0)
     scaler = Scaler(bounds, activity, NOW_S - for_s)
-    assert isinstance(start, int)
-    assert isinstance(wanted, int)
     found = scaler.scale(wanted, start, start, NOW_S, proxied=proxied)
     assert found == (expected, patched)
 
@@ -116,8 +115,8 @@ def test_a_revision_goes_to_zero_only_after_a_window_and_a_grace_period() -> Non
         ((129, 0, 1, 1), Scaling(0, applied=False)),
         ((130, 0, 1, 1), Scaling(0, applied=True)),
     ]
-    for (at_s, *seen), expected in story:
-        assert scaler.scale(*seen, now_s=at_s) == expected
+    for (at_s, wanted, current, ready), expected in story:
+        assert scaler.scale(wanted, current, ready, at_s) == expected
 
 
 def test_an_activation_that_never_succeeds_is_given_up() -> None:
@@ -161,6 +160,6 @@ def test_the_mean_of_a_window_is_that_of_its_buckets(
     kept = sum(value for at_s, value in past if at_s > now_s - 8)
     # Buckets count from the first record after a gap of a window or more.
     times = [at_s for at_s, _ in past]
-    first_s = max([b for a, b in zip(times, times[1:], strict=False) if b - a >= 8] + times[:1])
+    first_s = max([b for a, b in pairwise(times) if b - a >= 8] + times[:1])
     buckets = min(last_s - first_s + 1, 8 - later_s)
     assert window.average(now_s) == (round(kept / buckets, 6) if buckets > 0 else 0)

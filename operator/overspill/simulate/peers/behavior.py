@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class Reason(StrEnum):
@@ -205,8 +205,7 @@ def stabilise_by_windows(
             least = replicas
         if at_s > down_since_s and replicas > most:
             most = replicas
-    oldest_s = min(up_since_s, down_since_s)
-    _record(log, Recommendation(wanted, now_s), lambda old: old.at_s < oldest_s)
+    _record(log, Recommendation(wanted, now_s), min(up_since_s, down_since_s))
     return min(max(current, least), most)
 
 
@@ -217,16 +216,14 @@ def stabilise_plainly(log: list[Recommendation], window_s: float, wanted: int, n
     for replicas, at_s in log:
         if at_s >= since_s and replicas > most:
             most = replicas
-    _record(log, Recommendation(wanted, now_s), lambda old: old.at_s < since_s)
+    _record(log, Recommendation(wanted, now_s), since_s)
     return most
 
 
-def _record(
-    log: list[Recommendation], new: Recommendation, obsolete: Callable[[Recommendation], bool]
-) -> None:
+def _record(log: list[Recommendation], new: Recommendation, since_s: float) -> None:
     """The controller reuses the last obsolete place, and so never cleans its log."""
     for i in range(len(log) - 1, -1, -1):
-        if obsolete(log[i]):
+        if log[i].at_s < since_s:
             log[i] = new
             return
     log.append(new)

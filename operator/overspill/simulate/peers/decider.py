@@ -51,15 +51,15 @@ class Decider:
         """Return the pods wanted, from the metric's averages over both windows."""
         spec, pods = self.spec, max(1, ready)
         by_panic = math.ceil(panic / spec.target)
-        calm = self._within_rates(math.ceil(stable / spec.target), pods)
-        hasty = self._within_rates(by_panic, pods)
+        wanted = self._within_rates(math.ceil(stable / spec.target), pods)
         self._mind_panic(by_panic / pods >= spec.panic_threshold, now_s)
         if self.panic_since_s is not None:
             # Nothing shrinks in a panic.
-            calm = self.max_panic_pods = max(calm, hasty, self.max_panic_pods)
+            hasty = self._within_rates(by_panic, pods)
+            wanted = self.max_panic_pods = max(wanted, hasty, self.max_panic_pods)
         if self._delay is None or not spec.reachable:
-            return calm
-        self._delay.record(now_s, calm)
+            return wanted
+        self._delay.record(now_s, wanted)
         return self._delay.current
 
     def _within_rates(self, wanted: int, pods: int) -> int:

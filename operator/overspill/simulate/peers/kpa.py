@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 STEP_S: Final = 10.0
 TARGET: Final = 0.7
-_PANIC_WINDOW_S: Final = 6.0
 _TICKS: Final = round(STEP_S / TICK_S)
 
 
@@ -37,17 +36,15 @@ class Kpa:
         bounds = Bounds(low=economics.min_replicas, high=economics.max_replicas)
         self._scaler = Scaler(bounds)
         self._stable = AverageWindow(spec.stable_window_s, STEP_S)
-        self._panic = AverageWindow(_PANIC_WINDOW_S, STEP_S)
 
     def desired(self, seen: Seen) -> int:
         """Record the last step's demand, then tick until the others would change nothing."""
         now_s, current, ready = seen.now_s, seen.requested, seen.ready
         if not now_s:  # no metric yet, so no decision
             return current
-        at_s = now_s - STEP_S
-        self._stable.record(at_s, seen.work_tokens_per_s)
-        self._panic.record(at_s, seen.work_tokens_per_s)
-        stable, panic = self._stable.average(at_s), self._panic.average(at_s)
+        panic = seen.work_tokens_per_s  # the panic window of 6 s lies within the last step
+        self._stable.record(now_s - STEP_S, panic)
+        stable = self._stable.average(now_s - STEP_S)
         for tick in range(_TICKS):
             tick_s = now_s + tick * TICK_S
             wanted = self._decider.decide(stable, panic, ready, tick_s)

@@ -62,16 +62,13 @@ class Scaler:
         """
         if wanted < 0 and self.activity is not Activity.ACTIVATING:
             return Scaling(wanted, applied=False)
-        scaling = self._bounded(wanted, now_s, proxied=proxied)
-        self._note(scaling.replicas, ready, now_s)
-        return Scaling(scaling.replicas, scaling.applied and scaling.replicas != current)
-
-    def _bounded(self, wanted: int, now_s: float, *, proxied: bool) -> Scaling:
-        bounds = self.bounds
-        wanted = max(wanted, bounds.low)
-        if bounds.high:
-            wanted = min(wanted, bounds.high)
-        return Scaling(wanted, applied=True) if wanted else self._to_zero(now_s, proxied=proxied)
+        replicas, applied = max(wanted, self.bounds.low), True
+        if self.bounds.high:
+            replicas = min(replicas, self.bounds.high)
+        if not replicas:
+            replicas, applied = self._to_zero(now_s, proxied=proxied)
+        self._note(replicas, ready, now_s)
+        return Scaling(replicas, applied and replicas != current)
 
     def _to_zero(self, now_s: float, *, proxied: bool) -> Scaling:
         bounds, for_s = self.bounds, now_s - self.since_s
@@ -89,11 +86,11 @@ class Scaler:
     def _note(self, wanted: int, ready: int, now_s: float) -> None:
         """Follow the condition `Active` from what is wanted and ready."""
         if wanted == 0:
-            self._become(Activity.INACTIVE, now_s)
-        elif wanted > 0 or self.activity is not Activity.INACTIVE:
+            activity = Activity.INACTIVE
+        elif wanted < 0 and self.activity is Activity.INACTIVE:
+            return
+        else:
             enough = ready >= max(1, self.bounds.low)
-            self._become(Activity.ACTIVE if enough else Activity.ACTIVATING, now_s)
-
-    def _become(self, activity: Activity, now_s: float) -> None:
+            activity = Activity.ACTIVE if enough else Activity.ACTIVATING
         if activity is not self.activity:
             self.activity, self.since_s = activity, now_s

@@ -29,16 +29,15 @@ class AverageWindow:
 
     def record(self, at_s: float, value: float) -> None:
         """Add to the bucket of this time, which never goes back by a window or more."""
-        buckets, i = self._buckets, int(at_s // self._granularity_s)
-        size = len(buckets)
+        i, size = int(at_s // self._granularity_s), len(self._buckets)
         if i - self._last >= size:
-            self._buckets = buckets = [0.0] * size
+            self._buckets = [0.0] * size
             self._total, self._first, self._last = 0.0, i, i
         while self._last < i:
             self._last += 1
-            self._total -= buckets[self._last % size]
-            buckets[self._last % size] = 0.0
-        buckets[i % size] += value
+            self._total -= self._buckets[self._last % size]
+            self._buckets[self._last % size] = 0.0
+        self._buckets[i % size] += value
         self._total += value
 
     def average(self, now_s: float) -> float:
