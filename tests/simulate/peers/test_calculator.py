@@ -84,7 +84,7 @@ def containers(case: Case) -> list[Pod]:
 @pytest.mark.parametrize("case", BY_POD)
 def test_replicas_by_a_metric_of_each_pod(case: Case) -> None:
     target, levels = Average(case["target_milli"]), case["levels_milli"]
-    count = len(case["pod_phase"] if "pod_phase" in case else levels)
+    count = max(len(levels), len(case.get("pod_phase", [])))
     pods = pods_of(case, count, levels, [target.target_milli] * count)
     sorted_pods = sort_by_use(pods, cpu=False)
     found = replicas_by_pods(

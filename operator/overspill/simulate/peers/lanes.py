@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from overspill.scaling import Economics
     from overspill.simulate.load import FloatArray, Load, Series
 
-TARGETS: Final = tuple(percent / 100 for percent in range(30, 101, 5))
-"""Parts of what a replica can do."""
+TARGETS: Final = (
+    *(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0),
+    *(1.1, 1.2, 1.35, 1.5, 1.75, 2.0),
+)
+"""Parts of what a replica can do. Above 1, where spill is cheap, part of each is left to it."""
 WINDOWS_S: Final = (0.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0)
 """Each both as the stabilisation window and as the cooldown."""
 
