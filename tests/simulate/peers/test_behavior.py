@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overspill.simulate.peers.behavior import (
@@ -30,6 +30,7 @@ from tests.simulate.peers.tables import cases, table
 if TYPE_CHECKING:
     from tests.simulate.peers.tables import Case
 
+EVERY = settings(max_examples=300, deadline=None, derandomize=True)
 NOW_S = 10_000.0
 
 
@@ -112,6 +113,7 @@ def test_one_of_several_policies_is_selected(select: Select, up: int, down: int)
     assert down_limit(rules(50), 10, [], [], NOW_S) == down
 
 
+@EVERY
 @given(st.integers(1, 500), st.integers(0, 1000), st.integers(1, 5), st.integers(5, 1000))
 def test_defaults_at_their_period_double_or_add_four_and_shrink_at_once(
     current: int, wanted: int, low: int, high: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overspill.simulate.peers.calculator import (
@@ -26,6 +26,7 @@ from tests.simulate.peers.tables import cases
 if TYPE_CHECKING:
     from tests.simulate.peers.tables import Case
 
+EVERY = settings(max_examples=300, deadline=None, derandomize=True)
 ALL = cases("hpa", "replica_calculator", 45)
 
 
@@ -121,6 +122,7 @@ def test_replicas_by_a_share_of_a_metric(case: Case) -> None:
 counts = st.integers(min_value=1, max_value=50)
 
 
+@EVERY
 @given(counts, st.integers(0, 100), st.integers(0, 20), st.integers(0, 20))
 def test_pods_that_say_nothing_never_turn_or_strengthen_a_change(
     ready: int, used_pct: int, unready: int, missing: int

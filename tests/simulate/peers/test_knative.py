@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overspill.simulate.peers.decider import Decider, Spec, excess_burst_capacity, pods_to_scrape
@@ -18,6 +18,7 @@ from tests.simulate.peers.tables import cases, table
 if TYPE_CHECKING:
     from tests.simulate.peers.tables import Case
 
+EVERY = settings(max_examples=300, deadline=None, derandomize=True)
 NOW_S = 10_000.0
 
 
@@ -139,6 +140,7 @@ def timed(path: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
+@EVERY
 @given(records)
 def test_the_largest_of_a_window_is_the_largest_of_its_records(path: list[tuple[int, int]]) -> None:
     window, past = MaxWindow(10.0, 2.0), []
@@ -148,6 +150,7 @@ def test_the_largest_of_a_window_is_the_largest_of_its_records(path: list[tuple[
         assert window.current == max(v for t, v in past if t // 2 > at_s // 2 - 5)
 
 
+@EVERY
 @given(records, st.integers(0, 12))
 def test_the_mean_of_a_window_is_that_of_its_buckets(
     path: list[tuple[int, int]], later_s: int

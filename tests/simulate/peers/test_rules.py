@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from overspill.simulate.engine import run
 from overspill.simulate.peers.decider import TICK_S, Decider, Spec
 from overspill.simulate.peers.hpa import Hpa
 from overspill.simulate.peers.keda import Keda, Tuning
-from overspill.simulate.peers.kpa import STEP_S, Kpa
+from overspill.simulate.peers.kpa import Kpa
 from overspill.simulate.peers.scaler import Bounds, Scaler
 from overspill.simulate.peers.windows import AverageWindow
+from overspill.simulate.trace import STEP_S
 from tests.simulate.loads import load, loads
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from overspill.simulate.load import Load
     from overspill.simulate.rule import Rule, Seen
 
+EVERY = settings(max_examples=300, deadline=None, derandomize=True)
 FULL = 100.0
 """What one replica does in a step; each is ready after two steps."""
 
@@ -78,6 +80,7 @@ def test_with_a_behavior_four_more_are_allowed_instead_of_four() -> None:
     assert told(demand, ruled) == [(0, 3), (5, 2), (10, 1), (15, 1)]
 
 
+@EVERY
 @given(st.integers(1, 50), st.integers(2, 20))
 def test_hpa_cannot_tell_a_full_tier_from_a_flooded_one(steps: int, floods: int) -> None:
     full = load([8 * FULL] * steps)
@@ -86,6 +89,7 @@ def test_hpa_cannot_tell_a_full_tier_from_a_flooded_one(steps: int, floods: int)
 
 
 @pytest.mark.parametrize("make", [Hpa, Keda, Kpa])
+@EVERY
 @given(demand=loads(longest=80, most=6))
 def test_no_peer_leaves_the_bounds_of_the_policy(
     make: type[Hpa | Keda | Kpa], demand: Load
@@ -140,6 +144,7 @@ stretches = st.lists(
 )  # steps, tokens a step
 
 
+@EVERY
 @given(stretches, st.sampled_from([10.0, 40.0, 180.0]), st.integers(0, 2), st.integers(2, 50))
 def test_kpa_skips_only_ticks_that_change_nothing(
     path: list[tuple[int, int]], startup_s: float, low: int, high: int

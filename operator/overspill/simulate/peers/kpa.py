@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 from overspill.simulate.peers.decider import TICK_S, Decider, Spec
 from overspill.simulate.peers.scaler import Bounds, Scaler
 from overspill.simulate.peers.windows import AverageWindow
+from overspill.simulate.trace import STEP_S
 
 if TYPE_CHECKING:
     from overspill.scaling import Economics
     from overspill.simulate.rule import Seen
 
-STEP_S: Final = 10.0
 TARGET: Final = 0.7
 _TICKS: Final = round(STEP_S / TICK_S)
 
