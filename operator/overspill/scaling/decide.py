@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -20,7 +21,9 @@ class Reason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     DEMAND_UNKNOWN = "DemandUnknown"
     PAUSED = "Paused"
+    ANOTHER_AUTOSCALER = "AnotherAutoscaler"
     SUSPENDED = "Suspended"
+    BUDGET_EXHAUSTED = "BudgetExhausted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +33,12 @@ class Situation:
     demand: Demand | Unknown
     replicas: Replicas
     paused: bool = False
+    rival: str = ""
+    """Another autoscaler of the same target, and what to do about it; empty where there is none."""
     suspended: bool = False
     """The budget is spent and the policy says to shut the small tier down too."""
+    absorbing: bool = False
+    """The budget is spent and the small tier has to do what it can: nothing spills any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +68,17 @@ def decide(
     """
     demand, replicas = situation.demand, situation.replicas
     if situation.paused:
-        return _hold(replicas, state, Reason.PAUSED, "paused by annotation; replicas left alone")
+        return _leave(replicas, state, Reason.PAUSED, "paused by annotation; replicas left alone")
+    if situation.rival:
+        return _leave(replicas, state, Reason.ANOTHER_AUTOSCALER, situation.rival)
     if situation.suspended:
         return _suspend(replicas, state)
     if isinstance(demand, Unknown):
         return _unknown(economics, replicas, state, demand)
     after = step(economics, demand, state, elapsed_s)
-    return _bound(economics, demand, replicas, before=state, after=after)
+    if situation.absorbing:
+        after = _absorb(economics, demand, after)
+    return _bound(economics, situation, demand, before=state, after=after)
 
 
 def _hold(replicas: Replicas, state: LevelState, reason: Reason, message: str) -> Decision:
@@ -79,6 +90,13 @@ def _hold(replicas: Replicas, state: LevelState, reason: Reason, message: str) -
         demand=None,
         replicas=replicas,
     )
+
+
+def _leave(replicas: Replicas, state: LevelState, reason: Reason, message: str) -> Decision:
+    """Leave replicas alone; once it is our turn again, we go on from what somebody else made."""
+    if state.on != replicas.requested:
+        state = LevelState(on=replicas.requested)
+    return _hold(replicas, state, reason, message)
 
 
 def _suspend(replicas: Replicas, state: LevelState) -> Decision:
@@ -99,43 +117,64 @@ def _unknown(
     return replace(held, desired=min(max(replicas.requested, low), high))
 
 
+def _absorb(economics: Economics, demand: Demand, after: LevelState) -> LevelState:
+    """Turn on what the whole demand needs; break-even stops it again, so that nothing flaps."""
+    needed = _needed(economics, demand)
+    if needed <= after.on:
+        return after
+    accrued = (
+        0.0 if k in range(after.on, needed) else usd for k, usd in enumerate(after.accrued_usd)
+    )
+    return replace(after, on=needed, accrued_usd=tuple(accrued))
+
+
+def _needed(economics: Economics, demand: Demand) -> int:
+    """Replicas that all of this work needs, up to the most there may be."""
+    replicas = math.ceil(demand.work_tokens_per_s / economics.capacity_tokens_per_s)
+    return min(replicas, economics.max_replicas)
+
+
 def _bound(
     economics: Economics,
+    situation: Situation,
     demand: Demand,
-    replicas: Replicas,
     *,
     before: LevelState,
     after: LevelState,
 ) -> Decision:
+    replicas = situation.replicas
     mu = economics.capacity_tokens_per_s
     worth = f"demand is worth {demand.work_tokens_per_s / mu:.2f} replicas"
-    wanted, reason, message = after.on, Reason.HOLDING, f"{worth}; {after.on} pay for themselves"
-    if after.on > before.on:
-        reason = Reason.START_PAYS
-        message = f"{worth}; frontier spend forgone passed the cost of a start"
-    elif after.on < before.on:
-        reason = Reason.STOP_PAYS
-        message = f"{worth}; rent lost on idle replicas passed the cost of a start"
+    rest = "the rest is turned away" if situation.absorbing else "the rest spills to the frontier"
+    wanted, (reason, message) = after.on, _why(before, after)
+    if situation.absorbing and 0 < wanted == _needed(economics, demand):
+        reason = Reason.BUDGET_EXHAUSTED
+        message = "the budget is spent, so the small tier grows with demand, whatever it is worth"
     if wanted < economics.min_replicas:
         wanted, reason = economics.min_replicas, Reason.AT_MIN
-        message = f"{worth}; held at replicas.min {wanted}"
-    elif (
-        wanted >= economics.max_replicas and demand.work_tokens_per_s > economics.max_replicas * mu
-    ):
-        reason = Reason.AT_MAX
-        message = f"{worth}; held at replicas.max {wanted}, the rest spills to the frontier"
+        message = f"held at replicas.min {wanted}"
+    elif wanted >= economics.max_replicas and demand.work_tokens_per_s > wanted * mu:
+        reason, message = Reason.AT_MAX, f"held at replicas.max {wanted}, {rest}"
+    elif before.on > economics.max_replicas:
+        reason, message = Reason.AT_MAX, f"lowered to replicas.max {economics.max_replicas}"
     achievable = replicas.requested - replicas.unschedulable
     if replicas.unschedulable and wanted > achievable:
         # Keep asking for what is pending: a node that joins is used at once. Never ask for more.
         wanted, reason = min(wanted, replicas.requested), Reason.UNSCHEDULABLE
-        message = (
-            f"{replicas.unschedulable} pods fit on no node; no more are asked for, the rest spills"
-        )
+        message = f"{replicas.unschedulable} pods fit on no node; no more are asked for, {rest}"
     return Decision(
         desired=wanted,
         reason=reason,
-        message=message,
+        message=f"{worth}; {message}",
         state=after,
         demand=demand,
         replicas=replicas,
     )
+
+
+def _why(before: LevelState, after: LevelState) -> tuple[Reason, str]:
+    if after.on > before.on:
+        return Reason.START_PAYS, "frontier spend forgone passed the cost of a start"
+    if after.on < before.on:
+        return Reason.STOP_PAYS, "rent lost on idle replicas passed the cost of a start"
+    return Reason.HOLDING, f"{after.on} pay for themselves"
