@@ -1,6 +1,7 @@
 """How many small replicas, and why. Pure: time and observations come in as values."""
 
 from overspill.scaling.breakeven import LevelState, step, worth_usd_per_s
+from overspill.scaling.carry import carried
 from overspill.scaling.decide import Decision, Reason, Situation, decide
 from overspill.scaling.physics import Learned, Load, Sight, Stretch
 from overspill.scaling.values import Demand, Economics, Replicas, Unknown
@@ -18,6 +19,7 @@ __all__ = [
     "Situation",
     "Stretch",
     "Unknown",
+    "carried",
     "decide",
     "step",
     "worth_usd_per_s",

@@ -40,6 +40,11 @@ class Situation:
     absorbing: bool = False
     """The budget is spent and the small tier has to do what it can: nothing spills any more."""
 
+    @property
+    def rest(self) -> str:
+        """What becomes of work that the replicas cannot do."""
+        return "the rest is turned away" if self.absorbing else "the rest spills"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
@@ -143,36 +148,41 @@ def _bound(
     after: LevelState,
 ) -> Decision:
     replicas = situation.replicas
-    mu = economics.capacity_tokens_per_s
-    worth = f"demand is worth {demand.work_tokens_per_s / mu:.2f} replicas"
-    rest = "the rest is turned away" if situation.absorbing else "the rest spills to the frontier"
-    wanted, (reason, message) = after.on, _why(before, after)
-    if situation.absorbing and 0 < wanted == _needed(economics, demand):
-        reason = Reason.BUDGET_EXHAUSTED
-        message = "the budget is spent, so the small tier grows with demand, whatever it is worth"
-    if wanted < economics.min_replicas:
-        wanted, reason = economics.min_replicas, Reason.AT_MIN
-        message = f"held at replicas.min {wanted}"
-    elif wanted >= economics.max_replicas and demand.work_tokens_per_s > wanted * mu:
-        reason, message = Reason.AT_MAX, f"held at replicas.max {wanted}, {rest}"
-    elif before.on > economics.max_replicas:
-        reason, message = Reason.AT_MAX, f"lowered to replicas.max {economics.max_replicas}"
-    achievable = replicas.requested - replicas.unschedulable
-    if replicas.unschedulable and wanted > achievable:
+    wanted = max(after.on, economics.min_replicas)
+    reason, message = _why(economics, situation, demand, before, after)
+    if replicas.unschedulable and wanted > replicas.requested - replicas.unschedulable:
         # Keep asking for what is pending: a node that joins is used at once. Never ask for more.
         wanted, reason = min(wanted, replicas.requested), Reason.UNSCHEDULABLE
-        message = f"{replicas.unschedulable} pods fit on no node; no more are asked for, {rest}"
+        message = f"{replicas.unschedulable} pods fit on no node; no more are asked for, "
+        message += situation.rest
+    worth = demand.work_tokens_per_s / economics.capacity_tokens_per_s
     return Decision(
         desired=wanted,
         reason=reason,
-        message=f"{worth}; {message}",
+        message=f"demand is worth {worth:.2f} replicas; {message}",
         state=after,
         demand=demand,
         replicas=replicas,
     )
 
 
-def _why(before: LevelState, after: LevelState) -> tuple[Reason, str]:
+def _why(
+    economics: Economics,
+    situation: Situation,
+    demand: Demand,
+    before: LevelState,
+    after: LevelState,
+) -> tuple[Reason, str]:
+    """Name what binds, and say it."""
+    low, high = economics.min_replicas, economics.max_replicas
+    if after.on < low:
+        return Reason.AT_MIN, f"held at replicas.min {low}"
+    if after.on >= high and demand.work_tokens_per_s > high * economics.capacity_tokens_per_s:
+        return Reason.AT_MAX, f"held at replicas.max {high}, {situation.rest}"
+    if before.on > high:
+        return Reason.AT_MAX, f"lowered to replicas.max {high}"
+    if situation.absorbing and 0 < after.on == _needed(economics, demand):
+        return Reason.BUDGET_EXHAUSTED, "the budget is spent, so all of it is done here"
     if after.on > before.on:
         return Reason.START_PAYS, "frontier spend forgone passed the cost of a start"
     if after.on < before.on:
