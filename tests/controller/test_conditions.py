@@ -19,6 +19,7 @@ from overspill.controller.conditions import (
     scaling,
     sidecars,
 )
+from overspill.controller.economics import economics_of
 from overspill.controller.errors import Missing
 from overspill.controller.observation import Coverage
 from overspill.controller.snapshot import NO_DEMAND, Snapshot
@@ -54,6 +55,7 @@ def look(**facts: Any) -> Look:  # noqa: ANN401
         refusal=None,
         decision=decision(),
         budget=None,
+        economics=economics_of(parse_policy(policy())),
     )
     return replace(base, **facts)
 
@@ -110,6 +112,9 @@ SCALING = [
     ),
     pytest.param(
         {"decision": decision(Reason.UNSCHEDULABLE)}, "False", "Unschedulable", id="no room"
+    ),
+    pytest.param(
+        {"decision": decision(Reason.ANOTHER_AUTOSCALER)}, "False", "AnotherAutoscaler", id="rival"
     ),
     pytest.param({"decision": decision(Reason.AT_MAX)}, "True", "AtMax", id="at max"),
     pytest.param({"refusal": Missing("Forbidden", "grant")}, "False", "Forbidden", id="no right"),
