@@ -94,6 +94,25 @@ def test_no_right_is_wider_than_it_says() -> None:
                 ]
 
 
+@pytest.mark.parametrize(
+    ("namespaces", "kind", "nodes"),
+    [
+        pytest.param([], "ClusterRole", 1, id="over the cluster"),
+        pytest.param(["a"], "Role", 0, id="in one namespace: nodes are in none"),
+    ],
+)
+def test_other_autoscalers_and_nodes_may_be_read_and_no_more(
+    namespaces: list[str], kind: str, nodes: int
+) -> None:
+    roles = of_kind(template(operator={"namespaces": namespaces}), kind)
+    rules = [rule for role in roles for rule in role["rules"]]
+    verbs = {
+        resource: [rule["verbs"] for rule in rules if resource in rule["resources"]]
+        for resource in ("horizontalpodautoscalers", "nodes")
+    }
+    assert verbs == {"horizontalpodautoscalers": [["list"]], "nodes": [["get"]] * nodes}
+
+
 def test_pods_are_restricted() -> None:
     (deployment,) = of_kind(template(), "Deployment")
     pod = deployment["spec"]["template"]["spec"]

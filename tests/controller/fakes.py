@@ -62,6 +62,9 @@ class FakeCluster:
         default_factory=lambda: [Slice(addresses=("10.0.0.1",), ports=(("", 8080),))]
     )
     service_ports: list[Manifest] | None = field(default_factory=lambda: [{"port": 8000}])
+    hpas: list[Manifest] = field(default_factory=list)
+    nodes: dict[str, dict[str, str]] = field(default_factory=dict)
+    nodes_read: list[str] = field(default_factory=list)
     config_maps: dict[str, Manifest] = field(default_factory=dict)
     events: list[Manifest] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
@@ -83,6 +86,13 @@ class FakeCluster:
     async def pods(self, namespace: str, selector: str) -> list[Manifest]:
         self.lists += 1
         return self.app_pods
+
+    async def autoscalers(self, namespace: str) -> list[Manifest]:
+        return self.hpas
+
+    async def node_labels(self, name: str) -> dict[str, str] | None:
+        self.nodes_read.append(name)
+        return self.nodes.get(name)
 
     async def service(self, namespace: str, name: str) -> Manifest | None:
         return None if self.service_ports is None else {"spec": {"ports": self.service_ports}}
@@ -166,6 +176,7 @@ class Stage:
             self.meters,
             interval_s=15.0,
             stale_after_s=45.0,
+            window_s=60.0,
             clock=self.clock,
         )
 

@@ -24,7 +24,7 @@ def parsed(*words: str, **environ: str) -> Settings:
 
 def test_the_defaults_need_only_an_image() -> None:
     settings = parsed("--sidecar-image", "overspill:1", POD_NAME="op-0", POD_NAMESPACE="system")
-    assert (settings.interval_s, settings.stale_after_s, settings.metrics_window_s) == (15, 45, 60)
+    assert (settings.interval_s, settings.stale_after_s, settings.metrics_window_s) == (15, 30, 60)
     assert settings.sidecar.resources["limits"] == {"memory": "256Mi"}
     assert settings.operator_namespace == "system"
     assert settings.identity.startswith("op-0_")

@@ -24,6 +24,7 @@ from overspill.controller.observation import Coverage
 from overspill.controller.snapshot import NO_DEMAND, Snapshot
 from overspill.controller.status import state_word
 from overspill.scaling import Decision, LevelState, Reason, Replicas, Unknown
+from overspill.scaling.economics import economics_of
 from tests.api.policies import policy
 
 HEALTHY = Snapshot(taken_at_s=0.0, generation={"p": 2.0}, sidecars={"p": 3.0})
@@ -54,6 +55,7 @@ def look(**facts: Any) -> Look:  # noqa: ANN401
         refusal=None,
         decision=decision(),
         budget=None,
+        economics=economics_of(parse_policy(policy())),
     )
     return replace(base, **facts)
 
@@ -110,6 +112,9 @@ SCALING = [
     ),
     pytest.param(
         {"decision": decision(Reason.UNSCHEDULABLE)}, "False", "Unschedulable", id="no room"
+    ),
+    pytest.param(
+        {"decision": decision(Reason.ANOTHER_AUTOSCALER)}, "False", "AnotherAutoscaler", id="rival"
     ),
     pytest.param({"decision": decision(Reason.AT_MAX)}, "True", "AtMax", id="at max"),
     pytest.param({"refusal": Missing("Forbidden", "grant")}, "False", "Forbidden", id="no right"),

@@ -108,6 +108,43 @@ async def test_a_right_that_is_missing_says_which() -> None:
     await server.run(story)
 
 
+HPAS_PATH = "/apis/autoscaling/v2/namespaces/legal/horizontalpodautoscalers"
+NODE_PATH = "/api/v1/nodes/n1"
+
+
+async def test_autoscalers_and_labels_of_a_node_are_read_from_the_cache() -> None:
+    server = ApiServer()
+    server.answer("GET", HPAS_PATH, {"items": [{"metadata": {"name": "a"}}]})
+    server.answer("GET", NODE_PATH, {"metadata": {"labels": {"gpu": "l4"}}})
+
+    async def story(cluster: LiveCluster) -> None:
+        assert await cluster.autoscalers("legal") == [{"metadata": {"name": "a"}}]
+        assert await cluster.node_labels("n1") == {"gpu": "l4"}
+        assert await cluster.node_labels("gone") is None
+
+    await server.run(story)
+    assert [asked[1].endswith("?resourceVersion=0") for asked in server.asked] == [True] * 3
+
+
+async def test_a_right_to_look_around_that_is_missing_is_told_once_and_holds_nothing_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = ApiServer()
+    for path in (HPAS_PATH, NODE_PATH) * 2:
+        server.answer("GET", path, {"message": "cannot"}, status=403)
+
+    async def story(cluster: LiveCluster) -> None:
+        for _ in range(2):
+            assert await cluster.autoscalers("legal") == []
+            assert await cluster.node_labels("n1") is None
+
+    await server.run(story)
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "another autoscaler of a small tier would not be seen",
+        "costs by node label are not in force",
+    ]
+
+
 async def test_a_config_map_is_applied_and_a_stamp_removed_by_null() -> None:
     server = ApiServer()
     server.answer("PATCH", "/api/v1/namespaces/legal/configmaps/overspill-p", {})

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from overspill.controller.cluster import Scale, Slice
+from overspill.api.policy import ScaleTargetRef
+from overspill.controller.cluster import Scale, Slice, Start
 from overspill.controller.discovery import group_path, scalable_plural
 from overspill.controller.errors import Missing
 from overspill.controller.observation import (
@@ -14,8 +15,12 @@ from overspill.controller.observation import (
     coverage_of,
     endpoints_of,
     injected_pod,
+    nodes_of,
     replicas_of,
+    rival_of,
+    settled,
     slice_of,
+    starts_of,
 )
 from overspill.scaling import Replicas
 
@@ -190,3 +195,74 @@ def test_a_kind_that_cannot_be_scaled_says_why(
 
 def test_the_core_group_has_its_own_path() -> None:
     assert [group_path(v) for v in ("v1", "apps/v1")] == ["/api/v1", "/apis/apps/v1"]
+
+
+def small_pod(uid: str, *, going: bool = False, **since: str) -> dict[str, Any]:
+    """A pod of the small tier, with when its conditions became true."""
+    listed = [{"type": k, "status": "True", "lastTransitionTime": v} for k, v in since.items()]
+    meta = {"uid": uid} | ({"deletionTimestamp": "now"} if going else {})
+    return {"metadata": meta, "spec": {"nodeName": "n1"}, "status": {"conditions": listed}}
+
+
+def test_a_start_is_from_a_place_on_a_node_to_readiness() -> None:
+    pods = [
+        small_pod("a", PodScheduled="2026-11-25T10:00:00Z", Ready="2026-11-25T10:03:00Z"),
+        small_pod("b", PodScheduled="2026-11-25T10:00:00Z"),
+        small_pod("c"),
+        small_pod("d", going=True, Ready="2026-11-25T10:03:00Z"),
+    ]
+    placed_s = 1795600800.0
+    assert starts_of(pods) == (
+        Start(uid="a", placed_s=placed_s, ready_s=placed_s + 180.0),
+        Start(uid="b", placed_s=placed_s, ready_s=None),
+        Start(uid="c", placed_s=None, ready_s=None),
+    )
+
+
+def test_a_condition_that_is_false_has_no_time() -> None:
+    stuck = pod(("PodScheduled", "False", "Unschedulable"), meta={"uid": "a"})
+    assert starts_of([stuck]) == (Start(uid="a", placed_s=None, ready_s=None),)
+
+
+def test_a_target_that_names_no_pods_shows_no_starts_and_no_nodes() -> None:
+    assert (starts_of(None), nodes_of(None), settled(None)) == ((), (), True)
+
+
+def test_a_replica_on_its_way_out_still_works_and_is_not_settled() -> None:
+    pods = [small_pod("a"), small_pod("b", going=True)]
+    assert (settled(pods), settled(pods[:1])) == (False, True)
+    assert nodes_of([*pods, pod(STUCK)]) == ("n1",)
+
+
+SMALL = ScaleTargetRef(name="small")
+
+
+def hpa(
+    kind: str = "Deployment", name: str = "small", version: str = "apps/v1", **meta: object
+) -> dict[str, Any]:
+    ref = {"apiVersion": version, "kind": kind, "name": name}
+    return {"metadata": {"name": "scaler"} | meta, "spec": {"scaleTargetRef": ref}}
+
+
+KEDA = [{"controller": True, "kind": "ScaledObject", "name": "queue"}]
+RIVALS = [
+    pytest.param([hpa()], "kubectl delete hpa -n legal scaler", id="the same target"),
+    pytest.param([hpa(version="apps/v1beta1")], "delete hpa", id="in another version"),
+    pytest.param([hpa(name="x"), hpa()], "delete hpa", id="among others"),
+    pytest.param(
+        [hpa(ownerReferences=KEDA)], "kubectl delete scaledobject -n legal queue", id="KEDA's"
+    ),
+    pytest.param([hpa(name="other")], "", id="another Deployment"),
+    pytest.param([hpa(kind="StatefulSet")], "", id="another kind"),
+    pytest.param([hpa(version="argoproj.io/v1")], "", id="another group"),
+    pytest.param([], "", id="none"),
+]
+
+
+@pytest.mark.parametrize(("autoscalers", "said"), RIVALS)
+def test_another_autoscaler_of_the_target_is_named_with_the_way_to_end_it(
+    autoscalers: list[dict[str, Any]], said: str
+) -> None:
+    rival = rival_of(autoscalers, "legal", SMALL)
+    assert said in rival
+    assert bool(said) == bool(rival)

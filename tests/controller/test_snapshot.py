@@ -13,9 +13,10 @@ from overspill.controller.snapshot import (
     Snapshot,
     demand_of,
     frontier_share,
+    load_of,
     providers_without_key,
 )
-from overspill.scaling import Demand, Unknown
+from overspill.scaling import Demand, Load, Unknown
 
 NOW_S = 1000.0
 FRESH: dict[str, Any] = {
@@ -40,20 +41,47 @@ DEMANDS = [
         id="no work needs no price",
     ),
     pytest.param({"last_scrape_s": {"p": 900.0}}, 2, "StaleSamples", id="old"),
+    pytest.param({"last_scrape_s": {"p": 970.0}}, 2, None, id="two scrapes old"),
+    pytest.param({"last_scrape_s": {"p": 969.0}}, 2, "StaleSamples", id="older than two scrapes"),
+    pytest.param(
+        {"taken_at_s": 975.0, "last_scrape_s": {"p": 960.0}}, 2, None, id="aged since the poll"
+    ),
+    pytest.param(
+        {"taken_at_s": 945.0, "last_scrape_s": {"p": 939.0}}, 2, "StaleSamples", id="old poll"
+    ),
 ]
 
 
 @pytest.mark.parametrize(("facts", "running", "reason"), DEMANDS)
 def test_missing_is_not_zero(facts: dict[str, Any], running: int, reason: str | None) -> None:
     demand = demand_of(
-        Snapshot(**FRESH | facts), "p", running_sidecars=running, now_s=NOW_S, stale_after_s=45.0
+        Snapshot(**FRESH | facts), "p", running_sidecars=running, now_s=NOW_S, stale_after_s=30.0
     )
     assert (demand.reason if isinstance(demand, Unknown) else None) == reason
 
 
 def test_no_running_sidecar_means_no_demand_whatever_prometheus_remembers() -> None:
-    demand = demand_of(Snapshot(**FRESH), "p", running_sidecars=0, now_s=NOW_S, stale_after_s=45.0)
+    demand = demand_of(Snapshot(**FRESH), "p", running_sidecars=0, now_s=NOW_S, stale_after_s=30.0)
     assert demand == Demand(work_tokens_per_s=0.0, frontier_usd_per_s=0.0)
+
+
+WORKED: dict[str, Any] = {
+    "small_output_tokens_per_s": {"p": 900.0},
+    "small_input_tokens_per_s": {"p": 1000.0},
+    "small_occupancy": {"p": 0.95},
+    "no_room_per_s": {"p": 0.5},
+}
+
+
+def test_the_small_tiers_load_is_what_it_did_and_how_full_it_was() -> None:
+    assert load_of(Snapshot(taken_at_s=0.0, **WORKED), "p", 0.1) == Load(
+        served_tokens_per_s=1000.0, occupancy=0.95, no_room_per_s=0.5
+    )
+
+
+@pytest.mark.parametrize("part", WORKED)
+def test_a_load_of_which_a_part_is_missing_is_none(part: str) -> None:
+    assert load_of(Snapshot(taken_at_s=0.0, **WORKED | {part: {"q": 1.0}}), "p", 0.1) is None
 
 
 SHARES = [
@@ -92,7 +120,7 @@ def test_one_poll_reads_every_signal_for_all_policies() -> None:
     assert snapshot.requests_per_s == {"p": {"small": 7.0}}
     assert snapshot.spend_usd == {600.0: {"p": 3.5}, 0.0: {}}
     assert providers_without_key(snapshot, "p") == ["opus"]
-    assert len(asked) == 7 + 2
+    assert len(asked) == 11 + 2
 
 
 FAILURES = [

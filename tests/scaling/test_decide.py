@@ -18,6 +18,9 @@ from overspill.scaling import (
 
 BUSY = Demand(work_tokens_per_s=250.0, frontier_usd_per_s=12.5)
 IDLE = Demand(work_tokens_per_s=0.0, frontier_usd_per_s=0.0)
+CHEAP = Demand(work_tokens_per_s=250.0, frontier_usd_per_s=0.1)
+"""Work that costs less at the frontier than the rent of a replica."""
+RIVAL = "HorizontalPodAutoscaler glm-small scales it too; delete one of the two"
 LOST = Unknown(reason="PrometheusUnavailable", message="Prometheus did not answer")
 
 
@@ -33,6 +36,8 @@ def look(
     elapsed_s: float = 1000.0,
     paused: bool = False,
     suspended: bool = False,
+    rival: str = "",
+    absorbing: bool = False,
 ) -> Decision:
     economics = Economics(
         capacity_tokens_per_s=100.0,
@@ -46,6 +51,8 @@ def look(
         replicas=Replicas(requested=requested, ready=ready, unschedulable=unschedulable),
         paused=paused,
         suspended=suspended,
+        rival=rival,
+        absorbing=absorbing,
     )
     return decide(economics, situation, state or LevelState(on=requested), elapsed_s)
 
@@ -69,6 +76,70 @@ CASES = [
     pytest.param(
         {"requested": 2, "unschedulable": 1}, 2, Reason.UNSCHEDULABLE, id="no more than fits"
     ),
+    pytest.param(
+        {"requested": 4, "high": 3}, 3, Reason.AT_MAX, id="a bound that was lowered is no loss"
+    ),
+    pytest.param(
+        {"requested": 5, "high": 3, "demand": CHEAP, "elapsed_s": 0.0},
+        3,
+        Reason.AT_MAX,
+        id="a bound takes effect at once",
+    ),
+    pytest.param(
+        {"requested": 1, "low": 4, "elapsed_s": 0.0}, 4, Reason.AT_MIN, id="and so does min"
+    ),
+    pytest.param(
+        {"rival": RIVAL, "requested": 5}, 5, Reason.ANOTHER_AUTOSCALER, id="a rival is not fought"
+    ),
+    pytest.param(
+        {"rival": RIVAL, "requested": 9, "high": 4, "demand": IDLE, "suspended": True},
+        9,
+        Reason.ANOTHER_AUTOSCALER,
+        id="not even for a bound or a budget",
+    ),
+    pytest.param(
+        {"rival": RIVAL, "paused": True, "requested": 5}, 5, Reason.PAUSED, id="a person goes first"
+    ),
+    pytest.param(
+        {"absorbing": True, "demand": CHEAP},
+        3,
+        Reason.BUDGET_EXHAUSTED,
+        id="all demand is absorbed",
+    ),
+    pytest.param(
+        {"absorbing": True, "demand": CHEAP, "elapsed_s": 0.0},
+        3,
+        Reason.BUDGET_EXHAUSTED,
+        id="at once",
+    ),
+    pytest.param(
+        {"absorbing": True, "demand": CHEAP, "high": 2}, 2, Reason.AT_MAX, id="absorbed up to max"
+    ),
+    pytest.param(
+        {"absorbing": True, "demand": CHEAP, "requested": 1, "unschedulable": 1},
+        1,
+        Reason.UNSCHEDULABLE,
+        id="absorbed as far as nodes go",
+    ),
+    pytest.param(
+        {"absorbing": True, "demand": LOST, "requested": 1},
+        1,
+        Reason.DEMAND_UNKNOWN,
+        id="nothing is absorbed that is not seen",
+    ),
+    pytest.param(
+        {"absorbing": True, "demand": IDLE, "requested": 3},
+        0,
+        Reason.STOP_PAYS,
+        id="idle all the same",
+    ),
+    pytest.param(
+        {"absorbing": True, "demand": BUSY, "requested": 5, "elapsed_s": 1.0},
+        5,
+        Reason.HOLDING,
+        id="what pays for itself stays",
+    ),
+    pytest.param({"demand": CHEAP}, 0, Reason.HOLDING, id="else cheap work stays at the frontier"),
 ]
 
 
@@ -89,3 +160,31 @@ def test_the_message_says_what_is_missing() -> None:
 
 def test_only_a_different_count_is_written() -> None:
     assert [look(requested=n).changes for n in (0, 3)] == [True, False]
+
+
+@pytest.mark.parametrize("whose", [{"paused": True}, {"rival": RIVAL}])
+def test_who_leaves_replicas_to_others_goes_on_from_what_they_made(
+    whose: dict[str, object],
+) -> None:
+    state = LevelState(on=2, accrued_usd=(0.0, 30.0, 12.0))
+    left = look(requested=6, state=state, **whose)  # type: ignore[arg-type]
+    resumed = look(requested=6, state=left.state, elapsed_s=15.0)
+    assert (resumed.desired, resumed.reason) == (6, Reason.HOLDING)
+    assert look(requested=2, state=state, **whose).state == state  # type: ignore[arg-type]
+
+
+def test_absorbed_demand_that_goes_up_and_down_a_little_moves_nothing_down() -> None:
+    state, counts = LevelState(), []
+    for work in (195.0, 205.0, 195.0, 205.0):
+        demand = Demand(work_tokens_per_s=work, frontier_usd_per_s=0.0)
+        decision = look(
+            demand=demand, requested=state.on, state=state, elapsed_s=15.0, absorbing=True
+        )
+        state = decision.state
+        counts.append(decision.desired)
+    assert counts == [2, 3, 3, 3]
+
+
+def test_the_rest_is_said_to_spill_only_while_it_may() -> None:
+    assert "spills" in look(high=2).message
+    assert "turned away" in look(high=2, absorbing=True).message

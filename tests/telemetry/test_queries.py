@@ -6,12 +6,18 @@ import re
 
 import pytest
 
+from overspill.routing.decide import Reason
 from overspill.telemetry import names, queries
 
 NAMES = {value for value in vars(names).values() if isinstance(value, str)}
+NAMES |= {f"{histogram}_count" for histogram in names.BUCKETS}
 QUERIES = [
     pytest.param(queries.work_tokens_per_s(60), None, id="work"),
     pytest.param(queries.frontier_equivalent_usd_per_s(60), None, id="equivalent"),
+    pytest.param(queries.small_output_tokens_per_s(60), None, id="small output"),
+    pytest.param(queries.small_input_tokens_per_s(60), None, id="small input"),
+    pytest.param(queries.small_occupancy(60), None, id="occupancy"),
+    pytest.param(queries.no_room_per_s(60), None, id="no room"),
     pytest.param(queries.requests_per_s(60), "tier", id="requests"),
     pytest.param(queries.spend_usd(3600), None, id="spend"),
     pytest.param(queries.config_generation(), None, id="generation"),
@@ -51,3 +57,13 @@ def test_names_are_unique_and_counters_say_so() -> None:
     ]
     assert len(found) == len(set(found))
     assert {names.REQUESTS, names.GEN_AI_DURATION} <= set(found)
+
+
+def test_want_of_room_is_told_by_reasons_that_exist() -> None:
+    assert set(queries.NO_ROOM) == {Reason.SLOTS_FULL, Reason.FIRST_TOKEN_DEADLINE}
+
+
+def test_parts_of_a_query_are_matched_by_policy_alone() -> None:
+    for query in (queries.small_occupancy(60), queries.no_room_per_s(60)):
+        assert set(re.findall(r"by \(([^)]*)\)", query.expr)) == {"policy"}
+    assert queries.small_occupancy(10).expr.endswith("[10s:2s])")

@@ -151,6 +151,19 @@ class Capacity(Model):
     max_concurrency: int = Field(default=32, ge=1, le=4096)
 
 
+class ReplicaCosts(Model):
+    """What a replica costs on nodes of different kinds."""
+
+    label: Name = Field(
+        default="node.kubernetes.io/instance-type", description="A label of the nodes."
+    )
+    costs: dict[str, Quantity] = Field(
+        max_length=64,
+        description="USD that one replica costs per hour, by the label's value; on other nodes it "
+        "costs replicaHourlyCost.",
+    )
+
+
 class SmallTier(Model):
     """The cheap model on one's own GPUs."""
 
@@ -160,6 +173,10 @@ class SmallTier(Model):
     context_window: int = Field(default=32768, ge=256, le=100_000_000)
     replicas: ReplicaBounds
     replica_hourly_cost: Quantity = Field(description="USD that one replica costs per hour.")
+    replica_cost_by_node_label: ReplicaCosts | None = Field(
+        default=None,
+        description="Where nodes differ: the mean over the replicas that run is what one costs.",
+    )
     capacity: Capacity
     startup_seconds: int = Field(
         default=180, ge=1, le=7200, description="From asking for a replica to its first answer."

@@ -67,6 +67,34 @@ class ScalingState(Model):
     accrued_usd_micros: tuple[int, ...] = ()
 
 
+class Guesses(Model):
+    """The policy's own numbers."""
+
+    startup_seconds: int
+    output_tokens_per_second: int
+
+
+class LearnedStatus(Model):
+    """What the small tier has shown of itself; read back by the operator after a restart.
+
+    It holds for one model and one way to count work; with another it begins anew.
+    """
+
+    version: int = 1
+    model: str
+    input_token_weight: Quantity
+    startup_seconds: int = Field(description="In use: from a place on a node to the first answer.")
+    output_tokens_per_second: int = Field(description="In use: work that one replica can do.")
+    policy: Guesses
+    startup_samples_seconds: tuple[int, ...] = Field(default=(), description="The last starts.")
+    full_samples_tokens_per_second: tuple[int, ...] = Field(
+        default=(), description="Work of one replica in the last windows in which it was full."
+    )
+    at_least_tokens_per_second: int = Field(
+        default=0, description="Work that a replica can do for all that was seen of it."
+    )
+
+
 class RoutingPolicyStatus(Model):
     """Every field the operator writes is declared here, or the API server would prune it."""
 
@@ -85,3 +113,4 @@ class RoutingPolicyStatus(Model):
     frontier_share: str | None = None
     last_decision: DecisionStatus | None = None
     scaling_state: ScalingState | None = None
+    learned: LearnedStatus | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from overspill.api.policy import ScaleTargetRef
     from overspill.controller.keys import Manifest, PolicyKey
@@ -46,6 +46,17 @@ class Slice:
     ports: tuple[tuple[str, int], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """One small-tier pod, from a place on a node to its first readiness."""
+
+    uid: str
+    placed_s: float | None
+    """When a node had room for it, Unix time; None while none has."""
+    ready_s: float | None
+    """Since when it is ready; None while it is not."""
+
+
 class Cluster(Protocol):
     """The API server. Raises: Unavailable, Refused, and what each method says."""
 
@@ -57,6 +68,12 @@ class Cluster(Protocol):
 
     async def pods(self, namespace: str, selector: str) -> list[Manifest]:
         """List pods by label selector."""
+
+    async def autoscalers(self, namespace: str) -> list[Manifest]:
+        """List HorizontalPodAutoscalers; empty where a right is missing."""
+
+    async def node_labels(self, name: str) -> Mapping[str, str] | None:
+        """Read a node's labels; None where it is gone or a right is missing."""
 
     async def service(self, namespace: str, name: str) -> Manifest | None:
         """Read a Service."""

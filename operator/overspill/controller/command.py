@@ -27,7 +27,7 @@ _FLAGS: Final[tuple[tuple[str, Callable[[str], Any], str | None, str], ...]] = (
     ("prometheus-url", str, "http://prometheus-operated.monitoring.svc:9090", "where to ask"),
     ("interval", float, "15", "seconds between two looks at a policy"),
     ("metrics-window", int, "60", "seconds that rates are taken over"),
-    ("stale-after", float, "45", "seconds after which a sample says nothing any more"),
+    ("stale-after", float, "30", "seconds after which a sample says nothing any more: two scrapes"),
     ("sidecar-image", str, None, "image of the injected container; required"),
     ("sidecar-image-pull-policy", str, "", "pull policy of the injected container"),
     ("sidecar-resources", json.loads, _DEFAULT_RESOURCES, "its resources, as JSON"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from overspill.api.policy import Mode
 from overspill.controller.snapshot import providers_without_key
 from overspill.controller.times import timestamp
-from overspill.scaling import Reason, Unknown
+from overspill.scaling import Learned, Reason, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from overspill.controller.errors import Missing
     from overspill.controller.observation import Coverage
     from overspill.controller.snapshot import Snapshot
-    from overspill.scaling import Decision, Demand
+    from overspill.scaling import Decision, Demand, Economics
 
 Truth = Literal["True", "False", "Unknown"]
 
@@ -28,7 +28,12 @@ METRICS_AVAILABLE: Final = "MetricsAvailable"
 SCALING_ACTIVE: Final = "ScalingActive"
 BUDGET_AVAILABLE: Final = "BudgetAvailable"
 
-_IDLE_SCALING: Final = {Reason.PAUSED, Reason.UNSCHEDULABLE, Reason.DEMAND_UNKNOWN}
+_IDLE_SCALING: Final = {
+    Reason.PAUSED,
+    Reason.ANOTHER_AUTOSCALER,
+    Reason.UNSCHEDULABLE,
+    Reason.DEMAND_UNKNOWN,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,11 @@ class Look:
     decision: Decision | None
     """None where there is nothing to scale."""
     budget: BudgetState | None
+    economics: Economics
+    """What the decision was reckoned with."""
+    learned: Learned = field(default_factory=Learned)
+    rival: str = ""
+    """Another autoscaler of the target, and what to do about it."""
 
 
 def invalid(problems: Iterable[str]) -> Finding:
@@ -157,7 +167,8 @@ def _scaling(look: Look) -> tuple[Truth, str, str]:
     if reason is Reason.PAUSED:
         return "False", reason, message
     if look.spec.mode is Mode.OBSERVE:
-        return "False", "Observe", f"mode is Observe; would ask for {look.decision.desired}"
+        would = f"mode is Observe; would ask for {look.decision.desired}"
+        return "False", "Observe", f"{would}. {look.rival}" if look.rival else would
     return ("False" if reason in _IDLE_SCALING else "True"), reason, message
 
 

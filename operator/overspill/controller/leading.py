@@ -52,6 +52,7 @@ class Leadership:
             meters,
             interval_s=settings.interval_s,
             stale_after_s=settings.stale_after_s,
+            window_s=settings.metrics_window_s,
         )
         self._queue: WorkQueue[PolicyKey] = WorkQueue(
             self._reconciler.look, workers=settings.workers

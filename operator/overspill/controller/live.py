@@ -12,6 +12,8 @@ from overspill.controller.errors import Missing, NotFound, Refused, Unavailable
 from overspill.controller.keys import FIELD_MANAGER
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from overspill.api.policy import ScaleTargetRef
     from overspill.controller.cluster import Scale
     from overspill.controller.keys import Manifest, PolicyKey
@@ -28,6 +30,7 @@ class LiveCluster:
     def __init__(self, client: Api) -> None:
         self._api = client
         self._scales = ScalePaths(client)
+        self._told: set[str] = set()
 
     async def scale(self, namespace: str, target: ScaleTargetRef) -> Scale:
         """Read `/scale`; a target that is not there is Missing."""
@@ -60,6 +63,33 @@ class LiveCluster:
         """List from the API server's cache."""
         path = f"/api/v1/namespaces/{namespace}/pods"
         return await self._api.items(path, labelSelector=selector, resourceVersion="0")
+
+    async def autoscalers(self, namespace: str) -> list[Manifest]:
+        """List from the API server's cache."""
+        path = f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers"
+        try:
+            return await self._api.items(path, resourceVersion="0")
+        except Refused as error:
+            self._tell_once("another autoscaler of a small tier would not be seen", error)
+            return []
+
+    async def node_labels(self, name: str) -> Mapping[str, str] | None:
+        """Read from the API server's cache."""
+        try:
+            node = await self._api.get(f"/api/v1/nodes/{name}", resourceVersion="0")
+        except NotFound:
+            return None
+        except Refused as error:
+            self._tell_once("costs by node label are not in force", error)
+            return None
+        labels: dict[str, str] = node["metadata"].get("labels") or {}
+        return labels
+
+    def _tell_once(self, consequence: str, error: Refused) -> None:
+        """A right that is missing is missing at every look."""
+        if consequence not in self._told:
+            self._told.add(consequence)
+            log.warning("%s: %s", consequence, error)
 
     async def service(self, namespace: str, name: str) -> Manifest | None:
         """Read a Service, None where there is none."""

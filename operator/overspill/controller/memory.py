@@ -12,13 +12,16 @@ from pydantic import ValidationError
 
 from overspill.api.status import ScalingState
 from overspill.controller.observation import Coverage
-from overspill.scaling import LevelState
+from overspill.scaling import LevelState, carried
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from overspill.api.policy import RoutingPolicySpec
     from overspill.budget import BudgetState
     from overspill.controller.keys import Manifest
-    from overspill.scaling import Replicas
+    from overspill.controller.learning import Lessons
+    from overspill.scaling import Economics, Replicas
 
 STATE_VERSION: Final = 1
 WORTH_WRITING: Final = 0.02
@@ -31,6 +34,11 @@ class Memory:
     """One policy's memory; `uid` tells a policy from an earlier one of the same name."""
 
     uid: str
+    lessons: Lessons | None = None
+    node_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of the nodes that replicas run on, where replicas cost by them."""
+    economics: Economics | None = None
+    """What the last decision was reckoned with."""
     levels: LevelState | None = None
     levels_written: LevelState | None = None
     decided_at_s: float | None = None
@@ -71,6 +79,14 @@ def seeded(
         problem = f"status.scalingState was dropped: {error}; starting anew from {start.on}"
         return replace(memory, levels=start), problem
     return replace(memory, levels=levels, levels_written=levels), ""
+
+
+def reckoned(memory: Memory, economics: Economics) -> Memory:
+    """Go on with these numbers: edited prices and learned physics turn no level by themselves."""
+    levels = memory.levels
+    if levels is not None and memory.economics is not None:
+        levels = carried(levels, memory.economics, economics)
+    return replace(memory, levels=levels, economics=economics)
 
 
 def dump_levels(levels: LevelState, updated_at: str) -> dict[str, Any]:

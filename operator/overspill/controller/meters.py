@@ -33,6 +33,15 @@ class Meters:
         self._ready = Gauge(
             names.READY_REPLICAS, "Small replicas ready.", by_policy, registry=registry
         )
+        self._startup_s = Gauge(
+            names.STARTUP_SECONDS, "Of a small replica, as learned.", by_policy, registry=registry
+        )
+        self._capacity = Gauge(
+            names.CAPACITY_TOKENS_PER_S,
+            "Of a small replica, as learned.",
+            by_policy,
+            registry=registry,
+        )
         self._limit = Gauge(
             names.BUDGET_LIMIT_USD, "Budget of this period.", by_policy, registry=registry
         )
@@ -62,6 +71,9 @@ class Meters:
         if replicas := status.get("replicas"):
             self._desired.labels(policy).set(replicas["desired"])
             self._ready.labels(policy).set(replicas["ready"])
+        if learned := status.get("learned"):
+            self._startup_s.labels(policy).set(learned["startupSeconds"])
+            self._capacity.labels(policy).set(learned["outputTokensPerSecond"])
         if budget is None:
             self._drop(policy, self._limit, self._spent)
             return
@@ -71,7 +83,8 @@ class Meters:
 
     def forget(self, key: PolicyKey) -> None:
         """End the series of a policy that is gone."""
-        self._drop(str(key), self._desired, self._ready, self._limit, self._spent)
+        gauges = (self._desired, self._ready, self._startup_s, self._capacity)
+        self._drop(str(key), *gauges, self._limit, self._spent)
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus scrapes."""

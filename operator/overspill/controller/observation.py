@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from overspill.controller.cluster import InjectedPod, Scale, Slice
+from overspill.controller.cluster import InjectedPod, Scale, Slice, Start
 from overspill.controller.errors import Missing
 from overspill.controller.keys import INJECT_ANNOTATION, POLICY_LABEL, REVISION_ANNOTATION
+from overspill.controller.times import unix_s
 from overspill.scaling import Replicas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from overspill.api.policy import ScaleTargetRef
     from overspill.controller.keys import Manifest
 
 
@@ -47,6 +49,59 @@ def replicas_of(scale: Scale, pods: Iterable[Manifest] | None) -> Replicas:
         unschedulable=sum(
             _condition(pod, "PodScheduled").get("reason") == "Unschedulable" for pod in alive
         ),
+    )
+
+
+def settled(pods: Iterable[Manifest] | None) -> bool:
+    """Whether none of these pods is on its way out, still at work and no longer counted."""
+    return not any(_terminating(pod) for pod in pods or ())
+
+
+def starts_of(pods: Iterable[Manifest] | None) -> tuple[Start, ...]:
+    """Read when each pod got its place and became ready."""
+    return tuple(
+        Start(
+            uid=pod["metadata"].get("uid", ""),
+            placed_s=_true_since(pod, "PodScheduled"),
+            ready_s=_true_since(pod, "Ready"),
+        )
+        for pod in pods or ()
+        if not _terminating(pod)
+    )
+
+
+def nodes_of(pods: Iterable[Manifest] | None) -> tuple[str, ...]:
+    """Name the node of each pod that has one; a node with two pods is named twice."""
+    places = (
+        (pod.get("spec") or {}).get("nodeName") for pod in pods or () if not _terminating(pod)
+    )
+    return tuple(place for place in places if place)
+
+
+def rival_of(autoscalers: Iterable[Manifest], namespace: str, target: ScaleTargetRef) -> str:
+    """Say which other autoscaler scales the target, and how to end that; empty where none does."""
+    for autoscaler in autoscalers:
+        ref = autoscaler["spec"]["scaleTargetRef"]
+        group = _group(ref.get("apiVersion", ""))
+        if (group, ref["kind"], ref["name"]) == (
+            _group(target.api_version),
+            target.kind,
+            target.name,
+        ):
+            return _rival(autoscaler, namespace, target)
+    return ""
+
+
+def _rival(autoscaler: Manifest, namespace: str, target: ScaleTargetRef) -> str:
+    """A ScaledObject of KEDA would make a deleted autoscaler again: it is the one to delete."""
+    meta = autoscaler["metadata"]
+    kind, name, command = "HorizontalPodAutoscaler", meta["name"], "hpa"
+    owner = next((o for o in meta.get("ownerReferences") or () if o.get("controller")), None)
+    if owner is not None:
+        kind, name, command = owner["kind"], owner["name"], owner["kind"].lower()
+    return (
+        f"{kind} {name} scales {target.kind} {target.name} too, so its replicas are left alone; "
+        f"choose one of the two: kubectl delete {command} -n {namespace} {name}"
     )
 
 
@@ -142,6 +197,16 @@ def _terminating(pod: Manifest) -> bool:
 def _excused(pod: Manifest) -> bool:
     opted_out = (pod["metadata"].get("annotations") or {}).get(INJECT_ANNOTATION) == "false"
     return opted_out or bool((pod.get("spec") or {}).get("hostNetwork"))
+
+
+def _true_since(pod: Manifest, kind: str) -> float | None:
+    found = _condition(pod, kind)
+    since = found.get("lastTransitionTime")
+    return unix_s(since) if since and found.get("status") == "True" else None
+
+
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]
 
 
 def _condition(pod: Manifest, kind: str) -> Manifest:

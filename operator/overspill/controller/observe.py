@@ -9,8 +9,10 @@ from overspill.controller import observation
 from overspill.controller.errors import Missing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from overspill.api.policy import RoutingPolicySpec
-    from overspill.controller.cluster import Cluster, Watched
+    from overspill.controller.cluster import Cluster, Start, Watched
     from overspill.controller.keys import PolicyKey
     from overspill.controller.observation import Coverage
     from overspill.scaling import Replicas
@@ -25,15 +27,36 @@ class Observed:
     endpoints: list[str]
     missing: Missing | None
     """The first thing that the policy names and the cluster does not have."""
+    rival: str = ""
+    """Another autoscaler of the target, and what to do about it."""
+    settled: bool = True
+    """No replica is on its way out."""
+    starts: tuple[Start, ...] = ()
+    nodes: tuple[str, ...] = ()
+    """The node of each replica that has one."""
 
 
 async def observe(
     cluster: Cluster, watched: Watched, key: PolicyKey, spec: RoutingPolicySpec
 ) -> Observed:
     """Look at scale target and Service. What is missing is reported, not raised."""
-    replicas, no_target = await _replicas(cluster, key, spec)
     endpoints, no_service = await _endpoints(cluster, watched, key, spec)
-    return Observed(replicas=replicas, endpoints=endpoints, missing=no_target or no_service)
+    target = spec.small.scale_target_ref
+    try:
+        scale = await cluster.scale(key.namespace, target)
+    except Missing as no_target:
+        return Observed(replicas=None, endpoints=endpoints, missing=no_target)
+    pods = await cluster.pods(key.namespace, scale.selector) if scale.selector else None
+    autoscalers = await cluster.autoscalers(key.namespace)
+    return Observed(
+        replicas=observation.replicas_of(scale, pods),
+        endpoints=endpoints,
+        missing=no_service,
+        rival=observation.rival_of(autoscalers, key.namespace, target),
+        settled=observation.settled(pods),
+        starts=observation.starts_of(pods),
+        nodes=observation.nodes_of(pods),
+    )
 
 
 async def coverage(cluster: Cluster, key: PolicyKey, spec: RoutingPolicySpec) -> Coverage:
@@ -44,15 +67,16 @@ async def coverage(cluster: Cluster, key: PolicyKey, spec: RoutingPolicySpec) ->
     return observation.coverage_of(pods, key.namespace, key.name)
 
 
-async def _replicas(
-    cluster: Cluster, key: PolicyKey, spec: RoutingPolicySpec
-) -> tuple[Replicas | None, Missing | None]:
-    try:
-        scale = await cluster.scale(key.namespace, spec.small.scale_target_ref)
-    except Missing as error:
-        return None, error
-    pods = await cluster.pods(key.namespace, scale.selector) if scale.selector else None
-    return observation.replicas_of(scale, pods), None
+async def node_labels(
+    cluster: Cluster, nodes: Iterable[str], known: Mapping[str, Mapping[str, str]]
+) -> dict[str, Mapping[str, str]]:
+    """Read the labels of these nodes, each once; nodes that are not asked for are let go."""
+    found: dict[str, Mapping[str, str]] = {}
+    for name in set(nodes):
+        labels = known[name] if name in known else await cluster.node_labels(name)
+        if labels is not None:
+            found[name] = labels
+    return found
 
 
 async def _endpoints(

@@ -9,28 +9,28 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from overspill.api import InvalidPolicy, parse_policy
-from overspill.api.policy import Mode
 from overspill.controller import happenings, publication
 from overspill.controller import status as statuses
+from overspill.controller.case import Case, generation_of
 from overspill.controller.conditions import Look
 from overspill.controller.errors import Missing, Refused, Unavailable
-from overspill.controller.keys import PAUSED_ANNOTATION, REVISION_ANNOTATION, PolicyKey
+from overspill.controller.keys import REVISION_ANNOTATION, PolicyKey
+from overspill.controller.learning import attended, recalled, sight_of
 from overspill.controller.memory import (
     Memory,
-    dump_levels,
     elapsed_s,
+    reckoned,
     seeded,
-    worth_writing,
 )
-from overspill.controller.observe import coverage, observe
+from overspill.controller.observe import coverage, node_labels, observe
 from overspill.controller.snapshot import UNASKED, Snapshot, demand_of
-from overspill.controller.spend import budget_state, current_period, suspended
+from overspill.controller.spend import absorbing, budget_state, current_period, suspended
 from overspill.controller.times import timestamp
-from overspill.scaling import Situation, decide
+from overspill.scaling import Learned, Situation, decide
 from overspill.scaling.economics import economics_of
 
 if TYPE_CHECKING:
@@ -50,34 +50,6 @@ REPUBLISH_EVERY_S: Final = 300.0
 """A ConfigMap that somebody else deleted or changed comes back within this time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A valid policy, and the moment it is looked at."""
-
-    key: PolicyKey
-    policy: Manifest
-    spec: RoutingPolicySpec
-    running: int
-    """Pods that run with its sidecar."""
-    now_s: float
-
-    @property
-    def generation(self) -> int:
-        """Counts edits of the spec."""
-        return _generation(self.policy)
-
-    @property
-    def observing(self) -> bool:
-        """Whether nothing may be changed."""
-        return self.spec.mode is Mode.OBSERVE
-
-    @property
-    def paused(self) -> bool:
-        """Whether a person asked to leave the replicas alone."""
-        annotations = self.policy["metadata"].get("annotations") or {}
-        return bool(annotations.get(PAUSED_ANNOTATION) == "true")
-
-
 class Reconciler:
     """Looks at policies; `memories` is all it keeps between looks."""
 
@@ -89,6 +61,7 @@ class Reconciler:
         *,
         interval_s: float,
         stale_after_s: float,
+        window_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.cluster = cluster
@@ -98,6 +71,7 @@ class Reconciler:
         self.memories: dict[PolicyKey, Memory] = {}
         self._interval_s = interval_s
         self._stale_after_s = stale_after_s
+        self._window_s = window_s
         self._clock = clock
 
     async def look(self, key: PolicyKey) -> None:
@@ -151,7 +125,7 @@ class Reconciler:
         self, key: PolicyKey, policy: Manifest, memory: Memory, error: InvalidPolicy
     ) -> None:
         """Say what is wrong. The last good configuration stays; a person must act."""
-        generation, now_s = _generation(policy), self._clock()
+        generation, now_s = generation_of(policy), self._clock()
         status = statuses.invalid_status(memory.status or {}, error.problems, generation, now_s)
         await self._report(key, policy, memory, status)
 
@@ -160,12 +134,13 @@ class Reconciler:
         demand = self._demand(case)
         memory = await self._cover(case, self._spend(case, memory))
         memory, problem = seeded(memory, observed.replicas, case.spec)
+        memory = await self._learn(case, memory, observed, demand)
         decision, memory = self._decide(case, memory, observed, demand)
         memory = await self._publish(case, memory, observed.endpoints)
         self.memories[case.key] = memory
         refusal = await self._scale(case, decision)
         look = self._look_of(case, memory, observed, demand, decision, refusal)
-        memory, status = self._status(memory, look, case.now_s)
+        memory, status = statuses.status_after(memory, look, case.now_s)
         applied = not case.observing and refusal is None
         await self._report(case.key, case.policy, memory, status, applied=applied, problem=problem)
 
@@ -188,6 +163,18 @@ class Reconciler:
             stale_after_s=self._stale_after_s,
         )
 
+    async def _learn(
+        self, case: Case, memory: Memory, observed: Observed, demand: Demand | Unknown
+    ) -> Memory:
+        """Take in what replicas show of themselves, and reckon with it from now on."""
+        sight = sight_of(case, observed, demand, self.snapshot, self._window_s)
+        lessons = recalled(memory.lessons, (memory.status or {}).get("learned"), case.spec)
+        lessons = attended(lessons, observed.starts, sight, case.spec)
+        nodes = observed.nodes if case.spec.small.replica_cost_by_node_label else ()
+        labels = await node_labels(self.cluster, nodes, memory.node_labels)
+        memory = replace(memory, lessons=lessons, node_labels=labels)
+        return reckoned(memory, economics_of(case.spec, lessons.learned, nodes, labels))
+
     def _spend(self, case: Case, memory: Memory) -> Memory:
         budget = budget_state(str(case.key), case.spec, memory, self.snapshot, case.now_s)
         return replace(memory, budget=budget)
@@ -196,16 +183,18 @@ class Reconciler:
     def _decide(
         self, case: Case, memory: Memory, observed: Observed, demand: Demand | Unknown
     ) -> tuple[Decision | None, Memory]:
-        if observed.replicas is None or memory.levels is None:
+        if observed.replicas is None or memory.levels is None or memory.economics is None:
             return None, memory
         situation = Situation(
             demand=demand,
             replicas=observed.replicas,
             paused=case.paused,
+            rival="" if case.observing else observed.rival,
             suspended=suspended(case.spec, memory.budget),
+            absorbing=absorbing(case.spec, memory.budget),
         )
         elapsed = elapsed_s(memory, case.now_s, self._interval_s)
-        decision = decide(economics_of(case.spec), situation, memory.levels, elapsed)
+        decision = decide(memory.economics, situation, memory.levels, elapsed)
         return decision, replace(memory, levels=decision.state, decided_at_s=case.now_s)
 
     # -- apply
@@ -270,23 +259,10 @@ class Reconciler:
             refusal=refusal,
             decision=decision,
             budget=memory.budget,
+            economics=memory.economics or economics_of(case.spec),
+            learned=memory.lessons.learned if memory.lessons else Learned(),
+            rival=observed.rival,
         )
-
-    def _status(self, memory: Memory, look: Look, now_s: float) -> tuple[Memory, Manifest]:
-        before, levels = memory.status or {}, memory.levels
-        desired = look.decision.desired if look.decision else None
-        saved = None
-        if levels is not None and (
-            desired != memory.desired
-            or worth_writing(memory.levels_written, levels, economics_of(look.spec).start_cost_usd)
-        ):
-            saved = dump_levels(levels, timestamp(now_s))
-            memory = replace(memory, levels_written=levels)
-        fresh = desired is not None and (
-            memory.desired is None or statuses.is_old(before.get("lastDecision"), now_s)
-        )
-        status = statuses.status_of(before, look, scaling_state=saved, fresh=fresh, now_s=now_s)
-        return replace(memory, desired=desired), status
 
     async def _report(
         self,
@@ -309,10 +285,6 @@ class Reconciler:
         for happening in news:
             now = timestamp(self._clock())
             await self.cluster.post_event(happenings.event_manifest(policy, happening, now))
-
-
-def _generation(policy: Manifest) -> int:
-    return int(policy["metadata"].get("generation", 0))
 
 
 def _readable(policy: Manifest | None) -> RoutingPolicySpec | None:

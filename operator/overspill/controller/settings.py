@@ -27,7 +27,7 @@ class Settings:
     """Tells this process from every other candidate for the Lease."""
     interval_s: float = 15.0
     metrics_window_s: int = 60
-    stale_after_s: float = 45.0
+    stale_after_s: float = 30.0
     namespaces: tuple[str, ...] = ()
     """Namespaces to serve; empty means all."""
     lease_name: str = "overspill-operator"

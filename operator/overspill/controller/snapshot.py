@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from overspill.controller.times import timestamp
-from overspill.scaling import Demand, Unknown
+from overspill.scaling import Demand, Load, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,11 @@ class Snapshot:
     """Why Prometheus could not be asked; empty where it answered."""
     work_tokens_per_s: Mapping[str, float] = field(default_factory=dict)
     frontier_usd_per_s: Mapping[str, float] = field(default_factory=dict)
+    small_output_tokens_per_s: Mapping[str, float] = field(default_factory=dict)
+    small_input_tokens_per_s: Mapping[str, float] = field(default_factory=dict)
+    small_occupancy: Mapping[str, float] = field(default_factory=dict)
+    """Mean share of the small tier's slots that were taken."""
+    no_room_per_s: Mapping[str, float] = field(default_factory=dict)
     requests_per_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """By tier."""
     generation: Mapping[str, float] = field(default_factory=dict)
@@ -54,7 +59,7 @@ def demand_of(
         )
     work = snapshot.work_tokens_per_s.get(policy)
     scraped_s = snapshot.last_scrape_s.get(policy)
-    if scraped_s is not None and now_s - scraped_s > stale_after_s:
+    if scraped_s is not None and _is_stale(snapshot.taken_at_s, scraped_s, now_s, stale_after_s):
         return Unknown(
             reason="StaleSamples",
             message=f"the newest sample of {policy} is from {timestamp(scraped_s)}; "
@@ -68,6 +73,26 @@ def demand_of(
             "yet; if this stays, let it scrape pods labelled overspill.dev/policy on port 4001",
         )
     return Demand(work_tokens_per_s=work, frontier_usd_per_s=usd)
+
+
+def _is_stale(taken_at_s: float, scraped_s: float, now_s: float, stale_after_s: float) -> bool:
+    """Whether scrapes are missing, or polls: a sample ages between two polls without being lost."""
+    return taken_at_s - scraped_s > stale_after_s or now_s - scraped_s > 2 * stale_after_s
+
+
+def load_of(snapshot: Snapshot, policy: str, input_weight: float) -> Load | None:
+    """Say what one policy's small tier did; None where any part of it is missing."""
+    output = snapshot.small_output_tokens_per_s.get(policy)
+    inputs = snapshot.small_input_tokens_per_s.get(policy)
+    occupancy = snapshot.small_occupancy.get(policy)
+    no_room = snapshot.no_room_per_s.get(policy)
+    if output is None or inputs is None or occupancy is None or no_room is None:
+        return None
+    return Load(
+        served_tokens_per_s=output + input_weight * inputs,
+        occupancy=occupancy,
+        no_room_per_s=no_room,
+    )
 
 
 def frontier_share(snapshot: Snapshot, policy: str) -> str | None:

@@ -45,6 +45,13 @@ def suspended(spec: RoutingPolicySpec, state: BudgetState | None) -> bool:
     return state.effect(spec.budget.on_exhausted) is Effect.SUSPEND
 
 
+def absorbing(spec: RoutingPolicySpec, state: BudgetState | None) -> bool:
+    """Whether the small tier has to do alone what it can."""
+    if state is None or spec.budget is None:
+        return False
+    return state.effect(spec.budget.on_exhausted) is Effect.SMALL_ONLY
+
+
 def saved_state(status: Manifest, period: Period, limit_usd: Decimal) -> BudgetState | None:
     """Read back what an earlier process knew of the spend of this very period."""
     spend = status.get("spend") or {}

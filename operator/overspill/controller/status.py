@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,10 +14,11 @@ from overspill.api.status import (
     SpendStatus,
 )
 from overspill.controller import conditions
+from overspill.controller.learning import learned_status
+from overspill.controller.memory import dump_levels, worth_writing
 from overspill.controller.snapshot import frontier_share
 from overspill.controller.times import timestamp
 from overspill.scaling import Reason
-from overspill.scaling.economics import economics_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from overspill.budget import BudgetState
     from overspill.controller.conditions import Look
     from overspill.controller.keys import Manifest
+    from overspill.controller.memory import Memory
     from overspill.scaling import Decision
 
 DECISION_REFRESH_S: Final = 300.0
@@ -46,6 +49,24 @@ def invalid_status(
     }
 
 
+def status_after(memory: Memory, look: Look, now_s: float) -> tuple[Memory, Manifest]:
+    """Write a look down, and remember what was written."""
+    before, levels = memory.status or {}, memory.levels
+    desired = look.decision.desired if look.decision else None
+    saved = None
+    if levels is not None and (
+        desired != memory.desired
+        or worth_writing(memory.levels_written, levels, look.economics.start_cost_usd)
+    ):
+        saved = dump_levels(levels, timestamp(now_s))
+        memory = replace(memory, levels_written=levels)
+    fresh = desired is not None and (
+        memory.desired is None or is_old(before.get("lastDecision"), now_s)
+    )
+    status = status_of(before, look, scaling_state=saved, fresh=fresh, now_s=now_s)
+    return replace(memory, desired=desired), status
+
+
 def status_of(
     before: Manifest, look: Look, *, scaling_state: Manifest | None, fresh: bool, now_s: float
 ) -> Manifest:
@@ -63,6 +84,7 @@ def status_of(
         "frontierShare": frontier_share(look.snapshot, look.policy),
         "lastDecision": _decision(before.get("lastDecision"), look.decision, fresh, now_s),
         "scalingState": scaling_state or before.get("scalingState"),
+        "learned": learned_status(look.learned, look.economics, look.spec),
     }
     return {name: value for name, value in status.items() if value is not None}
 
@@ -116,7 +138,7 @@ def _demand(look: Look) -> Manifest | None:
     demand = look.decision.demand if look.decision else None
     if demand is None:
         return None
-    capacity_tokens_per_s = economics_of(look.spec).capacity_tokens_per_s
+    capacity_tokens_per_s = look.economics.capacity_tokens_per_s
     return DemandStatus(
         work_tokens_per_second=round(demand.work_tokens_per_s, 1),
         replicas_worth=round(demand.work_tokens_per_s / capacity_tokens_per_s, 2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -20,7 +21,9 @@ class Reason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     DEMAND_UNKNOWN = "DemandUnknown"
     PAUSED = "Paused"
+    ANOTHER_AUTOSCALER = "AnotherAutoscaler"
     SUSPENDED = "Suspended"
+    BUDGET_EXHAUSTED = "BudgetExhausted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +33,17 @@ class Situation:
     demand: Demand | Unknown
     replicas: Replicas
     paused: bool = False
+    rival: str = ""
+    """Another autoscaler of the same target, and what to do about it; empty where there is none."""
     suspended: bool = False
     """The budget is spent and the policy says to shut the small tier down too."""
+    absorbing: bool = False
+    """The budget is spent and the small tier has to do what it can: nothing spills any more."""
+
+    @property
+    def rest(self) -> str:
+        """What becomes of work that the replicas cannot do."""
+        return "the rest is turned away" if self.absorbing else "the rest spills"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +73,17 @@ def decide(
     """
     demand, replicas = situation.demand, situation.replicas
     if situation.paused:
-        return _hold(replicas, state, Reason.PAUSED, "paused by annotation; replicas left alone")
+        return _leave(replicas, state, Reason.PAUSED, "paused by annotation; replicas left alone")
+    if situation.rival:
+        return _leave(replicas, state, Reason.ANOTHER_AUTOSCALER, situation.rival)
     if situation.suspended:
         return _suspend(replicas, state)
     if isinstance(demand, Unknown):
         return _unknown(economics, replicas, state, demand)
     after = step(economics, demand, state, elapsed_s)
-    return _bound(economics, demand, replicas, before=state, after=after)
+    if situation.absorbing:
+        after = _absorb(economics, demand, after)
+    return _bound(economics, situation, demand, before=state, after=after)
 
 
 def _hold(replicas: Replicas, state: LevelState, reason: Reason, message: str) -> Decision:
@@ -79,6 +95,13 @@ def _hold(replicas: Replicas, state: LevelState, reason: Reason, message: str) -
         demand=None,
         replicas=replicas,
     )
+
+
+def _leave(replicas: Replicas, state: LevelState, reason: Reason, message: str) -> Decision:
+    """Leave replicas alone; once it is our turn again, we go on from what somebody else made."""
+    if state.on != replicas.requested:
+        state = LevelState(on=replicas.requested)
+    return _hold(replicas, state, reason, message)
 
 
 def _suspend(replicas: Replicas, state: LevelState) -> Decision:
@@ -99,43 +122,69 @@ def _unknown(
     return replace(held, desired=min(max(replicas.requested, low), high))
 
 
+def _absorb(economics: Economics, demand: Demand, after: LevelState) -> LevelState:
+    """Turn on what the whole demand needs; break-even stops it again, so that nothing flaps."""
+    needed = _needed(economics, demand)
+    if needed <= after.on:
+        return after
+    accrued = (
+        0.0 if k in range(after.on, needed) else usd for k, usd in enumerate(after.accrued_usd)
+    )
+    return replace(after, on=needed, accrued_usd=tuple(accrued))
+
+
+def _needed(economics: Economics, demand: Demand) -> int:
+    """Replicas that all of this work needs, up to the most there may be."""
+    replicas = math.ceil(demand.work_tokens_per_s / economics.capacity_tokens_per_s)
+    return min(replicas, economics.max_replicas)
+
+
 def _bound(
     economics: Economics,
+    situation: Situation,
     demand: Demand,
-    replicas: Replicas,
     *,
     before: LevelState,
     after: LevelState,
 ) -> Decision:
-    mu = economics.capacity_tokens_per_s
-    worth = f"demand is worth {demand.work_tokens_per_s / mu:.2f} replicas"
-    wanted, reason, message = after.on, Reason.HOLDING, f"{worth}; {after.on} pay for themselves"
-    if after.on > before.on:
-        reason = Reason.START_PAYS
-        message = f"{worth}; frontier spend forgone passed the cost of a start"
-    elif after.on < before.on:
-        reason = Reason.STOP_PAYS
-        message = f"{worth}; rent lost on idle replicas passed the cost of a start"
-    if wanted < economics.min_replicas:
-        wanted, reason = economics.min_replicas, Reason.AT_MIN
-        message = f"{worth}; held at replicas.min {wanted}"
-    elif (
-        wanted >= economics.max_replicas and demand.work_tokens_per_s > economics.max_replicas * mu
-    ):
-        reason = Reason.AT_MAX
-        message = f"{worth}; held at replicas.max {wanted}, the rest spills to the frontier"
-    achievable = replicas.requested - replicas.unschedulable
-    if replicas.unschedulable and wanted > achievable:
+    replicas = situation.replicas
+    wanted = max(after.on, economics.min_replicas)
+    reason, message = _why(economics, situation, demand, before, after)
+    if replicas.unschedulable and wanted > replicas.requested - replicas.unschedulable:
         # Keep asking for what is pending: a node that joins is used at once. Never ask for more.
         wanted, reason = min(wanted, replicas.requested), Reason.UNSCHEDULABLE
-        message = (
-            f"{replicas.unschedulable} pods fit on no node; no more are asked for, the rest spills"
-        )
+        message = f"{replicas.unschedulable} pods fit on no node; no more are asked for, "
+        message += situation.rest
+    worth = demand.work_tokens_per_s / economics.capacity_tokens_per_s
     return Decision(
         desired=wanted,
         reason=reason,
-        message=message,
+        message=f"demand is worth {worth:.2f} replicas; {message}",
         state=after,
         demand=demand,
         replicas=replicas,
     )
+
+
+def _why(
+    economics: Economics,
+    situation: Situation,
+    demand: Demand,
+    before: LevelState,
+    after: LevelState,
+) -> tuple[Reason, str]:
+    """Name what binds, and say it."""
+    low, high = economics.min_replicas, economics.max_replicas
+    if after.on < low:
+        return Reason.AT_MIN, f"held at replicas.min {low}"
+    if after.on >= high and demand.work_tokens_per_s > high * economics.capacity_tokens_per_s:
+        return Reason.AT_MAX, f"held at replicas.max {high}, {situation.rest}"
+    if before.on > high:
+        return Reason.AT_MAX, f"lowered to replicas.max {high}"
+    if situation.absorbing and 0 < after.on == _needed(economics, demand):
+        return Reason.BUDGET_EXHAUSTED, "the budget is spent, so all of it is done here"
+    if after.on > before.on:
+        return Reason.START_PAYS, "frontier spend forgone passed the cost of a start"
+    if after.on < before.on:
+        return Reason.STOP_PAYS, "rent lost on idle replicas passed the cost of a start"
+    return Reason.HOLDING, f"{after.on} pay for themselves"

@@ -145,6 +145,7 @@ class Exchange:
             self.runtime,
             eligible=route.eligible,
             input_estimate=ask.input_tokens,
+            now_s=self.began_s,
         )
         try:
             opened = await self._open(ask, route)

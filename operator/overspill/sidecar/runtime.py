@@ -151,8 +151,8 @@ class Runtime:
     hosted: tuple[Upstream, ...]
     frontier: tuple[Upstream, ...]
     input_weight: float
-    spill_price: TokenPrice
-    """Of the first rung outside the small tier: what its work would cost elsewhere."""
+    rungs: tuple[tuple[Health, TokenPrice], ...]
+    """Everybody outside the small tier, in the order in which work would spill to them."""
     frontier_price: TokenPrice
     observing: bool
     """Decide and record, and change nothing."""
@@ -164,6 +164,13 @@ class Runtime:
     def providers(self) -> tuple[Upstream, ...]:
         """Everybody who is paid per token."""
         return (*self.hosted, *self.frontier)
+
+    def spill_price(self, now_s: float) -> TokenPrice:
+        """Of the first rung that is in favour now, else of the first: what work costs elsewhere."""
+        for health, price in self.rungs:
+            if health.usable(now_s):
+                return price
+        return self.rungs[0][1]
 
 
 def compile_runtime(config: SidecarConfig, folder: Path, before: Runtime | None = None) -> Runtime:
@@ -189,7 +196,7 @@ def compile_runtime(config: SidecarConfig, folder: Path, before: Runtime | None 
         hosted=hosted,
         frontier=frontier,
         input_weight=float(config.small.input_token_weight),
-        spill_price=_price((*config.hosted, *config.frontier)[0]),
+        rungs=tuple((one.health, one.price) for one in (*hosted, *frontier) if one.price),
         frontier_price=_price(config.frontier[0]),
         observing=config.mode is spec.Mode.OBSERVE,
         first_token_s=config.small.first_token_deadline_s,

@@ -28,11 +28,17 @@ class Tally:
                  "_weight", "cost_usd_micros", "usage")  # fmt: skip
 
     def __init__(
-        self, meters: Meters, runtime: Runtime, *, eligible: bool, input_estimate: int
+        self,
+        meters: Meters,
+        runtime: Runtime,
+        *,
+        eligible: bool,
+        input_estimate: int,
+        now_s: float,
     ) -> None:
         self._meters, self._weight = meters, runtime.input_weight
         self._eligible, self._input_estimate = eligible, input_estimate
-        self._price = runtime.spill_price if eligible else runtime.frontier_price
+        self._price = runtime.spill_price(now_s) if eligible else runtime.frontier_price
         self._equivalent = meters.equivalent[eligible]
         self._live_tokens = 0
         self.usage = NO_USAGE

@@ -70,6 +70,10 @@ BUCKETS: Final = {
 # -- operator
 DESIRED_REPLICAS: Final = "overspill_desired_replicas"
 READY_REPLICAS: Final = "overspill_ready_replicas"
+STARTUP_SECONDS: Final = "overspill_startup_seconds"
+"""From a place for a replica to its first answer, as learned so far."""
+CAPACITY_TOKENS_PER_S: Final = "overspill_capacity_tokens_per_second"
+"""Work one small replica can do, as learned so far."""
 BUDGET_LIMIT_USD: Final = "overspill_budget_limit_usd"
 BUDGET_SPENT_USD: Final = "overspill_budget_spent_usd"
 RECONCILES: Final = "overspill_reconciles_total"

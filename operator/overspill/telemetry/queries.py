@@ -8,8 +8,12 @@ too many samples to ask for all.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from overspill.telemetry import names
+
+NO_ROOM: Final = ("SlotsFull", "FirstTokenDeadline")
+"""Reasons of routing decisions that say: the small tier has no room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,31 @@ def frontier_equivalent_usd_per_s_of(policy: str, window_s: int) -> str:
 
 def _rate_of(policy: str, metric: str, window_s: int, match: str = "") -> str:
     return f'sum(rate({metric}{{{names.POLICY}="{policy}"{match}}}[{window_s}s]))'
+
+
+def small_output_tokens_per_s(window_s: int) -> Query:
+    """Output of the small tier, counted when a request ends."""
+    return _rate(names.OUTPUT_TOKENS, window_s, match='{tier="small"}')
+
+
+def small_input_tokens_per_s(window_s: int) -> Query:
+    """Input of the small tier, counted when a request ends."""
+    return _rate(names.INPUT_TOKENS, window_s, match='{tier="small"}')
+
+
+def small_occupancy(window_s: int) -> Query:
+    """Mean share of the small tier's slots that were taken; absent where it has none."""
+    taken = f'sum by ({names.POLICY}) ({names.IN_FLIGHT}{{tier="small"}})'
+    slots = f"sum by ({names.POLICY}) ({names.SMALL_SLOTS})"
+    step_s = max(1, window_s // 4)
+    return Query(expr=f"avg_over_time(({taken} / {slots})[{window_s}s:{step_s}s])")
+
+
+def no_room_per_s(window_s: int) -> Query:
+    """Requests that left the small tier, or waited there, for want of room."""
+    turned_away = _rate(names.DECISIONS, window_s, match=f'{{reason=~"{"|".join(NO_ROOM)}"}}')
+    waited = _rate(f"{names.QUEUE_WAIT_SECONDS}_count", window_s)
+    return Query(expr=f"{turned_away.expr} + {waited.expr}")
 
 
 def requests_per_s(window_s: int) -> Query:
