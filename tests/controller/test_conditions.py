@@ -23,7 +23,7 @@ from overspill.controller.errors import Missing
 from overspill.controller.observation import Coverage
 from overspill.controller.snapshot import NO_DEMAND, Snapshot
 from overspill.controller.status import state_word
-from overspill.scaling import Decision, LevelState, Reason, Replicas, Unknown
+from overspill.scaling import Decision, Reason, Replicas, State, Unknown
 from overspill.scaling.economics import economics_of
 from tests.api.policies import policy
 
@@ -35,7 +35,7 @@ def decision(reason: Reason = Reason.HOLDING, message: str = "m") -> Decision:
         desired=2,
         reason=reason,
         message=message,
-        state=LevelState(),
+        state=State(),
         demand=None,
         replicas=Replicas(requested=1, ready=1),
     )

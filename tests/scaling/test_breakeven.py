@@ -1,4 +1,4 @@
-"""Break-even: each replica starts and stops when that has paid for itself."""
+"""Break-even: a replica starts where its expected work pays for the start, and stops where not."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overspill.scaling import Demand, Economics, LevelState, step, worth_usd_per_s
+from overspill.scaling import Demand, Economics, State, step
+from overspill.scaling.breakeven import pays_from
 
 
 def economics(
-    *, capacity: float = 100.0, rent: float = 1.0, startup_s: float = 60.0, most: int = 8
+    *, capacity: float = 100.0, rent: float = 1.0, startup_s: float = 160.0, most: int = 8
 ) -> Economics:
     return Economics(
         capacity_tokens_per_s=capacity,
@@ -21,74 +22,149 @@ def economics(
     )
 
 
-def demand(work: float, usd_per_token: float = 0.05) -> Demand:
-    return Demand(work_tokens_per_s=work, frontier_usd_per_s=work * usd_per_token)
+def demand(replicas: float, price: float = 5.0) -> Demand:
+    """In replicas; `price` is what the work of a full one costs at the frontier, in rents."""
+    return Demand(work_tokens_per_s=replicas * 100.0, frontier_usd_per_s=replicas * price)
 
 
-@pytest.mark.parametrize(
-    ("work", "k", "worth"),
-    [
-        pytest.param(0, 1, -1.0, id="no demand: the rent is lost"),
-        pytest.param(50, 1, 1.5, id="half a replica: 2.50 saved for 1.00"),
-        pytest.param(100, 1, 4.0, id="a full replica"),
-        pytest.param(150, 1, 4.0, id="a slice is never more than one replica"),
-        pytest.param(150, 2, 1.5, id="the second gets the rest"),
-        pytest.param(150, 3, -1.0, id="the third would idle"),
-    ],
-)
-def test_a_replica_is_worth_its_slice_minus_rent(work: float, k: int, worth: float) -> None:
-    assert worth_usd_per_s(economics(), demand(work), k) == pytest.approx(worth)
+def counts(*replicas: float, price: float = 5.0, **kwargs: float) -> list[int]:
+    """Look every 10 s, from a cold start."""
+    state, seen = State(), []
+    for one in replicas:
+        state = step(economics(**kwargs), demand(one, price), state, 10.0)  # type: ignore[arg-type]
+        seen.append(state.on)
+    return seen
 
 
-def test_a_story_of_one_replica() -> None:
-    e, busy, idle = economics(), demand(100), demand(0)
-    state = step(e, busy, LevelState(), 15.0)  # forgone 4 USD/s, one start costs 60 USD
-    assert (state.on, state.level(1)) == (0, 60.0)
-    state = step(e, busy, state, 1.0)
-    assert state.on == 1
-    state = step(e, idle, state, 60.0)  # loses its rent of 1 USD/s
-    assert (state.on, state.level(1)) == (1, 60.0)
-    state = step(e, busy, state, 5.0)  # a burst pays most of that back
-    assert (state.on, state.level(1)) == (1, 40.0)
-    assert step(e, idle, state, 21.0).on == 0
+STARTS = [
+    pytest.param(2.0, 5.0, 2, id="full replicas start at the first look"),
+    pytest.param(2.5, 5.0, 3, id="half of 5 rents pays for a start"),
+    pytest.param(2.25, 5.0, 2, id="a quarter of 5 rents pays for rent, not for a start"),
+    pytest.param(2.25, 20.0, 3, id="a quarter of 20 rents does"),
+    pytest.param(2.0, 1.4, 0, id="a full replica that hardly earns its rent is not worth a start"),
+    pytest.param(2.0, 0.9, 0, id="work that is cheaper at the frontier starts nothing"),
+    pytest.param(2.0, 75.0, 3, id="where spill is dear, a little growth is prepared for"),
+    pytest.param(20.0, 5.0, 8, id="never more than there may be"),
+]
 
 
-def test_work_that_is_cheaper_at_the_frontier_starts_nothing() -> None:
-    cheap = demand(1000, usd_per_token=0.009)  # a full replica saves 0.90 for a rent of 1.00
-    assert step(economics(), cheap, LevelState(), 1e6) == LevelState(on=0, accrued_usd=(0.0,) * 8)
+@pytest.mark.parametrize(("replicas", "price", "on"), STARTS)
+def test_what_starts_at_the_first_look(replicas: float, price: float, on: int) -> None:
+    assert counts(replicas, price=price) == [on]
+
+
+def idle_looks_until_stop(price: float) -> int:
+    busy, idle = 100, 3000
+    found = counts(*[1.0] * busy, *[0.0] * idle, price=price)
+    return found[busy:].index(0) if 0 in found[busy:] else idle
+
+
+def test_an_idle_replica_stays_longer_where_spill_is_dearer() -> None:
+    waits = [idle_looks_until_stop(price) for price in (2.0, 5.0, 20.0, 75.0)]
+    assert waits == sorted(waits)
+    assert waits[0] <= 12
+    assert waits[-1] > 4 * waits[0]
+
+
+def test_what_runs_is_watched_for_a_start_up_before_any_of_it_stops() -> None:
+    state, seen = State(on=3), []
+    for _ in range(40):
+        state = step(economics(), demand(0.0), state, 10.0)
+        seen.append(state.on)
+    assert seen[:15] == [3] * 15
+    assert seen[-1] == 0
+
+
+def test_a_short_dip_stops_nothing() -> None:
+    assert counts(*[3.0] * 50, 0.0, *[3.0] * 5)[-6:] == [3] * 6
+
+
+def test_the_price_of_the_last_work_stands_while_there_is_none() -> None:
+    state = step(economics(), demand(1.0, 5.0), State(), 10.0)
+    assert step(economics(), demand(0.0), state, 10.0).usd_per_token == pytest.approx(0.05)
+
+
+def test_no_time_no_news() -> None:
+    state = step(economics(), demand(3.0), State(on=1), 0.0)
+    assert (state.on, state.use) == (1, None)
+
+
+def test_a_lowered_max_binds_before_anything_was_seen() -> None:
+    assert step(economics(most=2), demand(3.0), State(on=5), 0.0).on == 2
+
+
+def test_an_edited_capacity_restates_what_is_remembered() -> None:
+    state = State()
+    for _ in range(50):
+        state = step(economics(), demand(4.0), state, 10.0)
+    assert step(economics(capacity=200.0), demand(4.0), state, 10.0).on == 2
+    assert step(economics(capacity=50.0), demand(4.0), state, 10.0).on == 8
+
+
+def test_work_can_be_given_a_least_worth() -> None:
+    cheap = demand(2.0, 0.1)
+    assert step(economics(), cheap, State(), 10.0, least_usd_per_token=0.2).on == 2
 
 
 def test_time_does_not_run_backwards() -> None:
     with pytest.raises(ValueError, match="elapsed_s is -1"):
-        step(economics(), demand(1), LevelState(), -1.0)
+        step(economics(), demand(1.0), State(), -1.0)
 
 
-work_rates = st.floats(min_value=0, max_value=2000)
-prices = st.floats(min_value=0, max_value=1)
-trace = st.lists(st.tuples(work_rates, st.floats(min_value=0, max_value=120)), max_size=40)
+@pytest.mark.parametrize(("price", "share"), [(5.0, 0.2), (75.0, 1 / 75), (0.5, 2.0)])
+def test_a_replica_pays_from_the_share_of_time_that_earns_its_rent(
+    price: float, share: float
+) -> None:
+    assert pays_from(economics(), price / 100.0) == pytest.approx(share)
+    assert pays_from(economics(), 0.0) == float("inf")
 
 
-def run(path: list[tuple[float, float]], price: float, most: int = 8) -> list[LevelState]:
-    state, seen = LevelState(), []
-    for work, seconds in path:
-        state = step(economics(most=most), demand(work, price), state, seconds)
+prices = st.floats(min_value=0, max_value=100)
+trace = st.lists(
+    st.tuples(st.floats(min_value=0, max_value=20), st.floats(min_value=0, max_value=120)),
+    max_size=40,
+)
+
+
+def run(path: list[tuple[float, float]], price: float, most: int = 8) -> list[State]:
+    state, seen = State(), []
+    for replicas, seconds in path:
+        state = step(economics(most=most), demand(replicas, price), state, seconds)
         seen.append(state)
     return seen
 
 
+def on(states: list[State]) -> list[int]:
+    return [state.on for state in states]
+
+
 @given(trace, prices)
 def test_replay_gives_identical_decisions(path: list[tuple[float, float]], price: float) -> None:
-    assert run(path, price) == run(path, price)
+    once, again = run(path, price), run(path, price)
+    assert on(once) == on(again)
+    for one, other in zip(once, again, strict=True):
+        assert (one.use is None) == (other.use is None)
+        assert one.use is None or one.use.tobytes() == other.use.tobytes()  # type: ignore[union-attr]
 
 
 @given(trace, prices, st.integers(min_value=0, max_value=5))
 def test_never_above_max(path: list[tuple[float, float]], price: float, most: int) -> None:
-    assert all(state.on <= most for state in run(path, price, most))
+    assert all(count <= most for count in on(run(path, price, most)))
 
 
 @given(trace)
 def test_at_price_zero_nothing_is_ever_started(path: list[tuple[float, float]]) -> None:
-    assert all(state.on == 0 for state in run(path, 0.0))
+    assert not any(on(run(path, 0.0)))
+
+
+@given(trace, prices)
+def test_never_more_than_the_most_demand_that_was_ever_prepared_for(
+    path: list[tuple[float, float]], price: float
+) -> None:
+    most = 0.0
+    for (replicas, _), state in zip(path, run(path, price), strict=True):
+        most = max(most, replicas)
+        assert state.on < 1.7 * most + 1
 
 
 @given(trace, prices, prices)
@@ -96,13 +172,5 @@ def test_a_dearer_frontier_never_means_fewer_replicas(
     path: list[tuple[float, float]], one: float, other: float
 ) -> None:
     low, high = sorted((one, other))
-    pairs = zip(run(path, low), run(path, high), strict=True)
-    assert all(cheap.on <= dear.on for cheap, dear in pairs)
-
-
-@given(trace, prices)
-def test_no_level_accrues_more_than_one_start(
-    path: list[tuple[float, float]], price: float
-) -> None:
-    for state in run(path, price):
-        assert all(0 <= usd <= economics().start_cost_usd for usd in state.accrued_usd)
+    pairs = zip(on(run(path, low)), on(run(path, high)), strict=True)
+    assert all(cheap <= dear for cheap, dear in pairs)

@@ -8,10 +8,10 @@ from overspill.scaling import (
     Decision,
     Demand,
     Economics,
-    LevelState,
     Reason,
     Replicas,
     Situation,
+    State,
     Unknown,
     decide,
 )
@@ -32,7 +32,7 @@ def look(
     unschedulable: int = 0,
     low: int = 0,
     high: int = 8,
-    state: LevelState | None = None,
+    state: State | None = None,
     elapsed_s: float = 1000.0,
     paused: bool = False,
     suspended: bool = False,
@@ -54,12 +54,18 @@ def look(
         rival=rival,
         absorbing=absorbing,
     )
-    return decide(economics, situation, state or LevelState(on=requested), elapsed_s)
+    return decide(economics, situation, state or State(on=requested), elapsed_s)
 
 
 CASES = [
     pytest.param({}, 3, Reason.START_PAYS, id="demand for 2.5 replicas pays for three"),
-    pytest.param({"elapsed_s": 1.0}, 0, Reason.HOLDING, id="not yet paid for"),
+    pytest.param({"elapsed_s": 0.0}, 0, Reason.HOLDING, id="nothing seen yet"),
+    pytest.param(
+        {"elapsed_s": 15.0, "requested": 5, "demand": IDLE},
+        5,
+        Reason.HOLDING,
+        id="a moment is no reason to stop what runs",
+    ),
     pytest.param({"requested": 3, "ready": 0}, 3, Reason.HOLDING, id="pending is never doubled"),
     pytest.param({"requested": 3, "demand": IDLE}, 0, Reason.STOP_PAYS, id="idle replicas stop"),
     pytest.param({"demand": IDLE, "low": 1}, 1, Reason.AT_MIN, id="min holds"),
@@ -149,9 +155,9 @@ def test_the_binding_reason_is_named(facts: dict[str, object], desired: int, rea
     assert (decision.desired, decision.reason) == (desired, reason), decision.message
 
 
-def test_unknown_demand_neither_gains_nor_loses_what_was_accrued() -> None:
-    state = LevelState(on=2, accrued_usd=(0.0, 30.0, 12.0))
-    assert look(demand=LOST, requested=2, state=state).state == state
+def test_unknown_demand_changes_nothing_that_is_remembered() -> None:
+    state = look(requested=2).state
+    assert look(demand=LOST, requested=2, state=state).state is state
 
 
 def test_the_message_says_what_is_missing() -> None:
@@ -166,15 +172,14 @@ def test_only_a_different_count_is_written() -> None:
 def test_who_leaves_replicas_to_others_goes_on_from_what_they_made(
     whose: dict[str, object],
 ) -> None:
-    state = LevelState(on=2, accrued_usd=(0.0, 30.0, 12.0))
+    state = State(on=2)
     left = look(requested=6, state=state, **whose)  # type: ignore[arg-type]
-    resumed = look(requested=6, state=left.state, elapsed_s=15.0)
-    assert (resumed.desired, resumed.reason) == (6, Reason.HOLDING)
-    assert look(requested=2, state=state, **whose).state == state  # type: ignore[arg-type]
+    assert (left.desired, left.state.on) == (6, 6)
+    assert left.state.outlook is not None  # demand is learned from all the same
 
 
 def test_absorbed_demand_that_goes_up_and_down_a_little_moves_nothing_down() -> None:
-    state, counts = LevelState(), []
+    state, counts = State(), []
     for work in (195.0, 205.0, 195.0, 205.0):
         demand = Demand(work_tokens_per_s=work, frontier_usd_per_s=0.0)
         decision = look(

@@ -30,7 +30,6 @@ def test_what_was_learned_goes_before_the_policys_guesses() -> None:
     learned = Learned(startups_s=(60,) * 5, full_tokens_per_s=(900,) * 5)
     economics = economics_of(parse_policy(policy()), learned)
     assert (economics.startup_s, economics.capacity_tokens_per_s) == (60.0, 900.0)
-    assert economics.start_cost_usd == pytest.approx(60 * 2.49 / 3600)
 
 
 RENTS = [

@@ -56,15 +56,30 @@ class DecisionStatus(Model):
 
 
 class ScalingState(Model):
-    """What break-even must remember over a restart; written and read by the operator only.
+    """What scaling must remember over a restart; written and read by the operator only.
 
-    Amounts are micro-dollars a level; level 1 first.
+    Version 1 held sums in `accruedUsdMicros`; of it only the replicas are read.
     """
 
-    version: int = 1
+    version: int = 2
     updated_at: str
     replicas_on: int
-    accrued_usd_micros: tuple[int, ...] = ()
+    usd_micros_per_m_tok: int = Field(
+        default=0, description="Frontier price of the last work that was seen."
+    )
+    milli_tokens_per_replica: int = Field(
+        default=0, description="Work per second that a replica is remembered by; 0 for no memory."
+    )
+    reach: int = Field(default=0, description="Replicas that the memories cover.")
+    use_per100k: tuple[tuple[int, ...], ...] = Field(
+        default=(),
+        description="Part of each memory's time that replicas would have worked, cell by cell.",
+    )
+    known_micros: tuple[int, ...] = Field(
+        default=(), description="How much of each memory's span was seen."
+    )
+    trust_micros: tuple[int, ...] = Field(default=(), description="Trust in each scenario.")
+    accrued_usd_micros: tuple[int, ...] = Field(default=(), description="Of version 1.")
 
 
 class Guesses(Model):

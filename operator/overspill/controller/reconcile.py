@@ -23,7 +23,6 @@ from overspill.controller.learning import attended, recalled, sight_of
 from overspill.controller.memory import (
     Memory,
     elapsed_s,
-    reckoned,
     seeded,
 )
 from overspill.controller.observe import coverage, node_labels, observe
@@ -172,8 +171,8 @@ class Reconciler:
         lessons = attended(lessons, observed.starts, sight, case.spec)
         nodes = observed.nodes if case.spec.small.replica_cost_by_node_label else ()
         labels = await node_labels(self.cluster, nodes, memory.node_labels)
-        memory = replace(memory, lessons=lessons, node_labels=labels)
-        return reckoned(memory, economics_of(case.spec, lessons.learned, nodes, labels))
+        economics = economics_of(case.spec, lessons.learned, nodes, labels)
+        return replace(memory, lessons=lessons, node_labels=labels, economics=economics)
 
     def _spend(self, case: Case, memory: Memory) -> Memory:
         budget = budget_state(str(case.key), case.spec, memory, self.snapshot, case.now_s)
@@ -183,7 +182,7 @@ class Reconciler:
     def _decide(
         self, case: Case, memory: Memory, observed: Observed, demand: Demand | Unknown
     ) -> tuple[Decision | None, Memory]:
-        if observed.replicas is None or memory.levels is None or memory.economics is None:
+        if observed.replicas is None or memory.scaling is None or memory.economics is None:
             return None, memory
         situation = Situation(
             demand=demand,
@@ -194,8 +193,8 @@ class Reconciler:
             absorbing=absorbing(case.spec, memory.budget),
         )
         elapsed = elapsed_s(memory, case.now_s, self._interval_s)
-        decision = decide(memory.economics, situation, memory.levels, elapsed)
-        return decision, replace(memory, levels=decision.state, decided_at_s=case.now_s)
+        decision = decide(memory.economics, situation, memory.scaling, elapsed)
+        return decision, replace(memory, scaling=decision.state, decided_at_s=case.now_s)
 
     # -- apply
     async def _publish(self, case: Case, memory: Memory, endpoints: list[str]) -> Memory:

@@ -15,7 +15,7 @@ from overspill.api.status import (
 )
 from overspill.controller import conditions
 from overspill.controller.learning import learned_status
-from overspill.controller.memory import dump_levels, worth_writing
+from overspill.controller.saved import dump_state, worth_writing
 from overspill.controller.snapshot import frontier_share
 from overspill.controller.times import timestamp
 from overspill.scaling import Reason
@@ -51,15 +51,14 @@ def invalid_status(
 
 def status_after(memory: Memory, look: Look, now_s: float) -> tuple[Memory, Manifest]:
     """Write a look down, and remember what was written."""
-    before, levels = memory.status or {}, memory.levels
+    before, state = memory.status or {}, memory.scaling
     desired = look.decision.desired if look.decision else None
     saved = None
-    if levels is not None and (
-        desired != memory.desired
-        or worth_writing(memory.levels_written, levels, look.economics.start_cost_usd)
+    if state is not None and (
+        desired != memory.desired or worth_writing(memory.scaling_written, state)
     ):
-        saved = dump_levels(levels, timestamp(now_s))
-        memory = replace(memory, levels_written=levels)
+        saved = dump_state(state, timestamp(now_s))
+        memory = replace(memory, scaling_written=state)
     fresh = desired is not None and (
         memory.desired is None or is_old(before.get("lastDecision"), now_s)
     )

@@ -1,7 +1,6 @@
 """How many small replicas, and why. Pure: time and observations come in as values."""
 
-from overspill.scaling.breakeven import LevelState, step, worth_usd_per_s
-from overspill.scaling.carry import carried
+from overspill.scaling.breakeven import State, step
 from overspill.scaling.decide import Decision, Reason, Situation, decide
 from overspill.scaling.physics import Learned, Load, Sight, Stretch
 from overspill.scaling.values import Demand, Economics, Replicas, Unknown
@@ -11,16 +10,14 @@ __all__ = [
     "Demand",
     "Economics",
     "Learned",
-    "LevelState",
     "Load",
     "Reason",
     "Replicas",
     "Sight",
     "Situation",
+    "State",
     "Stretch",
     "Unknown",
-    "carried",
     "decide",
     "step",
-    "worth_usd_per_s",
 ]

@@ -1,71 +1,97 @@
-"""Break-even for each replica: ski rental, one level at a time.
+"""Break-even for each replica, on what is expected of it.
 
-The k-th replica absorbs the slice of demand between (k-1)·μ and k·μ. Its worth is what that slice
-costs at the frontier, minus rent. A level that is off adds up the worth it forgoes and starts when
-that passes the cost of one start; a level that is on adds up its loss and stops at the same sum.
-No knob: the prices are the parameters.
+The k-th replica takes the slice of demand between (k-1)·μ and k·μ. Its worth is what the work
+expected in that slice costs at the frontier; its price is rent. It starts where its worth passes
+its rent by so much that two start-ups of work pay for the start, and it stops where less than half
+of its rent is expected back.
 
-Source: Karlin, Manasse, Rudolph, Sleator (1988), "Competitive snoopy caching", for the bound on
-buying late; levels separate because demand does not depend on the decision.
+Levels separate because demand does not depend on the decision. Worth falls with k, so the levels
+that are on form a prefix 1..n. No knob: the prices are the parameters.
+
+Source for buying late and for the bound: Karlin, Manasse, Rudolph, Sleator (1988), "Competitive
+snoopy caching".
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from overspill.scaling.axis import FloatArray, cell_of, edges
+from overspill.scaling.outlook import Outlook, blank, expected_use, fitted, reach_of, seen
 
 if TYPE_CHECKING:
     from overspill.scaling.values import Demand, Economics
 
+START: Final = 1.5
+"""Worth in rents above which a replica starts: it is paid for three start-ups and works for two."""
+STOP: Final = 0.5
+"""Worth in rents below which it stops: idle for a while is cheaper than starting again."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LevelState:
-    """What break-even remembers: how many levels are on, and what each has accrued.
 
-    `accrued_usd[k - 1]` is forgone worth while level k is off, and loss while it is on.
-    """
+MOMENT_S: Final = 1e-3
+"""Time too short to have seen anything in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class State:
+    """What break-even remembers; without an outlook where nothing was seen yet."""
 
     on: int = 0
-    accrued_usd: tuple[float, ...] = ()
+    """Replicas that pay for themselves, from the first on."""
+    usd_per_token: float = 0.0
+    """Frontier price of the last work that was seen."""
+    outlook: Outlook | None = None
+    use: FloatArray | None = None
+    """Part of the next start-up that replicas are expected to work, cell by cell."""
 
-    def level(self, k: int) -> float:
-        """Dollars accrued by level k, counted from 1."""
-        return self.accrued_usd[k - 1] if k <= len(self.accrued_usd) else 0.0
+    def expected(self, replica: int) -> float:
+        """Part of the next start-up that this replica, counted from 1, will work."""
+        if self.use is None or self.outlook is None:
+            return 0.0
+        return float(self.use[cell_of(replica, self.outlook.reach)])
 
 
-def worth_usd_per_s(economics: Economics, demand: Demand, k: int) -> float:
-    """Net worth of the k-th replica under this demand; negative where rent exceeds savings."""
-    mu = economics.capacity_tokens_per_s
-    slice_tokens_per_s = min(max(demand.work_tokens_per_s - (k - 1) * mu, 0.0), mu)
-    return slice_tokens_per_s * demand.usd_per_token - economics.rent_usd_per_s
+def step(
+    economics: Economics,
+    demand: Demand,
+    state: State,
+    elapsed_s: float,
+    *,
+    least_usd_per_token: float = 0.0,
+) -> State:
+    """Advance by `elapsed_s` seconds of this demand.
 
-
-def step(economics: Economics, demand: Demand, state: LevelState, elapsed_s: float) -> LevelState:
-    """Advance every level by `elapsed_s` seconds of this demand.
-
-    Worth falls with k and all levels share one threshold, so the levels that are on always form
-    a prefix 1..n: the first level that would be off ends it.
+    Work is worth its frontier price, and not less than `least_usd_per_token`.
     """
     if elapsed_s < 0:
         raise ValueError(f"time runs forward: elapsed_s is {elapsed_s}")
-    threshold = economics.start_cost_usd
-    on, accrued, prefix = 0, [], True
-    for k in range(1, economics.max_replicas + 1):
-        is_on, usd = _advance(
-            k <= state.on,
-            state.level(k),
-            worth_usd_per_s(economics, demand, k) * elapsed_s,
-            threshold,
-        )
-        prefix = prefix and is_on
-        on += prefix
-        accrued.append(usd if prefix == is_on else 0.0)
-    return LevelState(on=on, accrued_usd=tuple(accrued))
+    reach, capacity = reach_of(economics.max_replicas), economics.capacity_tokens_per_s
+    outlook = fitted(state.outlook or blank(reach, capacity), reach, capacity)
+    price = demand.usd_per_token if demand.work_tokens_per_s else state.usd_per_token
+    if elapsed_s >= MOMENT_S:
+        outlook = seen(outlook, demand.work_tokens_per_s, elapsed_s, economics.startup_s)
+    if outlook.blank:
+        return replace(state, on=min(state.on, economics.max_replicas), usd_per_token=price)
+    use = expected_use(outlook)
+    worth = use * (max(price, least_usd_per_token) * capacity)
+    start, keep = _paying(economics, worth, edges(reach))
+    # What was not watched for a start-up yet is no reason to stop what somebody started.
+    stay = min(state.on, keep) if outlook.watched else state.on
+    on = min(max(start, stay), economics.max_replicas)
+    return State(on=on, usd_per_token=price, outlook=outlook, use=use)
 
 
-def _advance(is_on: bool, accrued: float, worth_usd: float, threshold: float) -> tuple[bool, float]:
-    """One level: sign says whether worth is forgone (off) or missing (on)."""
-    accrued = max(0.0, accrued + (-worth_usd if is_on else worth_usd))
-    if accrued > threshold:
-        return (not is_on), 0.0
-    return is_on, accrued
+def pays_from(economics: Economics, usd_per_token: float) -> float:
+    """Part of its time that a replica must work to earn its rent; above 1 where it never does."""
+    worth = usd_per_token * economics.capacity_tokens_per_s
+    return economics.rent_usd_per_s / worth if worth else float("inf")
+
+
+def _paying(economics: Economics, worth: FloatArray, bounds: FloatArray) -> tuple[int, int]:
+    """How many replicas are worth starting, and how many are worth keeping; worth in USD/s."""
+    rent = economics.rent_usd_per_s
+    start, keep = (np.count_nonzero(worth > least * rent) for least in (START, STOP))
+    return int(bounds[start]), int(bounds[keep])

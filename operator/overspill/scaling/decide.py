@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
-from overspill.scaling.breakeven import LevelState, step
+from overspill.scaling.breakeven import START, STOP, State, pays_from, step
 from overspill.scaling.values import Demand, Economics, Replicas, Unknown
 
 
@@ -24,6 +25,10 @@ class Reason(StrEnum):
     ANOTHER_AUTOSCALER = "AnotherAutoscaler"
     SUSPENDED = "Suspended"
     BUDGET_EXHAUSTED = "BudgetExhausted"
+
+
+LOST: Final = 20.0
+"""Worth of a full replica, in rents, where what it does not do is done nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ class Decision:
     desired: int
     reason: Reason
     message: str
-    state: LevelState
+    state: State
     demand: Demand | None
     replicas: Replicas
 
@@ -63,30 +68,37 @@ class Decision:
         return self.desired != self.replicas.requested
 
 
-def decide(
-    economics: Economics, situation: Situation, state: LevelState, elapsed_s: float
-) -> Decision:
+def decide(economics: Economics, situation: Situation, state: State, elapsed_s: float) -> Decision:
     """Say how many small replicas there should be.
 
     `elapsed_s` is the time since the last decision for which this demand stands.
     The same arguments always give the same decision.
     """
-    demand, replicas = situation.demand, situation.replicas
+    replicas, after = situation.replicas, _after(economics, situation, state, elapsed_s)
     if situation.paused:
-        return _leave(replicas, state, Reason.PAUSED, "paused by annotation; replicas left alone")
+        return _leave(replicas, after, Reason.PAUSED, "paused by annotation; replicas left alone")
     if situation.rival:
-        return _leave(replicas, state, Reason.ANOTHER_AUTOSCALER, situation.rival)
+        return _leave(replicas, after, Reason.ANOTHER_AUTOSCALER, situation.rival)
     if situation.suspended:
-        return _suspend(replicas, state)
+        return _suspend(replicas, after)
+    if isinstance(situation.demand, Unknown):
+        return _unknown(economics, replicas, after, situation.demand)
+    return _bound(economics, situation, situation.demand, before=state, after=after)
+
+
+def _after(economics: Economics, situation: Situation, state: State, elapsed_s: float) -> State:
+    """Learn from demand wherever it is known, whoever decides on the replicas."""
+    demand = situation.demand
     if isinstance(demand, Unknown):
-        return _unknown(economics, replicas, state, demand)
-    after = step(economics, demand, state, elapsed_s)
-    if situation.absorbing:
-        after = _absorb(economics, demand, after)
-    return _bound(economics, situation, demand, before=state, after=after)
+        return state
+    if not situation.absorbing:
+        return step(economics, demand, state, elapsed_s)
+    lost = LOST * economics.rent_usd_per_s / economics.capacity_tokens_per_s
+    after = step(economics, demand, state, elapsed_s, least_usd_per_token=lost)
+    return replace(after, on=max(after.on, _needed(economics, demand)))
 
 
-def _hold(replicas: Replicas, state: LevelState, reason: Reason, message: str) -> Decision:
+def _hold(replicas: Replicas, state: State, reason: Reason, message: str) -> Decision:
     return Decision(
         desired=replicas.requested,
         reason=reason,
@@ -97,40 +109,25 @@ def _hold(replicas: Replicas, state: LevelState, reason: Reason, message: str) -
     )
 
 
-def _leave(replicas: Replicas, state: LevelState, reason: Reason, message: str) -> Decision:
+def _leave(replicas: Replicas, state: State, reason: Reason, message: str) -> Decision:
     """Leave replicas alone; once it is our turn again, we go on from what somebody else made."""
-    if state.on != replicas.requested:
-        state = LevelState(on=replicas.requested)
-    return _hold(replicas, state, reason, message)
+    return _hold(replicas, replace(state, on=replicas.requested), reason, message)
 
 
-def _suspend(replicas: Replicas, state: LevelState) -> Decision:
+def _suspend(replicas: Replicas, state: State) -> Decision:
     held = _hold(
         replicas, state, Reason.SUSPENDED, "budget spent and onExhausted is Suspend: shut down"
     )
-    return replace(held, desired=0, state=LevelState())
+    return replace(held, desired=0, state=replace(state, on=0))
 
 
-def _unknown(
-    economics: Economics, replicas: Replicas, state: LevelState, unknown: Unknown
-) -> Decision:
+def _unknown(economics: Economics, replicas: Replicas, state: State, unknown: Unknown) -> Decision:
     """Missing is not zero: nothing shrinks and nothing is spent on absence; bounds still hold."""
     held = _hold(
         replicas, state, Reason.DEMAND_UNKNOWN, f"holding {replicas.requested}: {unknown.message}"
     )
     low, high = economics.min_replicas, economics.max_replicas
     return replace(held, desired=min(max(replicas.requested, low), high))
-
-
-def _absorb(economics: Economics, demand: Demand, after: LevelState) -> LevelState:
-    """Turn on what the whole demand needs; break-even stops it again, so that nothing flaps."""
-    needed = _needed(economics, demand)
-    if needed <= after.on:
-        return after
-    accrued = (
-        0.0 if k in range(after.on, needed) else usd for k, usd in enumerate(after.accrued_usd)
-    )
-    return replace(after, on=needed, accrued_usd=tuple(accrued))
 
 
 def _needed(economics: Economics, demand: Demand) -> int:
@@ -144,8 +141,8 @@ def _bound(
     situation: Situation,
     demand: Demand,
     *,
-    before: LevelState,
-    after: LevelState,
+    before: State,
+    after: State,
 ) -> Decision:
     replicas = situation.replicas
     wanted = max(after.on, economics.min_replicas)
@@ -170,8 +167,8 @@ def _why(
     economics: Economics,
     situation: Situation,
     demand: Demand,
-    before: LevelState,
-    after: LevelState,
+    before: State,
+    after: State,
 ) -> tuple[Reason, str]:
     """Name what binds, and say it."""
     low, high = economics.min_replicas, economics.max_replicas
@@ -183,8 +180,20 @@ def _why(
         return Reason.AT_MAX, f"lowered to replicas.max {high}"
     if situation.absorbing and 0 < after.on == _needed(economics, demand):
         return Reason.BUDGET_EXHAUSTED, "the budget is spent, so all of it is done here"
+    pays = pays_from(economics, after.usd_per_token)
     if after.on > before.on:
-        return Reason.START_PAYS, "frontier spend forgone passed the cost of a start"
+        return (
+            Reason.START_PAYS,
+            f"{_use(after, after.on)}, and starting pays from {START * pays:.1%}",
+        )
     if after.on < before.on:
-        return Reason.STOP_PAYS, "rent lost on idle replicas passed the cost of a start"
-    return Reason.HOLDING, f"{after.on} pay for themselves"
+        return (
+            Reason.STOP_PAYS,
+            f"{_use(after, after.on + 1)}, and staying pays from {STOP * pays:.1%}",
+        )
+    return Reason.HOLDING, f"{_use(after, after.on)}" if after.on else "none pays for itself"
+
+
+def _use(state: State, replica: int) -> str:
+    """Say what is expected of one replica."""
+    return f"replica {replica} is expected to work {state.expected(replica):.1%} of its time"

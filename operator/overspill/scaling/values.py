@@ -26,11 +26,6 @@ class Economics:
                 f"need 0 <= min <= max replicas, not {self.min_replicas} and {self.max_replicas}"
             )
 
-    @property
-    def start_cost_usd(self) -> float:
-        """What one start costs: rent paid before the first answer."""
-        return self.startup_s * self.rent_usd_per_s
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:

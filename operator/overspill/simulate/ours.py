@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from overspill.scaling import Demand, LevelState, Replicas, Situation, decide
+from overspill.scaling import Demand, Replicas, Situation, State, decide
 
 if TYPE_CHECKING:
     from overspill.scaling import Economics
@@ -18,7 +18,7 @@ class Overspill:
 
     def __init__(self, economics: Economics) -> None:
         self._economics = economics
-        self._state = LevelState()
+        self._state = State()
         self._decided_at_s = 0.0
 
     def desired(self, seen: Seen) -> int:

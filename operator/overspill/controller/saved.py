@@ -1,0 +1,111 @@
+"""What scaling remembers, as `status.scalingState` keeps it: whole numbers, no more than needed.
+
+Each memory is saved as the use of replicas, a list that ends with the last one that was used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from pydantic import ValidationError
+
+from overspill.api.status import ScalingState
+from overspill.scaling import State
+from overspill.scaling.axis import edges, widths
+from overspill.scaling.outlook import PRIOR, SPANS, Outlook
+
+if TYPE_CHECKING:
+    from overspill.scaling.axis import FloatArray
+
+VERSION: Final = 2
+WORTH_WRITING: Final = 0.02
+"""A memory of a start-up or more, or trust, that moved by this much is written down."""
+_LASTING: Final = int(np.searchsorted(SPANS, 1.0))
+"""Shorter memories are full again before a restart is over."""
+_MICROS: Final = 1_000_000
+_USE: Final = 100_000
+_MOST: Final = 10_000
+"""Replicas; what claims to reach further was not written by any operator."""
+
+
+def dump_state(state: State, updated_at: str) -> dict[str, Any]:
+    """Write scaling's memory down."""
+    saved = ScalingState(
+        version=VERSION,
+        updated_at=updated_at,
+        replicas_on=state.on,
+        usd_micros_per_m_tok=round(state.usd_per_token * _MICROS * _MICROS),
+        **(_dump_outlook(state.outlook) if state.outlook else {}),
+    )
+    return saved.to_json()
+
+
+def load_state(saved: object) -> State:
+    """Read it back. Raises: ValueError for what no version of the operator wrote."""
+    try:
+        found = ScalingState.model_validate(saved)
+    except ValidationError as error:
+        raise ValueError(f"{error.error_count()} fields of it cannot be read") from None
+    if found.version not in {1, VERSION}:
+        raise ValueError(f"it has version {found.version}; this operator reads 1 and {VERSION}")
+    if found.replicas_on < 0 or found.usd_micros_per_m_tok < 0:
+        raise ValueError("it holds a negative amount")
+    price = found.usd_micros_per_m_tok / _MICROS / _MICROS
+    return State(on=found.replicas_on, usd_per_token=price, outlook=_load_outlook(found))
+
+
+def worth_writing(written: State | None, now: State) -> bool:
+    """Whether a restart would lose something that matters."""
+    if written is None or written.on != now.on:
+        return True
+    before, after = written.outlook, now.outlook
+    if before is None or after is None or before.filled.shape != after.filled.shape:
+        return before is not after
+    moved = np.abs(_use(after) - _use(before))[_LASTING:].max(initial=0.0)
+    return bool(max(moved, np.abs(after.trust - before.trust).max()) >= WORTH_WRITING)
+
+
+def _use(outlook: Outlook) -> FloatArray:
+    """Use of replicas in each memory, cell by cell."""
+    means = outlook.filled / np.maximum(outlook.known, 1 / _MICROS)[:, None]
+    return np.diff(means) / widths(outlook.reach)
+
+
+def _dump_outlook(outlook: Outlook) -> dict[str, Any]:
+    use = np.rint(_use(outlook) * _USE).astype(int)
+    return {
+        "milli_tokens_per_replica": round(outlook.capacity_tokens_per_s * 1000),
+        "reach": outlook.reach,
+        "use_per100k": tuple(tuple(np.trim_zeros(row, "b").tolist()) for row in use),
+        "known_micros": tuple(np.rint(outlook.known * _MICROS).astype(int).tolist()),
+        "trust_micros": tuple(np.rint(outlook.trust * _MICROS).astype(int).tolist()),
+    }
+
+
+def _load_outlook(found: ScalingState) -> Outlook | None:
+    if not found.milli_tokens_per_replica:
+        return None
+    if not 0 < found.reach <= _MOST:
+        raise ValueError(f"its reach of {found.reach} replicas is no policy's")
+    known, trust = np.array(found.known_micros) / _MICROS, np.array(found.trust_micros) / _MICROS
+    cells = len(widths(found.reach))
+    fits = max(map(len, found.use_per100k), default=0) <= cells
+    if not fits or (len(found.use_per100k), len(known), len(trust)) != (
+        len(SPANS),
+        len(SPANS),
+        len(PRIOR),
+    ):
+        raise ValueError("its memories are not those of this version")
+    use = np.array([row + (0,) * (cells - len(row)) for row in found.use_per100k]) / _USE
+    if min(use.min(), known.min(), trust.min()) < 0 or not trust.sum() or not known.all():
+        raise ValueError("it holds an amount that cannot be")
+    filled = np.zeros((len(SPANS), len(edges(found.reach))))
+    filled[:, 1:] = np.cumsum(use * widths(found.reach), axis=1) * known[:, None]
+    return Outlook(
+        reach=found.reach,
+        capacity_tokens_per_s=found.milli_tokens_per_replica / 1000,
+        filled=filled,
+        known=known,
+        trust=trust / trust.sum(),
+    )
