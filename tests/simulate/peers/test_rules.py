@@ -52,6 +52,12 @@ def test_hpa_grows_by_what_is_ready_and_shrinks_after_its_window() -> None:
     ]
 
 
+def test_hpa_takes_none_back_on_the_way_while_those_ready_are_above_target() -> None:
+    """80% of ten is less than 70% of fifteen, which are kept for longer than the window."""
+    demand = load([10 * FULL] * 62 + [8 * FULL] * 50, startup_s=600.0, low=10, high=400)
+    assert told(demand, Hpa(demand.economics)) == [(10, 62), (15, 50)]
+
+
 def test_keda_sees_what_is_spilled_and_sleeps_after_its_cooldown() -> None:
     demand = load(FIVE_MINUTES_OF_TEN, high=400)
     assert told(demand, Keda(demand.economics)) == [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from overspill.simulate.peers.calculator import NOBODY, Tally, Utilisation, replicas_by_pods
+from overspill.simulate.peers.calculator import Tally, Utilisation, replicas_by_pods
 from overspill.simulate.peers.horizontal import SYNC_S, HorizontalPodAutoscaler
 
 if TYPE_CHECKING:
@@ -38,26 +38,25 @@ class Hpa:
         self._ratio = Utilisation(target_pct).ratio
         self._replica_milli = round(economics.capacity_tokens_per_s * _MILLI)
         self._next_sync_s = 0.0
-        self._ready = 0
 
     def desired(self, seen: Seen) -> int:
         """Reconcile where a sync has come due since the last step."""
-        measured, self._ready = min(self._ready, seen.ready), seen.ready
         if seen.now_s < self._next_sync_s:
             return seen.requested
         sync_s = seen.now_s - seen.now_s % SYNC_S
         self._next_sync_s = sync_s + SYNC_S
         # Created with its lower bound: an HPA leaves a target of zero replicas alone.
         current = seen.requested or self._hpa.low
-        proposal = self._proposal(current, measured, seen.served_tokens_per_s) if measured else None
+        ready, served = seen.ready, seen.served_tokens_per_s
+        proposal = self._proposal(current, ready, served) if ready else None
         return self._hpa.reconcile(current, (proposal,), sync_s).replicas
 
-    def _proposal(self, current: int, measured: int, served_tokens_per_s: float) -> int:
-        """Replicas that became ready in this step have no sample yet; others are starting."""
-        each, waiting = self._replica_milli, current - measured
+    def _proposal(self, current: int, ready: int, served_tokens_per_s: float) -> int:
+        """Those on their way are unready pods: a high usage is dampened by them."""
+        each, waiting = self._replica_milli, current - ready
         return replicas_by_pods(
             current,
             self._ratio,
-            Tally(measured, round(served_tokens_per_s * _MILLI), measured * each),
-            Tally(waiting, 0, waiting * each) if waiting > 0 else NOBODY,
+            Tally(ready, round(served_tokens_per_s * _MILLI), ready * each),
+            Tally(waiting, 0, waiting * each),
         )

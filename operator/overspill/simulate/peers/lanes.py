@@ -120,13 +120,15 @@ class _Grid:
 
         A sync is no shorter than the period of the default policies, so none has a past change to
         count: growing is limited by a function of the count alone, and shrinking not at all.
+        A lane without replicas has its recommendations recorded too, though `Keda` has not: what a
+        lane has got since was recommended later, so they hold nothing up that is not held up.
         """
         current = self._current
         ratio = rate / (self._each_tokens_per_s * current)
         near = (ratio >= 1.0 - DEFAULT_TOLERANCE.down) & (ratio <= 1.0 + DEFAULT_TOLERANCE.up)
         wanted = np.where(near, current, asked)
         calm = np.maximum(wanted, np.minimum(current, self._past.most()))
-        self._past.record(wanted * (current > 0))
+        self._past.record(wanted)
         self._current = np.minimum(np.maximum(calm, self._least), self._limits[current])
         return self._current
 
@@ -156,7 +158,7 @@ class _Past:
         return found
 
     def record(self, wanted: Series) -> None:
-        """Add the recommendations of one sync; 0 stands for none."""
+        """Add the recommendations of one sync."""
         np.maximum(self._begun, wanted, out=self._begun)
         self._at += 1
         for k, block in enumerate(self._blocks):
