@@ -11,6 +11,10 @@ from overspill.simulate.fixed import best_constant, nothing
 from overspill.simulate.load import Load, Series
 from overspill.simulate.optimum import optimum
 from overspill.simulate.ours import Overspill
+from overspill.simulate.peers.hpa import Hpa
+from overspill.simulate.peers.keda import Keda
+from overspill.simulate.peers.kpa import Kpa
+from overspill.simulate.peers.lanes import tuned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +49,10 @@ PLAYS: Final[Mapping[str, Play]] = {
     "frontier": lambda load, _: nothing(load),
     "hosted": lambda load, _: nothing(load),
     "static": lambda load, _: best_constant(load),
+    "hpa": _driven(Hpa),
+    "keda": _driven(Keda),
+    "kpa": _driven(Kpa),
+    "keda-tuned": lambda load, _: tuned(load).requested,
     OPTIMAL: optimum,
 }
 """In the order of the documentation."""
