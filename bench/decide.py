@@ -6,13 +6,13 @@ import statistics
 import time
 
 from bench import report
-from overspill.scaling import Demand, Economics, LevelState, Replicas, Situation, decide
+from overspill.scaling import Demand, Economics, Replicas, Situation, State, decide
 
 POLICIES = 1000
 RUNS = 7
 
 
-def _situations(replicas: int) -> list[tuple[Economics, Situation, LevelState]]:
+def _situations(replicas: int) -> list[tuple[Economics, Situation, State]]:
     economics = Economics(
         capacity_tokens_per_s=2500.0,
         rent_usd_per_s=2.49 / 3600,
@@ -27,7 +27,8 @@ def _situations(replicas: int) -> list[tuple[Economics, Situation, LevelState]]:
             demand=Demand(work_tokens_per_s=work, frontier_usd_per_s=work * 20e-6),
             replicas=Replicas(requested=n % replicas, ready=n % replicas),
         )
-        made.append((economics, situation, LevelState(on=n % replicas)))
+        state = decide(economics, situation, State(on=n % replicas), 15.0).state
+        made.append((economics, situation, state))
     return made
 
 
@@ -45,7 +46,7 @@ def _seconds(replicas: int) -> list[float]:
 def main() -> None:
     """Measure, print, write."""
     figures, rows = {}, [["max replicas", "median s", "min s", "max s"]]
-    for replicas in (4, 16, 64):
+    for replicas in (4, 16, 64, 1000):
         taken = _seconds(replicas)
         figures[str(replicas)] = {"median_s": statistics.median(taken), "runs_s": taken}
         ordered = (statistics.median(taken), min(taken), max(taken))

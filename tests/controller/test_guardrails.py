@@ -22,7 +22,7 @@ HPA = {
     },
 }
 KEDA = {"ownerReferences": [{"controller": True, "kind": "ScaledObject", "name": "queue"}]}
-BUSY: dict[str, Any] = {"work": 6000.0, "usd": 2.0}
+BUSY: dict[str, Any] = {"work": 6000.0, "usd": 0.01}
 
 
 def scales(stage: Stage) -> list[str]:
@@ -70,7 +70,7 @@ async def test_once_the_other_is_gone_we_go_on_from_what_it_made() -> None:
     stage.cluster.target = Scale(requested=5, reported=5, selector="")
     await looks(stage, **BUSY)
     stage.cluster.hpas = []
-    await looks(stage, work=12000.0, usd=4.0)
+    await looks(stage, work=12000.0, usd=0.02)
     assert (scales(stage), last(stage)) == ([], (5, "Holding"))
 
 
@@ -133,33 +133,31 @@ async def test_bounds_that_were_edited_take_effect_at_the_next_look() -> None:
 
 
 EDITS = [
-    pytest.param({"small__replicaHourlyCost": "0.25"}, id="rent"),
-    pytest.param({"small__startupSeconds": 18}, id="start-up"),
-    pytest.param({"small__replicaHourlyCost": "24.9"}, id="rent, upwards"),
-    pytest.param({"small__capacity__outputTokensPerSecond": 2600}, id="capacity"),
-    pytest.param({"frontier__0__price__outputPerMTok": "30"}, id="a frontier price"),
+    pytest.param({"small__replicaHourlyCost": "49.8"}, 0, "StopPays", id="dearer rent"),
+    pytest.param({"small__replicaHourlyCost": "0.25"}, 3, "StartPays", id="cheaper rent"),
+    pytest.param({"small__startupSeconds": 18}, 2, "Holding", id="start-up"),
+    pytest.param({"small__capacity__outputTokensPerSecond": 1250}, 4, "StartPays", id="capacity"),
+    pytest.param({"small__capacity__outputTokensPerSecond": 5000}, 1, "StopPays", id="upwards"),
 ]
 
 
-@pytest.mark.parametrize("edit", EDITS)
-async def test_an_edit_by_itself_turns_no_level(edit: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("edit", "desired", "reason"), EDITS)
+async def test_an_edit_is_decided_on_with_all_that_was_learned(
+    edit: dict[str, Any], desired: int, reason: str
+) -> None:
     stage = Stage()
-    half_paid: dict[str, Any] = {"work": 5000.0, "usd": 0.0045}
-    await looks(stage, 3, **half_paid)
-    memory = stage.reconciler.memories[KEY]
-    assert memory.levels is not None
-    assert memory.economics is not None
-    assert memory.levels.level(2) > 0.3 * memory.economics.start_cost_usd
+    worth_two: dict[str, Any] = {"work": 5000.0, "usd": 0.01}
+    await looks(stage, 30, **worth_two)
+    assert last(stage)[0] == 2
     stage.cluster.edit(**edit)
-    stage.clock.now_s += 0.001
-    await stage.look()
-    assert (scales(stage), last(stage)[0]) == ([], 1)
+    await looks(stage, **worth_two)
+    assert last(stage) == (desired, reason)
 
 
 # -- learning
 FULL: dict[str, Any] = {
     "work": 9000.0,
-    "usd": 0.001,
+    "usd": 0.0037,
     "small_output_tokens_per_s": {NAME: 800.0},
     "small_input_tokens_per_s": {NAME: 1000.0},
     "small_occupancy": {NAME: 0.98},
@@ -252,5 +250,5 @@ async def test_after_a_pause_we_go_on_from_what_a_person_made() -> None:
     stage.cluster.target = Scale(requested=5, reported=5, selector="")
     await looks(stage, **BUSY)
     meta["annotations"] = {}
-    await looks(stage, work=12500.0, usd=4.0)
+    await looks(stage, work=12500.0, usd=0.02)
     assert (scales(stage), last(stage)) == (["scale 3"], (5, "Holding"))

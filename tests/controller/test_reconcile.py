@@ -30,7 +30,7 @@ def config(stage: Stage) -> SidecarConfig:
 
 async def test_the_configuration_is_published_before_the_scale_is_written() -> None:
     stage = Stage()
-    stage.observe(work=6000.0, usd=2.0)
+    stage.observe(work=6000.0, usd=0.01)
     await stage.look()
     assert stage.cluster.writes == ["config", "stamp a", "status"]
     await stage.look(after_s=15.0)
@@ -83,7 +83,7 @@ async def test_only_pods_with_another_revision_are_stamped() -> None:
 async def test_observe_decides_everything_and_writes_no_scale() -> None:
     stage = Stage()
     stage.cluster.edit(mode="Observe")
-    stage.observe(work=6000.0, usd=2.0, generation={str(KEY): 2.0})
+    stage.observe(work=6000.0, usd=0.01, generation={str(KEY): 2.0})
     await stage.look()
     await stage.look(after_s=15.0)
     assert stage.cluster.status()["lastDecision"]["desired"] == 3
@@ -132,7 +132,7 @@ async def test_a_missing_target_that_comes_back_is_scaled_from_what_it_has() -> 
 async def test_a_missing_right_to_scale_is_a_condition() -> None:
     stage = Stage()
     stage.cluster.write_refusal = Missing("Forbidden", "grant get and patch on that /scale")
-    stage.observe(work=6000.0, usd=2.0)
+    stage.observe(work=6000.0, usd=0.01)
     await stage.look()
     await stage.look(after_s=15.0)
     assert stage.cluster.condition("ScalingActive")["reason"] == "Forbidden"
@@ -213,12 +213,12 @@ async def test_without_any_sidecar_demand_is_truly_zero() -> None:
 
 async def test_a_restart_goes_on_from_the_saved_state() -> None:
     stage = Stage()
-    stage.observe(work=6000.0, usd=2.0)
+    stage.observe(work=6000.0, usd=0.01)
     await stage.look()
     await stage.look(after_s=15.0)
     saved = stage.cluster.status()["scalingState"]
     stage.restart()
-    stage.observe(work=6000.0, usd=2.0)
+    stage.observe(work=6000.0, usd=0.01)
     await stage.look(after_s=600.0)
     memory = stage.reconciler.memories[KEY]
     assert saved["replicasOn"] == 3
@@ -277,7 +277,7 @@ async def test_a_deleted_policy_leaves_no_stamp_and_no_series() -> None:
 
 async def test_a_policy_of_the_same_name_starts_without_the_old_ones_memory() -> None:
     stage = Stage()
-    stage.observe(work=6000.0, usd=2.0)
+    stage.observe(work=6000.0, usd=0.01)
     await stage.look()
     await stage.look(after_s=15.0)
     stage.cluster.policies[KEY] = json.loads(

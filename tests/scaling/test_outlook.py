@@ -34,7 +34,8 @@ def watched(*replicas: float, outlook: Outlook | None = None) -> Outlook:
 
 def memory(outlook: Outlook, which: int) -> list[float]:
     """Use of the first five replicas in one memory."""
-    return np.diff(outlook.filled[which] / outlook.known[which])[:5].tolist()
+    use: list[float] = np.diff(outlook.filled[which] / outlook.known[which])[:5].tolist()
+    return use
 
 
 def trust(outlook: Outlook, scenario: int) -> float:

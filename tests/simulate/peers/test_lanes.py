@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from overspill.simulate.engine import account, run
 from overspill.simulate.load import Load
 from overspill.simulate.peers.keda import Keda, Tuning
-from overspill.simulate.peers.lanes import TARGETS, WINDOWS_S, Lane, lanes, tuned
+from overspill.simulate.peers.lanes import METRICS_S, TARGETS, WINDOWS_S, Lane, lanes, tuned
 from tests.simulate.loads import load, loads
 
 
@@ -25,7 +27,7 @@ EVERY = settings(max_examples=300, deadline=None, derandomize=True)
 @EVERY
 @given(loads(longest=80, most=30))
 def test_each_lane_is_keda_alone(demand: Load) -> None:
-    for lane in lanes(demand, (0.3, 0.7, 1.0), (0.0, 45.0, 60.0, 120.0)):
+    for lane in lanes(demand, (10.0, 60.0), (0.0, 45.0, 60.0, 120.0), (0.3, 0.7, 1.0)):
         assert lane.requested.tolist() == alone(demand, lane)
 
 
@@ -38,19 +40,25 @@ def test_each_lane_of_the_grid_is_keda_alone_over_hours(low: int, high: int) -> 
     work = np.where(np.arange(1500) // 250 % 3 == 0, 0.0, waves + bursts) * 10
     demand = load(work.tolist(), low=low, high=high)
     found = list(lanes(demand))
-    assert [(lane.tuning.window_s, lane.tuning.target) for lane in found] == [
-        (window_s, target) for window_s in WINDOWS_S for target in TARGETS
+    assert [lane.tuning for lane in found] == [
+        Tuning(target=target, metric_s=metric_s, window_s=window_s, cooldown_s=window_s)
+        for metric_s, window_s, target in product(METRICS_S, WINDOWS_S, TARGETS)
     ]
     for lane in found:
         assert lane.requested.tolist() == alone(demand, lane)
 
 
 @settings(EVERY, max_examples=50)
-@given(loads(longest=80, most=8), st.sampled_from(TARGETS), st.sampled_from(WINDOWS_S))
+@given(
+    loads(longest=80, most=8),
+    st.sampled_from(METRICS_S),
+    st.sampled_from(WINDOWS_S),
+    st.sampled_from(TARGETS),
+)
 def test_no_setting_of_the_grid_is_cheaper_than_the_tuned_one(
-    demand: Load, target: float, window_s: float
+    demand: Load, metric_s: float, window_s: float, target: float
 ) -> None:
-    tuning = Tuning(target=target, window_s=window_s, cooldown_s=window_s)
+    tuning = Tuning(target=target, metric_s=metric_s, window_s=window_s, cooldown_s=window_s)
     other = account(demand, run(demand, Keda(demand.economics, tuning)))
     best = account(demand, tuned(demand).requested)
     assert best.total_cost_usd <= other.total_cost_usd
@@ -88,5 +96,5 @@ def test_steps_longer_than_a_sync_are_refused() -> None:
 @given(st.lists(st.floats(0, 5000), min_size=1, max_size=60))
 def test_any_rate_is_near_its_target_in_both_or_in_neither(work: list[float]) -> None:
     demand = load(work, high=1000)
-    for lane in lanes(demand, (0.55, 0.7), (0.0, 60.0)):
+    for lane in lanes(demand, (10.0, 30.0), (0.0, 60.0), (0.55, 0.7)):
         assert lane.requested.tolist() == alone(demand, lane)

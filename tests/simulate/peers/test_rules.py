@@ -42,14 +42,22 @@ def test_hpa_grows_by_what_is_ready_and_shrinks_after_its_window() -> None:
     demand = load(FIVE_MINUTES_OF_TEN, high=400)
     assert told(demand, Hpa(demand.economics)) == [
         (1, 3),  # nothing is measured before the first is ready
-        (2, 3),  # 100% of 1, for a target of 70%; those on their way dampen the next sync
+        (2, 2),  # 100% of 1, for a target of 70%
         (3, 3),
         (5, 3),
         (8, 3),
         (12, 3),
-        (15, 44),  # 10 ÷ 70%, until the last such sync (300 s) is out of the window, at 615 s
-        (1, 28),
+        (17, 3),  # the minute's mean lags behind, so it overshoots 10 ÷ 70%
+        (20, 34),
+        *((17, 2), (15, 6), (10, 1), (8, 2), (3, 1)),  # what was asked for 300 s earlier
+        (1, 24),
     ]
+
+
+def test_hpa_takes_none_back_on_the_way_while_those_ready_are_above_target() -> None:
+    """80% of ten is less than 70% of fifteen, which are kept for longer than the window."""
+    demand = load([10 * FULL] * 62 + [8 * FULL] * 50, startup_s=600.0, low=10, high=400)
+    assert told(demand, Hpa(demand.economics)) == [(10, 62), (15, 50)]
 
 
 def test_keda_sees_what_is_spilled_and_sleeps_after_its_cooldown() -> None:
@@ -58,8 +66,9 @@ def test_keda_sees_what_is_spilled_and_sleeps_after_its_cooldown() -> None:
         (0, 3),
         (4, 2),  # the poll at 30 s wakes one up, of which the HPA makes four
         (8, 1),  # the sync at 45 s
-        (15, 54),  # the last active poll is at 300 s, the cooldown's last at 600 s
-        (0, 30),
+        (15, 56),
+        (10, 1),  # the minute's mean falls
+        (0, 27),  # the last active poll is at 330 s, the cooldown's last at 630 s
     ]
 
 

@@ -199,31 +199,35 @@ def stabilise_by_windows(
     both windows.
     """
     up_since_s, down_since_s = now_s - windows_s[0], now_s - windows_s[1]
-    least = most = wanted
-    for replicas, at_s in log:
+    oldest_s = min(up_since_s, down_since_s)
+    least, most, obsolete = wanted, wanted, None
+    for i, (replicas, at_s) in enumerate(log):
         if at_s > up_since_s and replicas < least:
             least = replicas
         if at_s > down_since_s and replicas > most:
             most = replicas
-    _record(log, Recommendation(wanted, now_s), min(up_since_s, down_since_s))
+        if at_s < oldest_s:
+            obsolete = i
+    _record(log, Recommendation(wanted, now_s), obsolete)
     return min(max(current, least), most)
 
 
 def stabilise_plainly(log: list[Recommendation], window_s: float, wanted: int, now_s: float) -> int:
     """Without a behavior: shrink no further than the largest recommendation of the window."""
     since_s = now_s - window_s
-    most = wanted
-    for replicas, at_s in log:
-        if at_s >= since_s and replicas > most:
+    most, obsolete = wanted, None
+    for i, (replicas, at_s) in enumerate(log):
+        if at_s < since_s:
+            obsolete = i
+        elif replicas > most:
             most = replicas
-    _record(log, Recommendation(wanted, now_s), since_s)
+    _record(log, Recommendation(wanted, now_s), obsolete)
     return most
 
 
-def _record(log: list[Recommendation], new: Recommendation, since_s: float) -> None:
+def _record(log: list[Recommendation], new: Recommendation, obsolete: int | None) -> None:
     """The controller reuses the last obsolete place, and so never cleans its log."""
-    for i in range(len(log) - 1, -1, -1):
-        if log[i].at_s < since_s:
-            log[i] = new
-            return
-    log.append(new)
+    if obsolete is None:
+        log.append(new)
+    else:
+        log[obsolete] = new

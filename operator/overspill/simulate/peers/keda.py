@@ -1,22 +1,30 @@
 """KEDA on demand: an external metric, an HPA from one replica up, KEDA itself between none and one.
 
+The metric is a rate over a minute as Prometheus gives it, which is also what the operator asks for.
+
 Source: kedacore/keda, pkg/scaling/executor/scale_scaledobjects.go, at 8b4f083ca.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from overspill.simulate.peers.behavior import DEFAULT_DOWN, Behavior
 from overspill.simulate.peers.calculator import replicas_by_average_value
 from overspill.simulate.peers.horizontal import SYNC_S, HorizontalPodAutoscaler
+from overspill.simulate.trace import STEP_S
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from overspill.scaling import Economics
     from overspill.simulate.rule import Seen
 
 POLLING_S: Final = 30.0
+METRIC_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +33,8 @@ class Tuning:
 
     target: float = 0.7
     """AverageValue, as a part of what one replica can do."""
+    metric_s: float = METRIC_S
+    """What the metric is the mean of."""
     window_s: float | None = None
     """scaleDown.stabilizationWindowSeconds; None where no behavior is given."""
     cooldown_s: float = 300.0
@@ -36,6 +46,11 @@ class Tuning:
         if self.window_s is None:
             return None
         return Behavior(down=replace(DEFAULT_DOWN, window_s=self.window_s))
+
+    @property
+    def metric_steps(self) -> int:
+        """Steps that the metric is the mean of."""
+        return round(self.metric_s / STEP_S)
 
 
 DEFAULT_TUNING: Final = Tuning()
@@ -63,6 +78,11 @@ class ScaleExecutor:
         return self.last_active_s is None or now_s - self.last_active_s >= self.cooldown_s
 
 
+def mean(rates: Collection[float]) -> float:
+    """Return the mean, rounded once, so that it does not depend on the order of adding."""
+    return math.fsum(rates) / len(rates)
+
+
 class Keda:
     """Drives a ScaledObject with demand as its metric, spilled work included."""
 
@@ -75,14 +95,17 @@ class Keda:
         )
         self._executor = ScaleExecutor(low=economics.min_replicas, cooldown_s=tuning.cooldown_s)
         self._target_tokens_per_s = tuning.target * economics.capacity_tokens_per_s
+        steps = tuning.metric_steps
+        self._rates = deque([0.0] * steps, steps)  # before the trace there is no demand
         self._next_poll_s = self._next_sync_s = 0.0
 
     def desired(self, seen: Seen) -> int:
         """Poll and sync where that has come due; at one time, the poll first."""
         now_s, current = seen.now_s, seen.requested
+        self._rates.append(seen.work_tokens_per_s)
         if now_s < self._next_sync_s:
             return current
-        rate = seen.work_tokens_per_s
+        rate = mean(self._rates)
         if now_s >= self._next_poll_s:
             poll_s = now_s - now_s % POLLING_S
             self._next_poll_s = poll_s + POLLING_S

@@ -16,7 +16,7 @@ import numpy as np
 from overspill.simulate.engine import account
 from overspill.simulate.peers.calculator import DEFAULT_TOLERANCE
 from overspill.simulate.peers.horizontal import SYNC_S
-from overspill.simulate.peers.keda import POLLING_S, Tuning
+from overspill.simulate.peers.keda import POLLING_S, Tuning, mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +31,8 @@ TARGETS: Final = (
     *(1.1, 1.2, 1.35, 1.5, 1.75, 2.0),
 )
 """Parts of what a replica can do. Above 1, where spill is cheap, part of each is left to it."""
+METRICS_S: Final = (10.0, 60.0)
+"""What the metric is the mean of: the last step, and Prometheus' usual minute."""
 WINDOWS_S: Final = (0.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0)
 """Each both as the stabilisation window and as the cooldown."""
 
@@ -49,22 +51,28 @@ def tuned(load: Load) -> Lane:
 
 
 def lanes(
-    load: Load, targets: Sequence[float] = TARGETS, windows_s: Sequence[float] = WINDOWS_S
+    load: Load,
+    metrics_s: Sequence[float] = METRICS_S,
+    windows_s: Sequence[float] = WINDOWS_S,
+    targets: Sequence[float] = TARGETS,
 ) -> Iterator[Lane]:
-    """Play every pair of target and window, from a cold start.
+    """Play every setting, from a cold start.
 
     Raises: ValueError if a step is longer than a sync, which would leave syncs out.
     """
     if load.step_s > SYNC_S:
         raise ValueError(f"steps of {load.step_s} s are longer than a sync of {SYNC_S} s")
     syncs, of_step = _syncs(load)
-    series = np.minimum(_played(load, syncs, targets, windows_s), load.economics.max_replicas)
-    grid = np.ascontiguousarray(series.reshape(len(syncs), -1).T)
-    for (window_s, target), column in zip(product(windows_s, targets), grid, strict=True):
-        yield Lane(
-            tuning=Tuning(target=target, window_s=window_s, cooldown_s=window_s),
-            requested=column[of_step].astype(np.int64),
-        )
+    for metric_s in metrics_s:
+        tunings = [
+            Tuning(target=target, metric_s=metric_s, window_s=window_s, cooldown_s=window_s)
+            for window_s, target in product(windows_s, targets)
+        ]
+        rates = _rates(load, syncs, tunings[0].metric_steps)
+        series = np.minimum(_played(load, rates, windows_s, targets), load.economics.max_replicas)
+        columns = np.ascontiguousarray(series.reshape(len(syncs), -1).T)
+        for tuning, column in zip(tunings, columns, strict=True):
+            yield Lane(tuning=tuning, requested=column[of_step].astype(np.int64))
 
 
 def _syncs(load: Load) -> tuple[Series, Series]:
@@ -73,18 +81,23 @@ def _syncs(load: Load) -> tuple[Series, Series]:
     return np.flatnonzero(np.diff(number, prepend=-1)), number
 
 
+def _rates(load: Load, syncs: Series, metric_steps: int) -> list[float]:
+    """Return the metric at each sync."""
+    rates = [0.0] * metric_steps + (load.work_tokens / load.step_s).tolist()
+    return [mean(rates[i : i + metric_steps]) for i in syncs.tolist()]
+
+
 def _played(
-    load: Load, syncs: Series, targets: Sequence[float], windows_s: Sequence[float]
+    load: Load, rates: Sequence[float], windows_s: Sequence[float], targets: Sequence[float]
 ) -> NDArray[np.int32]:
     """Replicas by sync, window and target."""
-    rates = np.concatenate([[0.0], load.work_tokens[:-1] / load.step_s])[syncs]
     each = np.array(targets) * load.economics.capacity_tokens_per_s
-    asked = np.ceil(rates[:, np.newaxis] / each).astype(np.int64)
+    asked = np.ceil(np.array(rates)[:, np.newaxis] / each).astype(np.int64)
     grid = _Grid(load.economics, each, windows_s)
     polling = round(POLLING_S / SYNC_S)
-    series = np.empty((len(syncs), len(windows_s), len(targets)), dtype=np.int32)
+    series = np.empty((len(rates), len(windows_s), len(targets)), dtype=np.int32)
     with np.errstate(divide="ignore", invalid="ignore"):  # no replicas: any ratio is infinite
-        for i, rate in enumerate(rates.tolist()):
+        for i, rate in enumerate(rates):
             if not i % polling:
                 grid.poll(i * SYNC_S, active=rate > 0)
             series[i] = grid.sync(rate, asked[i])
@@ -120,13 +133,15 @@ class _Grid:
 
         A sync is no shorter than the period of the default policies, so none has a past change to
         count: growing is limited by a function of the count alone, and shrinking not at all.
+        A lane without replicas has its recommendations recorded too, though `Keda` has not: what a
+        lane has got since was recommended later, so they hold nothing up that is not held up.
         """
         current = self._current
         ratio = rate / (self._each_tokens_per_s * current)
         near = (ratio >= 1.0 - DEFAULT_TOLERANCE.down) & (ratio <= 1.0 + DEFAULT_TOLERANCE.up)
         wanted = np.where(near, current, asked)
         calm = np.maximum(wanted, np.minimum(current, self._past.most()))
-        self._past.record(wanted * (current > 0))
+        self._past.record(wanted)
         self._current = np.minimum(np.maximum(calm, self._least), self._limits[current])
         return self._current
 
@@ -156,7 +171,7 @@ class _Past:
         return found
 
     def record(self, wanted: Series) -> None:
-        """Add the recommendations of one sync; 0 stands for none."""
+        """Add the recommendations of one sync."""
         np.maximum(self._begun, wanted, out=self._begun)
         self._at += 1
         for k, block in enumerate(self._blocks):
