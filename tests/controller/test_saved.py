@@ -83,8 +83,8 @@ UNREADABLE = [
     pytest.param(but(reach=10**9), "no policy's", id="a reach that would take all memory"),
     pytest.param(but(reach=2), "not those of this version", id="more cells than its reach has"),
     pytest.param(but(trustMicros=[1]), "not those of this version", id="other scenarios"),
-    pytest.param(but(usePer100k=[[-1]] * 7), "cannot be", id="negative use"),
-    pytest.param(but(knownMicros=[0] * 7), "cannot be", id="a memory of nothing"),
+    pytest.param(but(usePer100k=[[-1]] * 6), "cannot be", id="negative use"),
+    pytest.param(but(knownMicros=[0] * 6), "cannot be", id="a memory of nothing"),
     pytest.param(but(trustMicros=[0] * 11), "cannot be", id="no trust at all"),
 ]
 

@@ -78,7 +78,7 @@ def step(
     use = expected_use(outlook)
     worth = use * (max(price, least_usd_per_token) * capacity)
     start, keep = _paying(economics, worth, edges(reach))
-    # What was not watched for a start-up yet is no reason to stop what somebody started.
+    # What was not watched for a while yet is no reason to stop what somebody started.
     stay = min(state.on, keep) if outlook.watched else state.on
     on = min(max(start, stay), economics.max_replicas)
     return State(on=on, usd_per_token=price, outlook=outlook, use=use)

@@ -20,18 +20,18 @@ import numpy as np
 
 from overspill.scaling.axis import FloatArray, edges, widths
 
-SPANS: Final = np.array([1 / 16, 1 / 4, 1, 4, 16, 64, 256])
+SPANS: Final = np.array([1 / 8, 1 / 2, 2, 8, 32, 128])
 """Time scales of the memories, in start-ups."""
 SHORTEST_S: Final = 120.0
 """A start-up counts as at least this long for them: bursts do not shorten with it."""
-_START_UP: Final = int(np.searchsorted(SPANS, 1.0))
+_RECENT: Final = 1
+_EARLIER: Final = 2
 _MOSTLY: Final = 1 - 1 / np.e
 """Part of a memory's span that is known after as much time."""
 GROWTH: Final = np.array([0.8, 1.12, 1.3, 1.7])
-"""What demand of the `_RECENT` memory is multiplied by in the scenarios of change."""
-_RECENT: Final = 1
-PRIOR: Final = np.array([0.05, 0.4, 0.3, 0.03, 0.01, 0.003, 0.002, 0.08, 0.1, 0.01, 0.003]) / 0.988
-"""Trust before anything was learned: scenarios of `SPANS`, then of `GROWTH`. It sums to 1."""
+"""What recent demand is multiplied by in the scenarios of change. One more goes on as it went."""
+PRIOR: Final = np.array([0.15, 0.5, 0.1, 0.02, 0.006, 0.002, 0.08, 0.1, 0.01, 0.003, 0.03]) / 1.001
+"""Trust before anything was learned: in `SPANS`, in `GROWTH`, in the trend. It sums to 1."""
 _RATE: Final = 2.0
 """How fast trust moves; half and twice of it cost the same within 0.5% on recorded traffic."""
 _RETURN: Final = 1e-4
@@ -74,8 +74,8 @@ class Outlook:
 
     @property
     def watched(self) -> bool:
-        """Whether demand was seen for about as long as a start-up takes."""
-        return bool(self.known[_START_UP] >= _MOSTLY)
+        """Whether demand was seen for at least half a start-up."""
+        return bool(self.known[_RECENT] >= _MOSTLY)
 
 
 def blank(reach: int, capacity_tokens_per_s: float) -> Outlook:
@@ -137,8 +137,8 @@ def seen(outlook: Outlook, tokens_per_s: float, elapsed_s: float, startup_s: flo
 def expected_use(outlook: Outlook) -> FloatArray:
     """Part of the next start-up that replicas will work, cell by cell; falls from 1 to 0."""
     means = outlook.filled / outlook.known[:, None]
-    kept, grown = outlook.trust[: len(SPANS)], outlook.trust[len(SPANS) :]
-    filled = kept @ means + grown @ _grown(outlook.reach, means[_RECENT])
+    kept, changed = outlook.trust[: len(SPANS)], outlook.trust[len(SPANS) :]
+    filled = kept @ means + changed @ _changed(outlook.reach, means)
     use: FloatArray = (filled[1:] - filled[:-1]) / widths(outlook.reach)
     return use
 
@@ -150,23 +150,23 @@ def _shares(elapsed_s: float, startup_s: float) -> FloatArray:
     return share
 
 
-def _grown(reach: int, mean: FloatArray) -> FloatArray:
-    """Restate a memory as if demand had been `GROWTH` times as large; growths × edges."""
-    at = _shrunk(reach)
-    found = np.interp(at, edges(reach), mean).reshape(len(GROWTH), -1)
-    grown: FloatArray = found * GROWTH[:, None]
-    return grown
+def _changed(reach: int, means: FloatArray) -> FloatArray:
+    """Restate recent demand as if it had been so many times as large; changes × edges."""
+    growth = np.append(GROWTH, _trend(means))[:, None]
+    found = np.interp((edges(reach) / growth).ravel(), edges(reach), means[_RECENT])
+    changed: FloatArray = found.reshape(len(growth), -1) * growth
+    return changed
 
 
-@lru_cache(maxsize=256)
-def _shrunk(reach: int) -> FloatArray:
-    """Where each edge lay before demand grew; for all growths, one after the other."""
-    before: FloatArray = edges(reach) / GROWTH[:, None]
-    return before.ravel()
+def _trend(means: FloatArray) -> float:
+    """Growth if the next start-up changes demand as the last one and a half have."""
+    recent, earlier = float(means[_RECENT, -1]), float(means[_EARLIER, -1])
+    growth = recent / earlier if earlier > 0 else 1.0
+    return min(max(growth, GROWTH[0]), GROWTH[-1])
 
 
 def _wager(reach: int, means: FloatArray) -> Wager:
-    filled = np.vstack([means, _grown(reach, means[_RECENT])])
+    filled = np.vstack([means, _changed(reach, means)])
     foretold = np.diff(filled) / widths(reach)
     return Wager(foretold=foretold, came=np.zeros(filled.shape[1]), age_s=0.0)
 
