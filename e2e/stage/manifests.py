@@ -157,6 +157,8 @@ class PolicyChanges:
     mode: str = "Enforce"
     server: SmallServer = field(default_factory=SmallServer)
     min_replicas: int = 0
+    guess_tokens_per_s: int | None = None
+    """What the policy believes of a replica; else what is so."""
     limit: str = "500"
     rules: tuple[Manifest, ...] = (
         {
@@ -185,7 +187,8 @@ def policy(ns: str, changes: PolicyChanges | None = None) -> Manifest:
                 "replicas": {"min": change.min_replicas, "max": server.max_replicas},
                 "replicaHourlyCost": server.hourly_cost,
                 "capacity": {
-                    "outputTokensPerSecond": server.output_tokens_per_s,
+                    "outputTokensPerSecond": change.guess_tokens_per_s
+                    or server.output_tokens_per_s,
                     "inputTokenWeight": "0.04",
                     "maxConcurrency": server.slots,
                 },

@@ -125,6 +125,9 @@ class FakeCluster:
     def slices(self, namespace: str, service: str) -> Sequence[Slice]:
         return self.endpoint_slices
 
+    def scaling(self, namespace: str, kind: str, name: str) -> Sequence[Manifest]:
+        return list(self.policies.values())
+
     def all_keys(self) -> Iterable[PolicyKey]:
         return self.policies
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from overspill.controller.cluster import Scale
-from overspill.controller.keys import PAUSED_ANNOTATION
+from overspill.controller.keys import PAUSED_ANNOTATION, PolicyKey
 from overspill.controller.times import timestamp
 from overspill.telemetry import names
-from tests.controller.fakes import KEY, START_S, Stage
+from tests.controller.fakes import KEY, START_S, Stage, resource
 
 pytestmark = pytest.mark.asyncio
 
@@ -81,6 +81,19 @@ async def test_while_observing_another_autoscaler_is_no_obstacle_and_is_told() -
     await looks(stage, 3, **BUSY)
     assert last(stage)[0] == 3
     assert "kubectl delete hpa" in stage.cluster.condition("ScalingActive")["message"]
+
+
+async def test_of_two_policies_with_one_target_the_older_scales_it() -> None:
+    stage = Stage()
+    older = {"name": "older", "namespace": "legal", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    stage.cluster.policies[KEY]["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z"
+    stage.cluster.policies[PolicyKey("legal", "older")] = resource() | {"metadata": older}
+    await looks(stage, 3, **BUSY)
+    assert (scales(stage), last(stage)) == ([], (1, "AnotherAutoscaler"))
+    assert "RoutingPolicy older scales" in stage.cluster.condition("ScalingActive")["message"]
+    stage.cluster.policies[PolicyKey("legal", "older")]["spec"]["mode"] = "Observe"
+    await looks(stage, 3, **BUSY)
+    assert scales(stage) == ["scale 3"]
 
 
 # -- budget

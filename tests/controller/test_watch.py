@@ -38,6 +38,7 @@ def test_policies_and_pods_that_name_a_gone_policy_are_all_looked_at() -> None:
             "policies": {KEY: [resource()]},
             "injected": {KEY: [pod("a")], ("legal", "gone"): [pod("b")]},
             "by_service": {("legal", "glm-small"): ["contracts"]},
+            "by_target": {("legal", "Deployment", "glm-small"): ["contracts", "gone"]},
             "slices": {},
         }
     )
@@ -47,6 +48,8 @@ def test_policies_and_pods_that_name_a_gone_policy_are_all_looked_at() -> None:
     assert list(watched.injected(KEY)) == [pod("a")]
     assert list(watched.behind("legal", "glm-small")) == [KEY]
     assert list(watched.slices("legal", "glm-small")) == []
+    assert list(watched.scaling("legal", "Deployment", "glm-small")) == [resource()]
+    assert list(watched.scaling("legal", "StatefulSet", "glm-small")) == []
 
 
 async def _nothing(*_: object) -> None:

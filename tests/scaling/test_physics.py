@@ -148,6 +148,24 @@ def test_a_measured_capacity_is_not_raised_for_slots_that_are_free() -> None:
     assert seen([calm] * HOUR_LOOKS, guess=1000.0, learned=measured) == measured
 
 
+loads = st.builds(
+    Load,
+    served_tokens_per_s=st.floats(0, 1e6),
+    occupancy=st.floats(0, 1.5),
+    no_room_per_s=st.sampled_from([0.0, 1.0]),
+)
+
+
+@given(st.lists(st.none() | loads, max_size=60), st.integers(1, 10_000_000))
+def test_whatever_is_seen_a_replica_is_never_believed_to_do_nothing(
+    shown: list[Load | None], guess: int
+) -> None:
+    learned = seen(shown, guess=guess)
+    assert capacity_tokens_per_s(learned, guess) >= min(1, guess)
+    most = max((load.served_tokens_per_s for load in shown if load), default=0.0)
+    assert learned.at_least_tokens_per_s <= max(1.5 * guess, 1.5 * most) + 1
+
+
 # -- capacity: an hour of traffic
 @dataclass
 class Tier:

@@ -70,12 +70,10 @@ async def test_a_host_that_fails_leaves_it_to_the_frontier(stage: Stage) -> None
 async def test_work_is_priced_at_the_first_rung_that_is_open(stage: Stage) -> None:
     with_host(stage)
     change(stage, "small", endpoints=[])
-    stage.gpt.ledger.fault = Fault(times=-1, status=500)
-    worth = []
+    stage.gpt.ledger.fault, worth = Fault(times=-1, status=500), []
     for _ in range(2):
         await post(stage, ask())
         worth.append(stage.metric(names.FRONTIER_EQUIVALENT_USD, eligible="true"))
-    # the first request found the host in favour, the second knew that it was not
     assert worth == pytest.approx([2e-6, 2e-6 + (10 * 5 + 5 * 25) / 1e6])
 
 

@@ -33,7 +33,7 @@ class DemandStatus(Model):
     """What the small tier was asked for, spilled work included."""
 
     work_tokens_per_second: float
-    replicas_worth: float = Field(description="Demand in replicas, at the policy's capacity.")
+    replicas_worth: float = Field(description="Demand in replicas, at the capacity in use.")
     frontier_usd_per_hour: float = Field(description="What this demand costs at the frontier.")
 
 

@@ -105,5 +105,8 @@ class Watched(Protocol):
     def slices(self, namespace: str, service: str) -> Sequence[Slice]:
         """EndpointSlices of a Service."""
 
+    def scaling(self, namespace: str, kind: str, name: str) -> Sequence[Manifest]:
+        """Policies whose scale target is of that kind and name."""
+
     def all_keys(self) -> Iterable[PolicyKey]:
         """Every policy there is, and every policy that some pod still names."""

@@ -26,28 +26,16 @@ class Meters:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self.registry = CollectorRegistry()
-        by_policy = (names.POLICY,)
-        self._desired = Gauge(
-            names.DESIRED_REPLICAS, "Small replicas asked for.", by_policy, registry=registry
-        )
-        self._ready = Gauge(
-            names.READY_REPLICAS, "Small replicas ready.", by_policy, registry=registry
-        )
-        self._startup_s = Gauge(
-            names.STARTUP_SECONDS, "Of a small replica, as learned.", by_policy, registry=registry
-        )
-        self._capacity = Gauge(
-            names.CAPACITY_TOKENS_PER_S,
-            "Of a small replica, as learned.",
-            by_policy,
-            registry=registry,
-        )
-        self._limit = Gauge(
-            names.BUDGET_LIMIT_USD, "Budget of this period.", by_policy, registry=registry
-        )
-        self._spent = Gauge(
-            names.BUDGET_SPENT_USD, "Spent in this period.", by_policy, registry=registry
-        )
+
+        def gauge(name: str, about: str) -> Gauge:
+            return Gauge(name, about, (names.POLICY,), registry=registry)
+
+        self._desired = gauge(names.DESIRED_REPLICAS, "Small replicas asked for.")
+        self._ready = gauge(names.READY_REPLICAS, "Small replicas ready.")
+        self._startup_s = gauge(names.STARTUP_SECONDS, "Start of a small replica, as learned.")
+        self._capacity = gauge(names.CAPACITY_TOKENS_PER_S, "Work of a small replica, as learned.")
+        self._limit = gauge(names.BUDGET_LIMIT_USD, "Budget of this period.")
+        self._spent = gauge(names.BUDGET_SPENT_USD, "Spent in this period.")
         self._reconciles = Counter(
             names.RECONCILES, "Looks at a policy.", ("outcome",), registry=registry
         )

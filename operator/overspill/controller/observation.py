@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from overspill.api.policy import Mode
 from overspill.controller.cluster import InjectedPod, Scale, Slice, Start
 from overspill.controller.errors import Missing
 from overspill.controller.keys import INJECT_ANNOTATION, POLICY_LABEL, REVISION_ANNOTATION
@@ -90,6 +91,24 @@ def rival_of(autoscalers: Iterable[Manifest], namespace: str, target: ScaleTarge
         ):
             return _rival(autoscaler, namespace, target)
     return ""
+
+
+def elder_of(policies: Iterable[Manifest], name: str, target: ScaleTargetRef) -> str:
+    """Say which older policy scales the target of this one; empty where it is the oldest itself."""
+    enforced = [policy for policy in policies if policy["spec"].get("mode") != Mode.OBSERVE]
+    oldest = min(enforced, key=_age, default=None)
+    elder = oldest["metadata"]["name"] if oldest else name
+    if elder == name:
+        return ""
+    return (
+        f"RoutingPolicy {elder} scales {target.kind} {target.name} too and is older, so its "
+        "replicas are left to that one; give this policy a target of its own, or delete one of them"
+    )
+
+
+def _age(policy: Manifest) -> tuple[str, str]:
+    meta = policy["metadata"]
+    return meta.get("creationTimestamp", ""), meta["name"]
 
 
 def _rival(autoscaler: Manifest, namespace: str, target: ScaleTargetRef) -> str:

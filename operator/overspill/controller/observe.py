@@ -52,7 +52,10 @@ async def observe(
         replicas=observation.replicas_of(scale, pods),
         endpoints=endpoints,
         missing=no_service,
-        rival=observation.rival_of(autoscalers, key.namespace, target),
+        rival=observation.rival_of(autoscalers, key.namespace, target)
+        or observation.elder_of(
+            watched.scaling(key.namespace, target.kind, target.name), key.name, target
+        ),
         settled=observation.settled(pods),
         starts=observation.starts_of(pods),
         nodes=observation.nodes_of(pods),

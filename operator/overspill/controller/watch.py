@@ -34,7 +34,7 @@ _OF_SERVICE: Final = {SERVICE_LABEL: kopf.PRESENT}
 class Indices:
     """`Watched` over kopf's indices."""
 
-    NAMES: Final = ("policies", "by_service", "injected", "slices")
+    NAMES: Final = ("policies", "by_service", "by_target", "injected", "slices")
 
     def __init__(self) -> None:
         self._indices: dict[str, Any] = {name: {} for name in self.NAMES}
@@ -55,6 +55,12 @@ class Indices:
         """EndpointSlices of a Service."""
         return list(self._stored("slices", (namespace, service)))
 
+    def scaling(self, namespace: str, kind: str, name: str) -> Sequence[Manifest]:
+        """Policies whose scale target is of that kind and name."""
+        policies = self._stored("by_target", (namespace, kind, name))
+        keys = {PolicyKey(namespace, policy) for policy in policies}
+        return [policy for key in sorted(keys) if (policy := self.policy(key)) is not None]
+
     def all_keys(self) -> Iterable[PolicyKey]:
         """Every policy there is, and every policy that some pod still names."""
         named = [*self._indices["policies"], *self._indices["injected"]]
@@ -65,7 +71,7 @@ class Indices:
         names = self._stored("by_service", (namespace, service))
         return [PolicyKey(namespace, name) for name in names]
 
-    def _stored(self, index: str, key: tuple[str, str]) -> Iterable[Any]:
+    def _stored(self, index: str, key: tuple[str, ...]) -> Iterable[Any]:
         values: Iterable[Any] = self._indices[index].get(tuple(key), ())
         return values
 
@@ -109,6 +115,10 @@ def _index(handlers: kopf.OperatorRegistry) -> None:
     @kopf.index(*_POLICIES, id="by_service", registry=handlers)
     async def _by_service(namespace: str | None, name: str, spec: kopf.Spec, **_: object) -> object:
         return {(namespace, _service(spec)): name}
+
+    @kopf.index(*_POLICIES, id="by_target", registry=handlers)
+    async def _by_target(namespace: str | None, name: str, spec: kopf.Spec, **_: object) -> object:
+        return {(namespace, *_target(spec)): name}
 
     @kopf.index(*_PODS, id="injected", labels=_INJECTED, registry=handlers)
     async def _injected(
@@ -176,3 +186,8 @@ def _service(spec: kopf.Spec) -> str:
     small = spec.get("small") or {}
     name = (small.get("service") or {}).get("name")
     return str(name or "")
+
+
+def _target(spec: kopf.Spec) -> tuple[str, str]:
+    ref = (spec.get("small") or {}).get("scaleTargetRef") or {}
+    return str(ref.get("kind") or "Deployment"), str(ref.get("name") or "")

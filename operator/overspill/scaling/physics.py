@@ -125,7 +125,7 @@ def observe(
 def _measured(learned: Learned, rate: float, guess: float) -> Learned:
     if rate * BROKEN < guess:
         return learned
-    kept = (*learned.full_tokens_per_s, round(rate))[-FULL_KEPT:]
+    kept = (*learned.full_tokens_per_s, max(1, round(rate)))[-FULL_KEPT:]
     at_least = min(learned.at_least_tokens_per_s, round(rate))
     return replace(learned, full_tokens_per_s=kept, at_least_tokens_per_s=at_least)
 
