@@ -170,7 +170,7 @@ async def test_an_edit_is_decided_on_with_all_that_was_learned(
 # -- learning
 FULL: dict[str, Any] = {
     "work": 9000.0,
-    "usd": 0.0037,
+    "usd": 0.001,
     "small_output_tokens_per_s": {NAME: 800.0},
     "small_input_tokens_per_s": {NAME: 1000.0},
     "small_occupancy": {NAME: 0.98},
@@ -180,6 +180,7 @@ FULL: dict[str, Any] = {
 
 async def test_capacity_is_learned_told_measured_and_decided_with() -> None:
     stage = Stage()
+    stage.cluster.edit(small__replicas={"min": 1, "max": 1})
     await looks(stage, 30, **FULL)
     status = stage.cluster.status()
     assert status["learned"]["outputTokensPerSecond"] == 900
@@ -192,6 +193,7 @@ async def test_capacity_is_learned_told_measured_and_decided_with() -> None:
 
 async def test_what_was_learned_survives_a_restart() -> None:
     stage = Stage()
+    stage.cluster.edit(small__replicas={"min": 1, "max": 1})
     await looks(stage, 30, **FULL)
     learned = stage.cluster.status()["learned"]
     stage.restart()

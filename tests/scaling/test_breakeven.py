@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overspill.scaling import Demand, Economics, State, step
-from overspill.scaling.breakeven import pays_from
+from overspill.scaling.breakeven import thresholds, worth_ratio
 
 
 def economics(
@@ -41,7 +41,8 @@ STARTS = [
     pytest.param(2.5, 5.0, 3, id="half of 5 rents pays for a start"),
     pytest.param(2.25, 5.0, 2, id="a quarter of 5 rents pays for rent, not for a start"),
     pytest.param(2.25, 20.0, 3, id="a quarter of 20 rents does"),
-    pytest.param(2.0, 1.4, 0, id="a full replica that hardly earns its rent is not worth a start"),
+    pytest.param(2.0, 1.4, 2, id="full replicas start wherever they earn their rent"),
+    pytest.param(2.8, 1.4, 2, id="one that is nearly full does not, where little is gained"),
     pytest.param(2.0, 0.9, 0, id="work that is cheaper at the frontier starts nothing"),
     pytest.param(2.0, 75.0, 3, id="where spill is dear, a little growth is prepared for"),
     pytest.param(20.0, 5.0, 8, id="never more than there may be"),
@@ -111,12 +112,38 @@ def test_time_does_not_run_backwards() -> None:
         step(economics(), demand(1.0), State(), -1.0)
 
 
-@pytest.mark.parametrize(("price", "share"), [(5.0, 0.2), (75.0, 1 / 75), (0.5, 2.0)])
-def test_a_replica_pays_from_the_share_of_time_that_earns_its_rent(
-    price: float, share: float
+THRESHOLDS = [
+    pytest.param(0.0, (float("inf"), float("inf")), id="no price"),
+    pytest.param(0.5, (2.0, 2.0), id="dearer than the frontier: never"),
+    pytest.param(1.0, (1.0, 1.0), id="even"),
+    pytest.param(1.2, (1.1 / 1.2, 0.9 / 1.2), id="little to gain: half of it is the margin"),
+    pytest.param(5.0, (0.3, 0.1), id="half a rent is the most margin"),
+    pytest.param(75.0, (0.02, 0.5 / 75), id="spill is dear"),
+    pytest.param(float("inf"), (0.0, 0.0), id="no rent"),
+]
+
+
+@pytest.mark.parametrize(("ratio", "parts"), THRESHOLDS)
+def test_the_dearer_spill_is_the_less_a_replica_must_work(
+    ratio: float, parts: tuple[float, float]
 ) -> None:
-    assert pays_from(economics(), price / 100.0) == pytest.approx(share)
-    assert pays_from(economics(), 0.0) == float("inf")
+    assert thresholds(ratio) == pytest.approx(parts)
+
+
+@given(st.floats(0, 1000), st.floats(0, 1000))
+def test_thresholds_fall_with_the_price(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    cheap, dear = thresholds(low), thresholds(high)
+    assert dear[0] <= cheap[0]
+    assert dear[1] <= cheap[1]
+
+
+@pytest.mark.parametrize(
+    ("rent", "price", "ratio"),
+    [(1.0, 0.05, 5.0), (0.0, 0.05, float("inf")), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0)],
+)
+def test_worth_is_counted_in_rents(rent: float, price: float, ratio: float) -> None:
+    assert worth_ratio(economics(rent=rent), price) == pytest.approx(ratio)
 
 
 prices = st.floats(min_value=0, max_value=100)

@@ -1,9 +1,9 @@
 """Break-even for each replica, on what is expected of it.
 
 The k-th replica takes the slice of demand between (k-1)·μ and k·μ. Its worth is what the work
-expected in that slice costs at the frontier; its price is rent. It starts where its worth passes
-its rent by so much that two start-ups of work pay for the start, and it stops where less than half
-of its rent is expected back.
+expected in that slice costs at the frontier; its price is rent. It starts where worth passes rent
+by a margin, and stops where worth falls short of it by the same: a start costs rent as well, and
+demand that goes may come again.
 
 Levels separate because demand does not depend on the decision. Worth falls with k, so the levels
 that are on form a prefix 1..n. No knob: the prices are the parameters.
@@ -14,6 +14,7 @@ snoopy caching".
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -25,12 +26,8 @@ from overspill.scaling.outlook import Outlook, blank, expected_use, fitted, reac
 if TYPE_CHECKING:
     from overspill.scaling.values import Demand, Economics
 
-START: Final = 1.5
-"""Worth in rents above which a replica starts: it is paid for three start-ups and works for two."""
-STOP: Final = 0.5
-"""Worth in rents below which it stops: idle for a while is cheaper than starting again."""
-
-
+MOST_MARGIN: Final = 0.5
+"""Rents by which worth must pass rent: two start-ups of work then pay for the three of a start."""
 MOMENT_S: Final = 1e-3
 """Time too short to have seen anything in."""
 
@@ -76,22 +73,35 @@ def step(
     if outlook.blank:
         return replace(state, on=min(state.on, economics.max_replicas), usd_per_token=price)
     use = expected_use(outlook)
-    worth = use * (max(price, least_usd_per_token) * capacity)
-    start, keep = _paying(economics, worth, edges(reach))
+    ratio = worth_ratio(economics, max(price, least_usd_per_token))
+    start, keep = _paying(use, ratio, edges(reach))
     # What was not watched for a while yet is no reason to stop what somebody started.
     stay = min(state.on, keep) if outlook.watched else state.on
     on = min(max(start, stay), economics.max_replicas)
     return State(on=on, usd_per_token=price, outlook=outlook, use=use)
 
 
-def pays_from(economics: Economics, usd_per_token: float) -> float:
-    """Part of its time that a replica must work to earn its rent; above 1 where it never does."""
+def worth_ratio(economics: Economics, usd_per_token: float) -> float:
+    """Worth of a replica that always works, in rents; infinite where rent is nothing."""
     worth = usd_per_token * economics.capacity_tokens_per_s
-    return economics.rent_usd_per_s / worth if worth else float("inf")
+    if not economics.rent_usd_per_s:
+        return math.inf if worth else 0.0
+    return worth / economics.rent_usd_per_s
 
 
-def _paying(economics: Economics, worth: FloatArray, bounds: FloatArray) -> tuple[int, int]:
-    """How many replicas are worth starting, and how many are worth keeping; worth in USD/s."""
-    rent = economics.rent_usd_per_s
-    start, keep = (np.count_nonzero(worth > least * rent) for least in (START, STOP))
-    return int(bounds[start]), int(bounds[keep])
+def thresholds(ratio: float) -> tuple[float, float]:
+    """Part of its time that a replica must be expected to work, to start and to stay.
+
+    `ratio` is its worth in rents if it always worked. Where little can be gained the margin is half
+    of it, so that a replica which is always busy starts whenever that pays at all.
+    """
+    if not ratio:
+        return math.inf, math.inf
+    margin = min(MOST_MARGIN, max(0.0, (ratio - 1) / 2))
+    return (1 + margin) / ratio, (1 - margin) / ratio
+
+
+def _paying(use: FloatArray, ratio: float, bounds: FloatArray) -> tuple[int, int]:
+    """How many replicas are worth starting, and how many are worth keeping."""
+    start, stay = (np.count_nonzero(use > least) for least in thresholds(ratio))
+    return int(bounds[start]), int(bounds[stay])

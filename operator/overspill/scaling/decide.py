@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from overspill.scaling.breakeven import START, STOP, State, pays_from, step
+from overspill.scaling.breakeven import State, step, thresholds, worth_ratio
 from overspill.scaling.values import Demand, Economics, Replicas, Unknown
 
 
@@ -180,18 +180,12 @@ def _why(
         return Reason.AT_MAX, f"lowered to replicas.max {high}"
     if situation.absorbing and 0 < after.on == _needed(economics, demand):
         return Reason.BUDGET_EXHAUSTED, "the budget is spent, so all of it is done here"
-    pays = pays_from(economics, after.usd_per_token)
+    start, stay = thresholds(worth_ratio(economics, after.usd_per_token))
     if after.on > before.on:
-        return (
-            Reason.START_PAYS,
-            f"{_use(after, after.on)}, and starting pays from {START * pays:.1%}",
-        )
+        return Reason.START_PAYS, f"{_use(after, after.on)}; starting pays from {start:.1%}"
     if after.on < before.on:
-        return (
-            Reason.STOP_PAYS,
-            f"{_use(after, after.on + 1)}, and staying pays from {STOP * pays:.1%}",
-        )
-    return Reason.HOLDING, f"{_use(after, after.on)}" if after.on else "none pays for itself"
+        return Reason.STOP_PAYS, f"{_use(after, after.on + 1)}; staying pays from {stay:.1%}"
+    return Reason.HOLDING, _use(after, after.on) if after.on else "none pays for itself"
 
 
 def _use(state: State, replica: int) -> str:

@@ -162,7 +162,7 @@ def _trend(means: FloatArray) -> float:
     """Growth if the next start-up changes demand as the last one and a half have."""
     recent, earlier = float(means[_RECENT, -1]), float(means[_EARLIER, -1])
     growth = recent / earlier if earlier > 0 else 1.0
-    return min(max(growth, GROWTH[0]), GROWTH[-1])
+    return min(max(growth, float(GROWTH[0])), float(GROWTH[-1]))
 
 
 def _wager(reach: int, means: FloatArray) -> Wager:
