@@ -80,9 +80,20 @@ def test_a_short_dip_stops_nothing() -> None:
     assert counts(*[3.0] * 50, 0.0, *[3.0] * 5)[-6:] == [3] * 6
 
 
-def test_the_price_of_the_last_work_stands_while_there_is_none() -> None:
+def test_prices_of_the_last_work_stand_while_there_is_none() -> None:
     state = step(economics(), demand(1.0, 5.0), State(), 10.0)
-    assert step(economics(), demand(0.0), state, 10.0).usd_per_token == pytest.approx(0.05)
+    for _ in range(5):
+        state = step(economics(), demand(0.0), state, 10.0)
+    assert state.price.usd_per_token == pytest.approx(0.05)
+
+
+def test_one_dear_request_among_many_does_not_make_all_work_dear() -> None:
+    state = State()
+    for _ in range(50):
+        state = step(economics(), demand(1.0, 0.8), state, 10.0)
+    state = step(economics(), demand(0.5, 4.0), state, 10.0)
+    assert state.price.usd_per_token == pytest.approx(0.009, abs=1e-3)
+    assert state.on == 0
 
 
 def test_no_time_no_news() -> None:

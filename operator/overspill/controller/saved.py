@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from overspill.api.status import ScalingState
 from overspill.scaling import State
 from overspill.scaling.axis import edges, widths
+from overspill.scaling.breakeven import Price
 from overspill.scaling.outlook import PRIOR, SPANS, Outlook
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def dump_state(state: State, updated_at: str) -> dict[str, Any]:
         version=VERSION,
         updated_at=updated_at,
         replicas_on=state.on,
-        usd_micros_per_m_tok=round(state.usd_per_token * _MICROS * _MICROS),
+        usd_micros_per_m_tok=round(state.price.usd_per_token * _MICROS * _MICROS),
         **(_dump_outlook(state.outlook) if state.outlook else {}),
     )
     return saved.to_json()
@@ -51,8 +52,10 @@ def load_state(saved: object) -> State:
         raise ValueError(f"it has version {found.version}; this operator reads 1 and {VERSION}")
     if found.replicas_on < 0 or found.usd_micros_per_m_tok < 0:
         raise ValueError("it holds a negative amount")
-    price = found.usd_micros_per_m_tok / _MICROS / _MICROS
-    return State(on=found.replicas_on, usd_per_token=price, outlook=_load_outlook(found))
+    usd_per_token = found.usd_micros_per_m_tok / _MICROS / _MICROS
+    # As of very little work: it gives way to what is seen first.
+    price = Price(work_tokens_per_s=1.0, usd_per_s=usd_per_token) if usd_per_token else Price()
+    return State(on=found.replicas_on, price=price, outlook=_load_outlook(found))
 
 
 def worth_writing(written: State | None, now: State) -> bool:

@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from overspill.scaling.axis import FloatArray, cell_of, edges
-from overspill.scaling.outlook import Outlook, blank, expected_use, fitted, reach_of, seen
+from overspill.scaling.outlook import (
+    SHORTEST_S,
+    Outlook,
+    blank,
+    expected_use,
+    fitted,
+    reach_of,
+    seen,
+)
 
 if TYPE_CHECKING:
     from overspill.scaling.values import Demand, Economics
@@ -32,14 +40,30 @@ MOMENT_S: Final = 1e-3
 """Time too short to have seen anything in."""
 
 
+PRICE_SPAN: Final = 2.0
+"""Start-ups over which prices are averaged: requests differ, and few of them differ much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What work costs at the frontier: its mean over the last time in which there was any."""
+
+    work_tokens_per_s: float = 0.0
+    usd_per_s: float = 0.0
+
+    @property
+    def usd_per_token(self) -> float:
+        """0 where no work was seen yet."""
+        return self.usd_per_s / self.work_tokens_per_s if self.work_tokens_per_s else 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class State:
     """What break-even remembers; without an outlook where nothing was seen yet."""
 
     on: int = 0
     """Replicas that pay for themselves, from the first on."""
-    usd_per_token: float = 0.0
-    """Frontier price of the last work that was seen."""
+    price: Price = Price()
     outlook: Outlook | None = None
     use: FloatArray | None = None
     """Part of the next start-up that replicas are expected to work, cell by cell."""
@@ -67,18 +91,32 @@ def step(
         raise ValueError(f"time runs forward: elapsed_s is {elapsed_s}")
     reach, capacity = reach_of(economics.max_replicas), economics.capacity_tokens_per_s
     outlook = fitted(state.outlook or blank(reach, capacity), reach, capacity)
-    price = demand.usd_per_token if demand.work_tokens_per_s else state.usd_per_token
+    price = _priced(state.price, demand, elapsed_s, economics.startup_s)
     if elapsed_s >= MOMENT_S:
         outlook = seen(outlook, demand.work_tokens_per_s, elapsed_s, economics.startup_s)
     if outlook.blank:
-        return replace(state, on=min(state.on, economics.max_replicas), usd_per_token=price)
+        return replace(state, on=min(state.on, economics.max_replicas), price=price)
     use = expected_use(outlook)
-    ratio = worth_ratio(economics, max(price, least_usd_per_token))
+    ratio = worth_ratio(economics, max(price.usd_per_token, least_usd_per_token))
     start, keep = _paying(use, ratio, edges(reach))
     # What was not watched for a while yet is no reason to stop what somebody started.
     stay = min(state.on, keep) if outlook.watched else state.on
     on = min(max(start, stay), economics.max_replicas)
-    return State(on=on, usd_per_token=price, outlook=outlook, use=use)
+    return State(on=on, price=price, outlook=outlook, use=use)
+
+
+def _priced(price: Price, demand: Demand, elapsed_s: float, startup_s: float) -> Price:
+    """Take in what this work costs; time without work says nothing of prices."""
+    work, usd = demand.work_tokens_per_s, demand.frontier_usd_per_s
+    if not work:
+        return price
+    share = min(1.0, elapsed_s / (PRICE_SPAN * max(startup_s, SHORTEST_S)))
+    if not price.work_tokens_per_s:
+        share = 1.0
+    return Price(
+        work_tokens_per_s=price.work_tokens_per_s + share * (work - price.work_tokens_per_s),
+        usd_per_s=price.usd_per_s + share * (usd - price.usd_per_s),
+    )
 
 
 def worth_ratio(economics: Economics, usd_per_token: float) -> float:

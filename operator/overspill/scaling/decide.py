@@ -180,7 +180,7 @@ def _why(
         return Reason.AT_MAX, f"lowered to replicas.max {high}"
     if situation.absorbing and 0 < after.on == _needed(economics, demand):
         return Reason.BUDGET_EXHAUSTED, "the budget is spent, so all of it is done here"
-    start, stay = thresholds(worth_ratio(economics, after.usd_per_token))
+    start, stay = thresholds(worth_ratio(economics, after.price.usd_per_token))
     if after.on > before.on:
         return Reason.START_PAYS, f"{_use(after, after.on)}; starting pays from {start:.1%}"
     if after.on < before.on:
