@@ -14,6 +14,7 @@ import yaml
 from overspill.cli import main
 from overspill.simulate import command
 from overspill.simulate.contest import PLAYS
+from overspill.simulate.latency import EXTERNAL_TTFT_S
 from tests.api.policies import policy
 from tests.simulate.test_load import HOST
 
@@ -30,6 +31,8 @@ KEYS = [
     "stops",
     "peak_replicas",
 ]
+
+TIMES = ["ttft_p50_s", "ttft_p99_s", "queue_wait_p99_s", "duration_p99_s"]
 
 
 @pytest.fixture
@@ -94,6 +97,29 @@ def test_a_host_is_a_rule_of_its_own_and_scales_to_zero_what_it_undercuts(
     assert rules["overspill"]["peak_replicas"] == 0
 
 
+def test_single_requests_say_how_long_they_took_too(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate(file, "--requests", "--json", "--baseline", "static", "frontier") == 0
+    found = result(capsys)
+    assert (found["mode"], found["steps"]) == ("requests", 351)
+    rules = {row["rule"]: row for row in found["rules"]}
+    assert [*rules["overspill"]] == [*KEYS, *TIMES]
+    ours = rules["overspill"]
+    assert 0 < ours["ttft_p50_s"] < 0.1 < ours["ttft_p99_s"] <= ours["duration_p99_s"]
+    assert ours["queue_wait_p99_s"] == 0  # the policy lets nobody wait
+    assert rules["frontier"]["ttft_p50_s"] == EXTERNAL_TTFT_S
+
+
+def test_the_table_of_single_requests_fits_a_terminal(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate(file, "--requests", "--baseline", "static") == 0
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, lines[1:])) <= 80
+    assert "what is spilled begins after 1 s and comes at 80 tokens/s" in lines[-1]
+
+
 def test_the_table_has_the_cheapest_first(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert simulate(file) == 0
     told = capsys.readouterr()
@@ -113,6 +139,8 @@ def test_the_table_has_the_cheapest_first(file: Path, capsys: pytest.CaptureFixt
     [
         pytest.param(["--baseline", "hosted"], "add spec.hosted, or leave hosted out",
                      id="no host"),
+        pytest.param(["--requests", "--plot", "x.png"], "the picture is of the flow",
+                     id="no picture of requests"),
         pytest.param(["--trace", "gone.csv"], "No such file or directory: 'gone.csv'",
                      id="no file"),
         pytest.param(["--trace", __file__], "line 1: has no column", id="no trace"),
@@ -161,6 +189,24 @@ def test_a_trace_without_work_costs_nothing(
     costs = {row["rule"]: (row["total_cost"], row["ratio_to_optimal"]) for row in rows}
     assert costs.pop("hpa") == (pytest.approx(2.49 / 360), None)  # it keeps one replica
     assert set(costs.values()) == {(0.0, None)}
+
+
+def test_where_nobody_asked_nobody_took_any_time(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "idle.csv"
+    trace.write_text("bin_start_s,requests,input_tokens,output_tokens\n0,0,0,0\n")
+    assert simulate(file, "--requests", trace=trace) == 0
+    capsys.readouterr()
+    assert simulate(file, "--requests", "--json", trace=trace) == 0
+    for row in result(capsys)["rules"]:
+        assert [row[name] for name in TIMES] == [None] * 4
+
+
+def test_prometheus_remembers_no_requests(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--policy", str(file), "--requests", "--prometheus", "http://x"]
+    assert main(["simulate", *asked]) == 2
+    assert "remembers no single requests; give --trace" in capsys.readouterr().err
 
 
 def test_a_picture_is_drawn(file: Path, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from typing import Final
 DECREASE: Final = 0.8
 DECREASE_EVERY_S: Final = 1.0
 """Requests that queued together tell of one overload, not of many."""
+LATE_SHARE: Final = 0.5
+"""A first token after this share of its deadline says that the endpoint is full."""
 BUSY: Final = 0.5
 """From this share of its limit on, an endpoint may be late for the load it has."""
 GROWTH: Final = 2.0

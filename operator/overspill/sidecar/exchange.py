@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from overspill.routing.decide import Facts, Reason, Route, Tier, decide, pinned
+from overspill.routing.limit import LATE_SHARE
 from overspill.sidecar import reply
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.attempt import AttemptFailed, open_upstream
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from overspill.wire.usage import Usage
 
 TIMEOUT_HEADER: Final = b"x-overspill-timeout"
-LATE_SHARE: Final = 0.5
-"""A first token after this share of its deadline says that the endpoint is full."""
 _NOT_ELSEWHERE: Final = (Reason.FIRST_TOKEN_DEADLINE, Reason.SMALL_REFUSED)
 """Other endpoints run the same model, and have the same load."""
 SHED_OUTPUT_TOKENS: Final = 256

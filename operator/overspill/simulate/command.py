@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from argparse import ArgumentTypeError
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,17 +16,20 @@ from rich.console import Console
 
 from overspill.api.errors import OverspillError
 from overspill.api.policy_file import read_policy
-from overspill.simulate.contest import OPTIMAL, OURS, PLAYS, entrants
+from overspill.simulate.contest import OPTIMAL, OURS, PLAYS, entrants, play, play_requests
 from overspill.simulate.live import play_all
 from overspill.simulate.load import load_of
 from overspill.simulate.prometheus import ask_load, connect
+from overspill.simulate.requests import requests_of, traffic_of
 from overspill.simulate.table import as_json, as_table
-from overspill.simulate.trace import read_trace
+from overspill.simulate.tier import tier_of
+from overspill.simulate.trace import laid_out, read_rows
 
 if TYPE_CHECKING:
     import argparse
 
     from overspill.api.policy_file import PolicyFile
+    from overspill.simulate.live import Play
     from overspill.simulate.load import Load
 
 HELP: Final = "Say what a policy would have cost over recorded traffic, next to other autoscalers."
@@ -62,6 +66,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="RULE",
         help=f"compare with these only: {', '.join(PLAYS)}",
     )
+    parser.add_argument(
+        "--requests",
+        action="store_true",
+        help="play single requests against single replicas, and say how long they took",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw a picture")
 
@@ -90,11 +99,13 @@ def _compare(args: argparse.Namespace, policy: PolicyFile) -> None:
     """Raises: OverspillError, OSError."""
     if args.plot and find_spec("matplotlib") is None:
         raise CannotSimulate("--plot needs matplotlib: pip install 'overspill[plot]'")
-    source, load = _load(args, policy)
+    if args.requests and (remedy := _no_requests(args)):
+        raise CannotSimulate(f"--requests: {remedy}")
+    source, load, how = _load(args, policy)
     rules = _rules(args.baseline, load)
     title = _title(source, policy, load)
     played = rules if OPTIMAL in rules else [*rules, OPTIMAL]  # each is a ratio to it
-    results = play_all(played, load, Console(stderr=True))
+    results = play_all(played, load, Console(stderr=True), how)
     if args.json:
         sys.stdout.write(json.dumps(as_json(source, policy.name, load, rules, results)) + "\n")
     else:
@@ -108,16 +119,33 @@ def _compare(args: argparse.Namespace, policy: PolicyFile) -> None:
         draw(args.plot, title, [one for one in results if one.rule in rules])
 
 
-def _load(args: argparse.Namespace, policy: PolicyFile) -> tuple[str, Load]:
+def _no_requests(args: argparse.Namespace) -> str:
+    """Say what single requests cannot be played with."""
+    if args.prometheus:
+        return "Prometheus remembers no single requests; give --trace"
+    return "the picture is of the flow; leave --plot or --requests out" if args.plot else ""
+
+
+def _load(args: argparse.Namespace, policy: PolicyFile) -> tuple[str, Load, Play]:
+    """Return where demand is from, the demand, and how to play it."""
     if args.trace:
-        return args.trace.name, load_of(read_trace(args.trace), policy.spec)
+        rows = read_rows(args.trace, counted=args.requests)
+        load = load_of(laid_out(rows), policy.spec)
+        if not args.requests:
+            return args.trace.name, load, play
+        traffic = traffic_of(requests_of(rows), policy.spec)
+        return (
+            args.trace.name,
+            load,
+            partial(play_requests, traffic=traffic, tier=tier_of(policy.spec)),
+        )
     found = ask_load(connect(args.prometheus), policy, args.since, time.time())
     if found.missing_share:
         sys.stderr.write(
             f"overspill simulate: {found.missing_share:.1%} of the time has no samples; "
             "it counts as time without demand\n"
         )
-    return args.prometheus, found.load
+    return args.prometheus, found.load, play
 
 
 def _rules(asked: list[str] | None, load: Load) -> list[str]:

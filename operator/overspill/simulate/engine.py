@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int], None]
 """Told now and then how many steps are done."""
+Serve = Callable[[int, int], float]
+"""From a step and how many replicas are ready in it to the work that they took, in tokens/s."""
 _TELL_EVERY: Final = 4096
 _Pending = deque[tuple[int, int]]
 """Replicas on their way, oldest first: the step they are ready in, and how many."""
@@ -38,8 +40,10 @@ class Flow:
     spilled_usd: FloatArray
 
 
-def run(load: Load, rule: Rule, progress: Progress | None = None) -> Series:
-    """Return what the rule asks for in each step, from a cold start.
+def run(
+    load: Load, rule: Rule, progress: Progress | None = None, serve: Serve | None = None
+) -> Series:
+    """Return what the rule asks for in each step, from a cold start; `serve` instead of the flow.
 
     One plain loop over numbers: a 14-day trace has 120,960 steps.
     """
@@ -62,7 +66,9 @@ def run(load: Load, rule: Rule, progress: Progress | None = None) -> Series:
             seen.requested = wanted
         series.append(wanted)
         seen.work_tokens_per_s, seen.frontier_usd_per_s = rate, dollars[i]
-        seen.served_tokens_per_s = min(rate, seen.ready * capacity)
+        seen.served_tokens_per_s = (
+            serve(i, seen.ready) if serve else min(rate, seen.ready * capacity)
+        )
     return np.array(series, dtype=np.int64)
 
 

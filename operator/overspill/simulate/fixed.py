@@ -8,6 +8,21 @@ import numpy as np
 
 if TYPE_CHECKING:
     from overspill.simulate.load import FloatArray, Load, Series
+    from overspill.simulate.rule import Seen
+
+
+class Given:
+    """Asks for a series that is known beforehand, step by step."""
+
+    name = "given"
+
+    def __init__(self, requested: Series) -> None:
+        self._counts = iter(requested.tolist())
+
+    def desired(self, seen: Seen) -> int:
+        """Return the next count; the series has one a step."""
+        count: int = next(self._counts)
+        return count
 
 
 def nothing(load: Load) -> Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,10 +15,18 @@ from overspill.simulate.table import as_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from overspill.simulate.engine import Progress as Tell
     from overspill.simulate.load import Load
 
 
-def play_all(rules: Sequence[str], load: Load, console: Console) -> list[Result]:
+class Play(Protocol):
+    """`contest.play`, or what plays single requests."""
+
+    def __call__(self, rule: str, load: Load, progress: Tell | None = None, /) -> Result:
+        """Play one rule from a cold start."""
+
+
+def play_all(rules: Sequence[str], load: Load, console: Console, play: Play = play) -> list[Result]:
     """Play the rules in turn; on a terminal the table grows meanwhile and is then taken away."""
     if not console.is_terminal:
         return [play(rule, load) for rule in rules]

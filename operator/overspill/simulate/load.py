@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,20 +86,49 @@ def load_of(trace: Trace, spec: RoutingPolicySpec) -> Load:
 
     Spill goes to the cheaper of the first host and the first frontier provider.
     """
-    weight = float(spec.small.capacity.input_token_weight)
-    rungs = {"frontier": _paid_usd(trace, spec.frontier[0].price)}
-    if spec.hosted:
-        rungs["hosted"] = _paid_usd(trace, spec.hosted[0].price)
+    rungs = rungs_usd(trace, spec)
     return Load(
         step_s=trace.step_s,
-        work_tokens=trace.output_tokens + weight * trace.input_tokens,
-        frontier_usd=min(rungs.values(), key=lambda usd: float(usd.sum())),
+        work_tokens=work_tokens(trace, spec),
+        frontier_usd=rungs[cheapest(rungs)],
         economics=economics_of(spec),
         rungs=rungs,
     )
 
 
-def _paid_usd(trace: Trace, price: Price) -> FloatArray:
+class Tokens(Protocol):
+    """Arrays of tokens, one element a step or a request."""
+
+    @property
+    def input_tokens(self) -> FloatArray:
+        """Asked with."""
+
+    @property
+    def output_tokens(self) -> FloatArray:
+        """Answered with."""
+
+
+def work_tokens(tokens: Tokens, spec: RoutingPolicySpec) -> FloatArray:
+    """Weigh as the policy does."""
+    return (
+        tokens.output_tokens + float(spec.small.capacity.input_token_weight) * tokens.input_tokens
+    )
+
+
+def rungs_usd(tokens: Tokens, spec: RoutingPolicySpec) -> dict[str, FloatArray]:
+    """Price everything at the first provider of each rung that the policy has."""
+    rungs = {"frontier": _paid_usd(tokens, spec.frontier[0].price)}
+    if spec.hosted:
+        rungs["hosted"] = _paid_usd(tokens, spec.hosted[0].price)
+    return rungs
+
+
+def cheapest(rungs: Mapping[str, FloatArray]) -> str:
+    """Name the rung that spill goes to."""
+    return min(rungs, key=lambda rung: float(rungs[rung].sum()))
+
+
+def _paid_usd(tokens: Tokens, price: Price) -> FloatArray:
     """List price without cached input: a trace does not say what a cache would have held."""
     per_input, per_output = float(price.input_per_m_tok), float(price.output_per_m_tok)
-    return (trace.input_tokens * per_input + trace.output_tokens * per_output) / 1e6
+    return (tokens.input_tokens * per_input + tokens.output_tokens * per_output) / 1e6

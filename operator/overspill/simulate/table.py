@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
 from rich.table import Table
 
 from overspill.simulate.contest import OPTIMAL, OURS, Result
+from overspill.simulate.latency import EXTERNAL_TOKENS_PER_S, EXTERNAL_TTFT_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from overspill.simulate.latency import Latency
     from overspill.simulate.load import Load
+    from overspill.simulate.outcome import Outcome
 
-_COLUMNS: Final = ("total USD", "÷ optimal", "GPU rent", "per token", "spilled", "starts", "peak")
+_COSTS: Final = ("total USD", "÷ optimal")
+_FLOW: Final = ("GPU rent", "per token", "spilled", "starts", "peak")
+_LATENCY: Final = ("spilled", "peak", "TTFT\np50 s", "p99 s", "waited\np99 s", "answer\np99 s")
+_ASSUMED: Final = (
+    f"Taken for granted: what is spilled begins after {EXTERNAL_TTFT_S:g} s "
+    f"and comes at {EXTERNAL_TOKENS_PER_S:g} tokens/s."
+)
 _CENTS_BELOW_USD: Final = 10_000
 
 
@@ -28,9 +38,11 @@ def as_json(
     trace: str, policy: str, load: Load, rules: Sequence[str], results: Sequence[Result]
 ) -> dict[str, Any]:
     """Return the whole comparison as plain JSON values; dollars are USD."""
+    mode = {"mode": "requests"} if _timed(results) else {}
     return {
         "trace": trace,
         "policy": policy,
+        **mode,
         "steps": load.steps,
         "duration_s": load.steps * load.step_s,
         "mean_replicas_of_work": load.mean_replicas,
@@ -50,14 +62,22 @@ def _row(result: Result, results: Sequence[Result]) -> dict[str, Any]:
         "starts": outcome.starts,
         "stops": outcome.stops,
         "peak_replicas": outcome.peak_replicas,
+        **(asdict(result.latency) if result.latency else {}),
     }
+
+
+def _timed(results: Sequence[Result]) -> bool:
+    return any(one.latency for one in results)
 
 
 def as_table(rules: Sequence[str], results: Sequence[Result]) -> Table:
     """Return a table for a terminal of 80 columns, the cheapest first."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    timed = _timed(results)
+    if timed:
+        table.caption, table.caption_justify = _ASSUMED, "left"
     table.add_column("rule", no_wrap=True)
-    for column in _COLUMNS:
+    for column in (*_COSTS, *(_LATENCY if timed else _FLOW)):
         table.add_column(column, justify="right", no_wrap=True)
     for result in sorted(results, key=lambda one: one.outcome.total_cost_usd):
         if result.rule in rules:
@@ -71,11 +91,31 @@ def _cells(result: Result, results: Sequence[Result]) -> list[str]:
     return [
         _usd(outcome.total_cost_usd),
         "" if ratio is None else f"{ratio:.3f}",
+        *(_times(outcome, result.latency) if result.latency else _flows(outcome)),
+    ]
+
+
+def _flows(outcome: Outcome) -> list[str]:
+    return [
         _usd(outcome.gpu_cost_usd),
         _usd(outcome.frontier_cost_usd),
         f"{outcome.spilled_share:.2%}",
         f"{outcome.starts:,}",
         f"{outcome.peak_replicas:,}",
+    ]
+
+
+def _times(outcome: Outcome, latency: Latency) -> list[str]:
+    times = (
+        latency.ttft_p50_s,
+        latency.ttft_p99_s,
+        latency.queue_wait_p99_s,
+        latency.duration_p99_s,
+    )
+    return [
+        f"{outcome.spilled_share:.2%}",
+        f"{outcome.peak_replicas:,}",
+        *("" if one_s is None else f"{one_s:.2f}" for one_s in times),
     ]
 
 

@@ -29,6 +29,7 @@ _GZIP: Final = b"\x1f\x8b"
 _NO_TEXT: Final = (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError)
 _BIN, _ARRIVAL = "bin_start_s", "arrival_s"
 _TOKENS: Final = ("input_tokens", "output_tokens")
+_COUNT: Final = "requests"
 _LONGEST_DAYS: Final = 400
 _DAY_S: Final = 86_400.0
 _NARROWEST_S: Final = 1.0
@@ -49,11 +50,37 @@ class Trace:
     output_tokens: FloatArray
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """A trace as it is written; arrays have one element a row."""
+
+    path: Path
+    line: FloatArray
+    start_s: FloatArray
+    """When the bin begins, or the request arrives."""
+    input_tokens: FloatArray
+    output_tokens: FloatArray
+    requests: FloatArray | None
+    """How many the bin has; None where that was not asked for, or rows are requests."""
+    binned: bool
+
+    @property
+    def since_s(self) -> FloatArray:
+        """Times from the first row on."""
+        since_s: FloatArray = self.start_s - self.start_s.min()
+        return since_s
+
+
 def read_trace(path: Path) -> Trace:
     """Read a trace in steps of 10 s. Raises: InvalidTrace, OSError."""
+    return laid_out(read_rows(path))
+
+
+def read_rows(path: Path, *, counted: bool = False) -> Rows:
+    """Read a trace; `counted`: with the requests of each bin. Raises: InvalidTrace, OSError."""
     try:
         with _opened(path) as file:
-            return _read(path, csv.reader(file))
+            return _read(path, csv.reader(file), counted=counted)
     except (*_NO_TEXT, csv.Error) as error:
         raise InvalidTrace(f"{path}: {error}; give CSV text, plain or gzipped") from None
 
@@ -66,14 +93,29 @@ def _opened(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _read(path: Path, rows: Iterator[list[str]]) -> Trace:
+def _read(path: Path, rows: Iterator[list[str]], *, counted: bool) -> Rows:
     head = [name.strip() for name in next(rows, [])]
     clock = _clock(path, head)
-    columns = [head.index(name) for name in (clock, *_TOKENS)]
-    table = np.fromiter(_numbers(path, rows, head, columns), np.dtype("4f8"))
+    binned = clock == _BIN
+    names = [clock, *_TOKENS, *([_COUNT] if binned and counted else [])]
+    if names[-1] not in head:
+        raise InvalidTrace(f"{path}, line 1: has no column {_COUNT}; say how many each bin has")
+    columns = [head.index(name) for name in names]
+    table = np.fromiter(_numbers(path, rows, head, columns), np.dtype((np.float64, 1 + len(names))))
     if not len(table):
         raise InvalidTrace(f"{path}: has no rows; give one a bin or one a request")
-    return _laid_out(path, clock, table)
+    line, start_s, inputs, outputs, *more = table.T
+    found = Rows(
+        path=path,
+        line=line,
+        start_s=start_s,
+        input_tokens=inputs,
+        output_tokens=outputs,
+        requests=more[0] if more else None,
+        binned=binned,
+    )
+    _refuse_too_long(found)
+    return found
 
 
 def _clock(path: Path, head: list[str]) -> str:
@@ -90,19 +132,18 @@ def _clock(path: Path, head: list[str]) -> str:
 
 def _numbers(
     path: Path, rows: Iterator[list[str]], head: list[str], columns: list[int]
-) -> Iterator[tuple[float, float, float, float]]:
-    """Yield line, time and tokens of each row."""
-    clock, first, second = columns
+) -> Iterator[tuple[float, ...]]:
+    """Yield each row: its line, and what is in the columns."""
     for line, row in enumerate(rows, start=2):
         if not row:
             continue
         try:
-            at_s, inputs, outputs = float(row[clock]), float(row[first]), float(row[second])
+            values = [float(row[column]) for column in columns]
         except (ValueError, IndexError):
             raise _fault(path, line, row, head, columns) from None
-        if not (0 <= at_s < np.inf and 0 <= inputs < np.inf and 0 <= outputs < np.inf):
+        if not (min(values) >= 0 and sum(values) < np.inf):
             raise _fault(path, line, row, head, columns)
-        yield line, at_s, inputs, outputs
+        yield line, *values
 
 
 def _fault(
@@ -122,26 +163,35 @@ def _is_amount(cell: list[str]) -> bool:
         return False
 
 
-def _laid_out(path: Path, clock: str, table: FloatArray) -> Trace:
-    line, start_s, *tokens = table.T
-    since_s = start_s - start_s.min()
+def _refuse_too_long(rows: Rows) -> None:
+    since_s = rows.since_s
     if since_s.max() > _LONGEST_DAYS * _DAY_S:
         raise InvalidTrace(
-            f"{path}, line {line[since_s.argmax()]:.0f}: {clock} is "
+            f"{rows.path}, line {rows.line[since_s.argmax()]:.0f}: "
+            f"{_BIN if rows.binned else _ARRIVAL} is "
             f"{since_s.max() / _DAY_S:,.0f} days after the first; write seconds, "
             f"{_LONGEST_DAYS} days of them at most"
         )
-    if clock == _ARRIVAL:
-        width_s, bins = STEP_S, np.floor(since_s / STEP_S)
+
+
+def laid_out(rows: Rows) -> Trace:
+    """Add up what falls in each step of 10 s. Raises: InvalidTrace."""
+    if rows.binned:
+        width_s = bin_width_s(rows)
+        bins = np.rint(rows.since_s / width_s)
     else:
-        width_s = _bin_width_s(path, line, start_s)
-        bins = np.rint(since_s / width_s)
+        width_s, bins = STEP_S, np.floor(rows.since_s / STEP_S)
+    tokens = (rows.input_tokens, rows.output_tokens)
     inputs, outputs = (_resampled(bins.astype(np.int64), some, width_s) for some in tokens)
     return Trace(step_s=STEP_S, input_tokens=inputs, output_tokens=outputs)
 
 
-def _bin_width_s(path: Path, line: FloatArray, start_s: FloatArray) -> float:
-    """Return the smallest gap; empty bins are left out, so all others are multiples of it."""
+def bin_width_s(rows: Rows) -> float:
+    """Return the smallest gap; empty bins are left out, so all others are multiples of it.
+
+    Raises: InvalidTrace.
+    """
+    path, line, start_s = rows.path, rows.line, rows.start_s
     if len(start_s) == 1:
         return STEP_S
     gaps_s = np.diff(start_s)
