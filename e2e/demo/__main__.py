@@ -29,7 +29,7 @@ OUT = ROOT / "build" / "demo"
 TRACE = ROOT / "e2e" / "data" / "azure-2023-conv.csv.gz"
 TRAFFIC_S = 120.0
 LOOK_EVERY_S = 2.0
-AFTERWARDS_S = 60.0
+AFTERWARDS_S = 180.0
 SERVER = SmallServer()
 PRICES = Prices(input_per_mtok=5.0, output_per_mtok=25.0, replica_hourly=float(SERVER.hourly_cost))
 

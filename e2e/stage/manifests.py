@@ -34,7 +34,8 @@ class SmallServer:
     max_stream_tokens_per_s: int = 100
     prefill_tokens_per_s: int = 40000
     startup_s: float = 4.0
-    hourly_cost: str = "2.49"
+    hourly_cost: str = "19.92"
+    """Eight GPUs at 2.49: dear enough that idle replicas stop while a test looks on."""
     max_replicas: int = 5
 
 

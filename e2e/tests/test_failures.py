@@ -57,7 +57,7 @@ def test_prometheus_gone_holds_the_replicas_and_says_so(scene: Scene) -> None:
     finally:
         prometheus.start()
     kube.until("metrics back", lambda: scene.condition("MetricsAvailable").get("status") == "True")
-    kube.until("scale-down", lambda: scene.replicas() == 0, 90)
+    kube.until("scale-down", lambda: scene.replicas() == 0, 300)
 
 
 def test_a_dead_small_replica_costs_no_answer(scene: Scene) -> None:

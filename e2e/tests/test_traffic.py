@@ -48,7 +48,7 @@ def test_replicas_follow_demand_and_overflow_bridges_the_start(scene: Scene) -> 
     # Every answer the app counted, the doubles counted too: none lost, none answered twice.
     assert scene.frontier_stats()["answered"] == done["answered"][FRONTIER_MODEL]
 
-    kube.until("scale-down", lambda: scene.replicas() == 0, 90)
+    kube.until("scale-down", lambda: scene.replicas() == 0, 300)
     assert "ScaledDown" in scene.events()
 
 
