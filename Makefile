@@ -56,6 +56,7 @@ bench-decide: $(READY) ## how fast the scaling core decides
 
 bench-scaling: $(READY) ## what ways to scale cost on recorded traffic; ARGS="--traces FOLDER" or --short
 	@$(BIN)/python -m bench.scaling $(ARGS)
+	@$(BIN)/python -m bench.hosted $(ARGS)
 
 bench-sidecar: $(READY) ## the sidecar beside Envoy, LiteLLM and others; ARGS=--short for a quick look
 	@$(BIN)/python -m bench.sidecar $(ARGS)

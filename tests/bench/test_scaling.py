@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bench import report, scaling, scaling_tables
+from bench import hosted, report, scaling, scaling_aims, scaling_tables
 from overspill.simulate.trace import Trace
 
 if TYPE_CHECKING:
@@ -108,3 +108,40 @@ def test_markdown_gives_span_and_mean() -> None:
         "| 2× | 1.10–1.10, 1.100 | 1.00–1.20, 1.095 | 1/2 |",
         "| 5× | 1.20–1.20, 1.200 | 1.20–1.20, 1.200 | 1/1 |",
     ]
+
+
+def aimed(ratio: int, ours: float, keda: float) -> dict[str, Any]:
+    costs = {"overspill": ours, "hpa": 9.0, "keda": keda, "kpa": 9.0, "optimal": 1.0}
+    return cell("a", ratio, **costs) | {"startup_s": 180}
+
+
+def test_aims_are_reached_or_missed_on_the_mean() -> None:
+    found = [aimed(2, 1.0, 1.2), aimed(2, 1.3, 2.0), aimed(75, 1.4, 2.0)]
+    by_name = {one["aim"]: one for one in scaling_aims.reached(found)}
+    assert [one["passed"] for one in by_name.values()] == [True, False, True]
+    first, second, third = by_name.values()
+    assert first["measured"] == pytest.approx(3.7 / 5.2)
+    assert second["measured"] == pytest.approx(1.15)
+    assert "75×" in third["aim"]
+    assert scaling_aims.lines([second])[0].startswith("MISSED")
+
+
+def test_no_aim_is_judged_without_its_rules() -> None:
+    assert scaling_aims.reached([cell("a", 2, keda=1, optimal=1)]) == []
+    names = [one["aim"] for one in scaling_aims.reached([aimed(2, 1.0, 1.2)])]
+    assert len(names) == 2
+
+
+def test_a_host_is_paid_for_input_and_output_alike() -> None:
+    trace = Trace(
+        step_s=10, input_tokens=np.array([0.0, 10_000]), output_tokens=np.array([1000.0, 0])
+    )
+    gpu = hosted.Gpu(
+        name="one", usd_per_hour=3.6, tokens_per_s=50.0, input_weight=0.1, source="a guess"
+    )
+    load = hosted.load_of(trace, gpu)
+    assert load.work_tokens == pytest.approx([1000, 1000])
+    assert load.frontier_usd == pytest.approx([1e-4, 1e-3])
+    found = hosted.measure("a", trace, gpu)
+    assert found["cost_usd"]["frontier"] == pytest.approx(1.1e-3)
+    assert hosted.rows([found])[1][:2] == ["a", "one"]
