@@ -23,8 +23,8 @@ def test_replicas_follow_demand_and_overflow_bridges_the_start(scene: Scene) -> 
     kube.until("policy ready", lambda: scene.condition("Ready").get("status") == "True")
     assert scene.replicas() == 0
 
-    # 2,000 output tokens/s want two replicas of 1,600 tokens/s.
-    scene.send(steady(per_s=10, seconds=75, output_tokens=200, every_nth_high=10))
+    # 2,160 output tokens/s that may stay want two replicas of 1,600 tokens/s.
+    scene.send(steady(per_s=12, seconds=75, output_tokens=200, every_nth_high=10))
     kube.until("scale-up", lambda: scene.replicas() >= 2)
     kube.until("overflow while starting", lambda: _tier(scene, FRONTIER_MODEL) > 5)
     kube.until("replicas ready", lambda: len(kube.ready_pods(scene.ns, "app=small")) >= 2)
@@ -43,7 +43,7 @@ def test_replicas_follow_demand_and_overflow_bridges_the_start(scene: Scene) -> 
 
     done = kube.until("all calls ended", scene.finished, 120)
     assert (done["failed"], done["failures"]) == (0, {})
-    assert sum(done["answered"].values()) == done["sent"] == 750
+    assert sum(done["answered"].values()) == done["sent"] == 900
 
     # Every answer the app counted, the doubles counted too: none lost, none answered twice.
     assert scene.frontier_stats()["answered"] == done["answered"][FRONTIER_MODEL]
