@@ -87,6 +87,7 @@ def test_a_new_process_goes_on_with_what_was_written() -> None:
 UNUSABLE = [
     pytest.param(saved(version=2), id="a newer version"),
     pytest.param(saved(startupSamplesSeconds=[-1]), id="a negative time"),
+    pytest.param(saved(fullSamplesTokensPerSecond=[0] * 3), id="a replica that can do nothing"),
     pytest.param(saved(atLeastTokensPerSecond="many"), id="no number"),
     pytest.param(saved(model="another"), id="another model"),
     pytest.param(saved(inputTokenWeight="0.2"), id="work counted another way"),

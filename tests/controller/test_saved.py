@@ -51,6 +51,23 @@ def test_who_comes_back_decides_as_if_he_had_never_gone(
     assert returned.use == pytest.approx(stayed.use, abs=1e-3)
 
 
+@pytest.mark.parametrize("elapsed_s", [0.001, 0.01, 1.0])
+def test_what_a_short_look_showed_can_be_read_back(elapsed_s: float) -> None:
+    economics = Economics(
+        capacity_tokens_per_s=100.0,
+        rent_usd_per_s=1.0,
+        startup_s=7200.0,
+        min_replicas=0,
+        max_replicas=8,
+    )
+    busy = Demand(work_tokens_per_s=250.0, frontier_usd_per_s=12.5)
+    state = step(economics, busy, State(), elapsed_s)
+    back = load_state(dump_state(state, NOW)).outlook
+    assert back is not None
+    use = np.diff(back.filled / back.known[:, None])
+    assert use[:, :3] == pytest.approx(np.tile([1.0, 1.0, 0.5], (6, 1)))
+
+
 def test_a_state_of_eight_replicas_is_a_few_hundred_bytes() -> None:
     busy = watched(*np.linspace(0, 800, 50))
     assert len(json.dumps(dump_state(busy, NOW))) < 1000
@@ -83,9 +100,11 @@ UNREADABLE = [
     pytest.param(but(reach=10**9), "no policy's", id="a reach that would take all memory"),
     pytest.param(but(reach=2), "not those of this version", id="more cells than its reach has"),
     pytest.param(but(trustMicros=[1]), "not those of this version", id="other scenarios"),
-    pytest.param(but(usePer100k=[[-1]] * 6), "cannot be", id="negative use"),
-    pytest.param(but(knownMicros=[0] * 6), "cannot be", id="a memory of nothing"),
-    pytest.param(but(trustMicros=[0] * 11), "cannot be", id="no trust at all"),
+    pytest.param(but(milliTokensPerReplica=-1), "negative", id="negative capacity"),
+    pytest.param(but(usePer100K=[[-1]] * 6), "amount that cannot", id="negative use"),
+    pytest.param(but(usePer100K=[[100_001]] * 6), "amount that cannot", id="more than always"),
+    pytest.param(but(knownMicros=[0] * 6), "amount that cannot", id="a memory of nothing"),
+    pytest.param(but(trustMicros=[0] * 11), "amount that cannot", id="no trust at all"),
 ]
 
 

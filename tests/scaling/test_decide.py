@@ -193,3 +193,23 @@ def test_absorbed_demand_that_goes_up_and_down_a_little_moves_nothing_down() -> 
 def test_the_rest_is_said_to_spill_only_while_it_may() -> None:
     assert "spills" in look(high=2).message
     assert "turned away" in look(high=2, absorbing=True).message
+
+
+MESSAGES = [
+    pytest.param(
+        {"elapsed_s": 0.0, "requested": 3}, "no demand was watched yet", id="nothing seen yet"
+    ),
+    pytest.param({"requested": 3, "demand": IDLE}, "staying never pays", id="no price known"),
+    pytest.param({"requested": 3, "demand": CHEAP}, "staying never pays", id="price below rent"),
+    pytest.param({}, "its time; starting pays from 30.0%", id="a price known"),
+    pytest.param(
+        {"requested": 3, "demand": IDLE, "absorbing": True},
+        "staying pays from 2.5%",
+        id="what is lost is worth 20 rents, whatever its price",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "said"), MESSAGES)
+def test_the_message_never_gives_a_part_that_cannot_be(facts: dict[str, object], said: str) -> None:
+    assert said in look(**facts).message  # type: ignore[arg-type]

@@ -103,7 +103,15 @@ def test_a_replica_of_twice_the_capacity_is_used_half_as_much() -> None:
     after = fitted(before, REACH, 200.0)
     assert memory(after, 2) == pytest.approx([1, 0.5, 0, 0, 0])
     assert after.trust is before.trust
-    assert after.wager is None
+
+
+def test_trust_moves_as_far_where_capacity_is_measured_anew_at_every_look() -> None:
+    steady = measured = blank(REACH, 100.0)
+    for look, demand in enumerate(([1.0] * 64 + [6.0] * 64) * 10):
+        steady = watched(demand, outlook=steady)
+        measured = watched(demand, outlook=fitted(measured, REACH, 100.0 + 0.5 * (look % 2)))
+    assert trust(steady, 0) > 4 * PRIOR[0]
+    assert measured.trust == pytest.approx(steady.trust, abs=0.1)
 
 
 def test_more_replicas_keep_what_was_known() -> None:

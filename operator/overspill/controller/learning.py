@@ -119,12 +119,9 @@ def _read(saved: object) -> Lessons | None:
         status = LearnedStatus.model_validate(saved)
     except ValidationError:
         return None
-    observed = (
-        *status.startup_samples_seconds,
-        *status.full_samples_tokens_per_second,
-        status.at_least_tokens_per_second,
-    )
-    if status.version != LEARNED_VERSION or min(observed) < 0:
+    samples = (*status.startup_samples_seconds, *status.full_samples_tokens_per_second)
+    unseen = min(samples, default=1) < 1 or status.at_least_tokens_per_second < 0
+    if status.version != LEARNED_VERSION or unseen:
         return None
     return Lessons(
         subject=(status.model, f"{status.input_token_weight.normalize():f}"),

@@ -50,7 +50,7 @@ def load_state(saved: object) -> State:
         raise ValueError(f"{error.error_count()} fields of it cannot be read") from None
     if found.version not in {1, VERSION}:
         raise ValueError(f"it has version {found.version}; this operator reads 1 and {VERSION}")
-    if found.replicas_on < 0 or found.usd_micros_per_m_tok < 0:
+    if min(found.replicas_on, found.usd_micros_per_m_tok, found.milli_tokens_per_replica) < 0:
         raise ValueError("it holds a negative amount")
     usd_per_token = found.usd_micros_per_m_tok / _MICROS / _MICROS
     # As of very little work: it gives way to what is seen first.
@@ -71,8 +71,7 @@ def worth_writing(written: State | None, now: State) -> bool:
 
 def _use(outlook: Outlook) -> FloatArray:
     """Use of replicas in each memory, cell by cell."""
-    means = outlook.filled / np.maximum(outlook.known, 1 / _MICROS)[:, None]
-    return np.diff(means) / widths(outlook.reach)
+    return np.diff(outlook.filled / outlook.known[:, None]) / widths(outlook.reach)
 
 
 def _dump_outlook(outlook: Outlook) -> dict[str, Any]:
@@ -81,7 +80,8 @@ def _dump_outlook(outlook: Outlook) -> dict[str, Any]:
         "milli_tokens_per_replica": round(outlook.capacity_tokens_per_s * 1000),
         "reach": outlook.reach,
         "use_per100k": tuple(tuple(np.trim_zeros(row, "b").tolist()) for row in use),
-        "known_micros": tuple(np.rint(outlook.known * _MICROS).astype(int).tolist()),
+        # A look of some milliseconds knows something, too: 0 could not be read back.
+        "known_micros": tuple(np.rint(outlook.known * _MICROS).clip(1).astype(int).tolist()),
         "trust_micros": tuple(np.rint(outlook.trust * _MICROS).astype(int).tolist()),
     }
 
@@ -101,7 +101,8 @@ def _load_outlook(found: ScalingState) -> Outlook | None:
     ):
         raise ValueError("its memories are not those of this version")
     use = np.array([row + (0,) * (cells - len(row)) for row in found.use_per100k]) / _USE
-    if min(use.min(), known.min(), trust.min()) < 0 or not trust.sum() or not known.all():
+    shares = np.concatenate([use.ravel(), known, trust])
+    if shares.min() < 0 or shares.max() > 1 or not trust.sum() or not known.all():
         raise ValueError("it holds an amount that cannot be")
     filled = np.zeros((len(SPANS), len(edges(found.reach))))
     filled[:, 1:] = np.cumsum(use * widths(found.reach), axis=1) * known[:, None]

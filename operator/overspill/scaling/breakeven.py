@@ -8,8 +8,8 @@ demand that goes may come again.
 Levels separate because demand does not depend on the decision. Worth falls with k, so the levels
 that are on form a prefix 1..n. No knob: the prices are the parameters.
 
-Source for buying late and for the bound: Karlin, Manasse, Rudolph, Sleator (1988), "Competitive
-snoopy caching".
+Source for buying late: Karlin, Manasse, Rudolph, Sleator (1988), "Competitive snoopy caching". Its
+bound is not ours: a margin is on what is expected, not on what was lost until now.
 """
 
 from __future__ import annotations

@@ -91,11 +91,18 @@ def _after(economics: Economics, situation: Situation, state: State, elapsed_s: 
     demand = situation.demand
     if isinstance(demand, Unknown):
         return state
+    least = _least_usd_per_token(economics, situation)
+    after = step(economics, demand, state, elapsed_s, least_usd_per_token=least)
+    if situation.absorbing:
+        return replace(after, on=max(after.on, _needed(economics, demand)))
+    return after
+
+
+def _least_usd_per_token(economics: Economics, situation: Situation) -> float:
+    """What work is worth, whatever its price at the frontier: much where it would be lost."""
     if not situation.absorbing:
-        return step(economics, demand, state, elapsed_s)
-    lost = LOST * economics.rent_usd_per_s / economics.capacity_tokens_per_s
-    after = step(economics, demand, state, elapsed_s, least_usd_per_token=lost)
-    return replace(after, on=max(after.on, _needed(economics, demand)))
+        return 0.0
+    return LOST * economics.rent_usd_per_s / economics.capacity_tokens_per_s
 
 
 def _hold(replicas: Replicas, state: State, reason: Reason, message: str) -> Decision:
@@ -180,12 +187,20 @@ def _why(
         return Reason.AT_MAX, f"lowered to replicas.max {high}"
     if situation.absorbing and 0 < after.on == _needed(economics, demand):
         return Reason.BUDGET_EXHAUSTED, "the budget is spent, so all of it is done here"
-    start, stay = thresholds(worth_ratio(economics, after.price.usd_per_token))
+    if after.use is None:
+        return Reason.HOLDING, "no demand was watched yet"
+    usd_per_token = max(after.price.usd_per_token, _least_usd_per_token(economics, situation))
+    start, stay = thresholds(worth_ratio(economics, usd_per_token))
     if after.on > before.on:
-        return Reason.START_PAYS, f"{_use(after, after.on)}; starting pays from {start:.1%}"
+        return Reason.START_PAYS, f"{_use(after, after.on)}; {_pays('starting', start)}"
     if after.on < before.on:
-        return Reason.STOP_PAYS, f"{_use(after, after.on + 1)}; staying pays from {stay:.1%}"
+        return Reason.STOP_PAYS, f"{_use(after, after.on + 1)}; {_pays('staying', stay)}"
     return Reason.HOLDING, _use(after, after.on) if after.on else "none pays for itself"
+
+
+def _pays(what: str, least: float) -> str:
+    """Say from which part of its time on; a replica cannot work more than all of it."""
+    return f"{what} pays from {least:.1%}" if least <= 1 else f"{what} never pays at this price"
 
 
 def _use(state: State, replica: int) -> str:

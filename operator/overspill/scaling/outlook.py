@@ -47,7 +47,7 @@ class Wager:
     """What the scenarios foretold, and what came of it so far."""
 
     foretold: FloatArray
-    """Use of each cell's replicas, 0 to 1; scenarios × cells."""
+    """Mean of min(edge, demand); scenarios × edges."""
     came: FloatArray
     """Replica-seconds of work up to each edge."""
     age_s: float
@@ -95,18 +95,28 @@ def reach_of(max_replicas: int) -> int:
 
 
 def fitted(outlook: Outlook, reach: int, capacity_tokens_per_s: float) -> Outlook:
-    """Restate the memories in replicas of another size or number; what is underway is let go."""
+    """Restate memories in replicas of another size or number.
+
+    A wager goes on: where capacity is measured more often than replicas start, none would end.
+    """
     if outlook.reach == reach and outlook.capacity_tokens_per_s == capacity_tokens_per_s:
         return outlook
     size = capacity_tokens_per_s / outlook.capacity_tokens_per_s
     at, known = edges(reach) * size, edges(outlook.reach)
-    filled = np.array([np.interp(at, known, row) for row in outlook.filled]) / size
+
+    def restated(rows: FloatArray) -> FloatArray:
+        return np.array([np.interp(at, known, row) for row in rows]) / size
+
+    wager = outlook.wager
+    if wager is not None:
+        foretold, came = restated(wager.foretold), restated(wager.came[None])[0]
+        wager = replace(wager, foretold=foretold, came=came)
     return replace(
         outlook,
         reach=reach,
         capacity_tokens_per_s=capacity_tokens_per_s,
-        filled=filled,
-        wager=None,
+        filled=restated(outlook.filled),
+        wager=wager,
     )
 
 
@@ -166,9 +176,8 @@ def _trend(means: FloatArray) -> float:
 
 
 def _wager(reach: int, means: FloatArray) -> Wager:
-    filled = np.vstack([means, _changed(reach, means)])
-    foretold = np.diff(filled) / widths(reach)
-    return Wager(foretold=foretold, came=np.zeros(filled.shape[1]), age_s=0.0)
+    foretold = np.vstack([means, _changed(reach, means)])
+    return Wager(foretold=foretold, came=np.zeros(foretold.shape[1]), age_s=0.0)
 
 
 @lru_cache(maxsize=256)
@@ -181,13 +190,14 @@ def _taught(reach: int) -> FloatArray:
 def _settled(outlook: Outlook, wager: Wager) -> FloatArray:
     """Move trust towards the scenarios that were right, replica by replica."""
     came = np.diff(wager.came) / widths(outlook.reach) / wager.age_s
-    guess = wager.foretold.mean(axis=0)
+    foretold = np.diff(wager.foretold) / widths(outlook.reach)
+    guess = foretold.mean(axis=0)
     idle = (guess < _SURE) & (came < _SURE)
     busy = (guess > 1 - _SURE) & (came > 1 - _SURE)
     weight = _taught(outlook.reach) * ~(idle | busy) / (guess * (1 - guess) + _RARE)
     if not (total := weight.sum()):
         return outlook.trust
-    missed = came - outlook.trust @ wager.foretold
-    trust = outlook.trust * np.exp(_RATE * (wager.foretold @ (weight * missed)) / total)
+    missed = came - outlook.trust @ foretold
+    trust = outlook.trust * np.exp(_RATE * (foretold @ (weight * missed)) / total)
     moved: FloatArray = (1 - _RETURN) * trust / trust.sum() + _RETURN * PRIOR
     return moved
