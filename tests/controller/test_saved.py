@@ -49,6 +49,7 @@ def test_who_comes_back_decides_as_if_he_had_never_gone(
     stayed = watched(*after, state=underway_let_go, most=most)
     returned = watched(*after, state=back, most=most)
     assert returned.use == pytest.approx(stayed.use, abs=1e-3)
+    assert returned.earned == pytest.approx(stayed.earned, abs=0.01)
 
 
 @pytest.mark.parametrize("elapsed_s", [0.001, 0.01, 1.0])
@@ -93,6 +94,8 @@ def but(**changes: object) -> dict[str, Any]:
 
 
 UNREADABLE = [
+    pytest.param(but(earnedMilli=[-1]), "earnings", id="negative earnings"),
+    pytest.param(but(earnedMilli=[0] * 500), "earnings", id="earnings of more replicas"),
     pytest.param(but(version=3), "version 3", id="newer"),
     pytest.param({"version": 2}, "cannot be read", id="fields missing"),
     pytest.param("garbage", "cannot be read", id="no object"),

@@ -79,6 +79,10 @@ class ScalingState(Model):
         default=(), description="How much of each memory's span was seen."
     )
     trust_micros: tuple[int, ...] = Field(default=(), description="Trust in each scenario.")
+    earned_milli: tuple[int, ...] = Field(
+        default=(),
+        description="What replicas would have earned, in rents of a start-up, cell by cell.",
+    )
     accrued_usd_micros: tuple[int, ...] = Field(default=(), description="Of version 1.")
 
 

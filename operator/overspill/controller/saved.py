@@ -24,6 +24,9 @@ WORTH_WRITING: Final = 0.02
 """A memory of a start-up or more, or trust, that moved by this much is written down."""
 _LASTING: Final = int(np.searchsorted(SPANS, 1.0))
 """Shorter memories are full again before a restart is over."""
+EARNED_WORTH_WRITING: Final = 1.0
+"""Rents of a start-up by which the earnings of a replica moved."""
+_MILLI: Final = 1000
 _MICROS: Final = 1_000_000
 _USE: Final = 100_000
 _MOST: Final = 10_000
@@ -37,6 +40,7 @@ def dump_state(state: State, updated_at: str) -> dict[str, Any]:
         updated_at=updated_at,
         replicas_on=state.on,
         usd_micros_per_m_tok=round(state.price.usd_per_token * _MICROS * _MICROS),
+        earned_milli=() if state.earned is None else _trimmed(state.earned * _MILLI),
         **(_dump_outlook(state.outlook) if state.outlook else {}),
     )
     return saved.to_json()
@@ -55,7 +59,9 @@ def load_state(saved: object) -> State:
     usd_per_token = found.usd_micros_per_m_tok / _MICROS / _MICROS
     # As of very little work: it gives way to what is seen first.
     price = Price(work_tokens_per_s=1.0, usd_per_s=usd_per_token) if usd_per_token else Price()
-    return State(on=found.replicas_on, price=price, outlook=_load_outlook(found))
+    outlook = _load_outlook(found)
+    earned = None if outlook is None else _load_earned(found)
+    return State(on=found.replicas_on, price=price, outlook=outlook, earned=earned)
 
 
 def worth_writing(written: State | None, now: State) -> bool:
@@ -66,7 +72,14 @@ def worth_writing(written: State | None, now: State) -> bool:
     if before is None or after is None or before.filled.shape != after.filled.shape:
         return before is not after
     moved = np.abs(_use(after) - _use(before))[_LASTING:].max(initial=0.0)
-    return bool(max(moved, np.abs(after.trust - before.trust).max()) >= WORTH_WRITING)
+    trust = np.abs(after.trust - before.trust).max()
+    return bool(max(moved, trust) >= WORTH_WRITING) or _earned_since(written, now)
+
+
+def _earned_since(written: State, now: State) -> bool:
+    if written.earned is None or now.earned is None:
+        return written.earned is not now.earned
+    return bool(np.abs(now.earned - written.earned).max(initial=0.0) >= EARNED_WORTH_WRITING)
 
 
 def _use(outlook: Outlook) -> FloatArray:
@@ -75,15 +88,28 @@ def _use(outlook: Outlook) -> FloatArray:
 
 
 def _dump_outlook(outlook: Outlook) -> dict[str, Any]:
-    use = np.rint(_use(outlook) * _USE).astype(int)
     return {
-        "milli_tokens_per_replica": round(outlook.capacity_tokens_per_s * 1000),
+        "milli_tokens_per_replica": round(outlook.capacity_tokens_per_s * _MILLI),
         "reach": outlook.reach,
-        "use_per100k": tuple(tuple(np.trim_zeros(row, "b").tolist()) for row in use),
+        "use_per100k": tuple(_trimmed(row) for row in _use(outlook) * _USE),
         # A look of some milliseconds knows something, too: 0 could not be read back.
         "known_micros": tuple(np.rint(outlook.known * _MICROS).clip(1).astype(int).tolist()),
         "trust_micros": tuple(np.rint(outlook.trust * _MICROS).astype(int).tolist()),
     }
+
+
+def _trimmed(amounts: FloatArray) -> tuple[int, ...]:
+    """Whole numbers, up to the last that is not 0."""
+    return tuple(np.trim_zeros(np.rint(amounts).astype(int), "b").tolist())
+
+
+def _load_earned(found: ScalingState) -> FloatArray:
+    cells = len(widths(found.reach))
+    if len(found.earned_milli) > cells or min(found.earned_milli, default=0) < 0:
+        raise ValueError("its earnings are not those of its replicas")
+    earned = np.zeros(cells)
+    earned[: len(found.earned_milli)] = np.array(found.earned_milli, dtype=float) / _MILLI
+    return earned
 
 
 def _load_outlook(found: ScalingState) -> Outlook | None:
@@ -108,7 +134,7 @@ def _load_outlook(found: ScalingState) -> Outlook | None:
     filled[:, 1:] = np.cumsum(use * widths(found.reach), axis=1) * known[:, None]
     return Outlook(
         reach=found.reach,
-        capacity_tokens_per_s=found.milli_tokens_per_replica / 1000,
+        capacity_tokens_per_s=found.milli_tokens_per_replica / _MILLI,
         filled=filled,
         known=known,
         trust=trust / trust.sum(),

@@ -3,13 +3,11 @@
 The k-th replica takes the slice of demand between (k-1)·μ and k·μ. Its worth is what the work
 expected in that slice costs at the frontier; its price is rent. It starts where worth passes rent
 by a margin, and stops where worth falls short of it by the same: a start costs rent as well, and
-demand that goes may come again.
+demand that goes may come again. Within the margin it starts and stops, later, by what it has earned
+beyond its rent until now.
 
 Levels separate because demand does not depend on the decision. Worth falls with k, so the levels
 that are on form a prefix 1..n. No knob: the prices are the parameters.
-
-Source for buying late: Karlin, Manasse, Rudolph, Sleator (1988), "Competitive snoopy caching". Its
-bound is not ours: a margin is on what is expected, not on what was lost until now.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from overspill.scaling import balance
 from overspill.scaling.axis import FloatArray, cell_of, edges
 from overspill.scaling.outlook import (
     SHORTEST_S,
@@ -65,6 +64,8 @@ class State:
     """Replicas that pay for themselves, from the first on."""
     price: Price = Price()
     outlook: Outlook | None = None
+    earned: FloatArray | None = None
+    """What replicas would have earned beyond their rent, cell by cell: see `balance`."""
     use: FloatArray | None = None
     """Part of the next start-up that replicas are expected to work, cell by cell."""
 
@@ -92,17 +93,33 @@ def step(
     reach, capacity = reach_of(economics.max_replicas), economics.capacity_tokens_per_s
     outlook = fitted(state.outlook or blank(reach, capacity), reach, capacity)
     price = _priced(state.price, demand, elapsed_s, economics.startup_s)
+    ratio = worth_ratio(economics, max(price.usd_per_token, least_usd_per_token))
+    earned = _earned(state, reach, capacity)
     if elapsed_s >= MOMENT_S:
         outlook = seen(outlook, demand.work_tokens_per_s, elapsed_s, economics.startup_s)
+        replicas = demand.work_tokens_per_s / capacity
+        earned = balance.advanced(
+            earned, reach, replicas, ratio, elapsed_s / max(economics.startup_s, MOMENT_S)
+        )
     if outlook.blank:
         return replace(state, on=min(state.on, economics.max_replicas), price=price)
     use = expected_use(outlook)
-    ratio = worth_ratio(economics, max(price.usd_per_token, least_usd_per_token))
-    start, keep = _paying(use, ratio, edges(reach))
+    start, keep = _paying(use, earned, ratio, edges(reach))
     # What was not watched for a while yet is no reason to stop what somebody started.
     stay = min(state.on, keep) if outlook.watched else state.on
     on = min(max(start, stay), economics.max_replicas)
-    return State(on=on, price=price, outlook=outlook, use=use)
+    return State(on=on, price=price, outlook=outlook, earned=earned, use=use)
+
+
+def _earned(state: State, reach: int, capacity_tokens_per_s: float) -> FloatArray:
+    """Sums so far, for replicas as they are now."""
+    before = state.outlook
+    if before is None or state.earned is None:
+        return balance.empty(reach)
+    if (before.reach, before.capacity_tokens_per_s) == (reach, capacity_tokens_per_s):
+        return state.earned
+    size = capacity_tokens_per_s / before.capacity_tokens_per_s
+    return balance.restated(state.earned, before.reach, reach, size)
 
 
 def _priced(price: Price, demand: Demand, elapsed_s: float, startup_s: float) -> Price:
@@ -139,7 +156,12 @@ def thresholds(ratio: float) -> tuple[float, float]:
     return (1 + margin) / ratio, (1 - margin) / ratio
 
 
-def _paying(use: FloatArray, ratio: float, bounds: FloatArray) -> tuple[int, int]:
+def _paying(
+    use: FloatArray, earned: FloatArray, ratio: float, bounds: FloatArray
+) -> tuple[int, int]:
     """How many replicas are worth starting, and how many are worth keeping."""
-    start, stay = (np.count_nonzero(use > least) for least in thresholds(ratio))
-    return int(bounds[start]), int(bounds[stay])
+    start, stay = thresholds(ratio)
+    even = 1 / ratio if ratio else math.inf
+    starting = (use > start) | ((earned >= balance.start_cost(ratio)) & (use > even))
+    staying = (use > stay) & ((earned > 0) | (use >= even))
+    return int(bounds[np.count_nonzero(starting)]), int(bounds[np.count_nonzero(staying)])

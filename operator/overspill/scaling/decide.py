@@ -192,9 +192,13 @@ def _why(
     usd_per_token = max(after.price.usd_per_token, _least_usd_per_token(economics, situation))
     start, stay = thresholds(worth_ratio(economics, usd_per_token))
     if after.on > before.on:
-        return Reason.START_PAYS, f"{_use(after, after.on)}; {_pays('starting', start)}"
+        overdue = 0 < after.expected(after.on) <= start
+        why = "a start has been forgone" if overdue else _pays("starting", start)
+        return Reason.START_PAYS, f"{_use(after, after.on)}; {why}"
     if after.on < before.on:
-        return Reason.STOP_PAYS, f"{_use(after, after.on + 1)}; {_pays('staying', stay)}"
+        overdue = after.expected(after.on + 1) > stay
+        why = "the cost of a start is lost on it" if overdue else _pays("staying", stay)
+        return Reason.STOP_PAYS, f"{_use(after, after.on + 1)}; {why}"
     return Reason.HOLDING, _use(after, after.on) if after.on else "none pays for itself"
 
 
