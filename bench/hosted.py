@@ -99,14 +99,12 @@ def measure(name: str, trace: Trace, gpu: Gpu) -> dict[str, Any]:
     """Play the rules; costs are USD."""
     load = load_of(trace, gpu)
     played = {rule: play(rule, load) for rule in RULES}
-    worth = float(load.usd_per_token.max()) * gpu.tokens_per_s * 3600
-    mean_worth = float(load.frontier_usd.sum() / load.work_tokens.sum()) * gpu.tokens_per_s * 3600
+    worth = float(load.frontier_usd.sum() / load.work_tokens.sum()) * gpu.tokens_per_s * 3600
     return {
         "trace": name,
         "gpu": asdict(gpu),
         "mean_replicas_of_work": load.mean_replicas,
-        "full_replica_usd_per_hour": mean_worth,
-        "most_usd_per_hour": worth,
+        "full_replica_usd_per_hour": worth,
         "mean_replicas_asked_for": float(played["overspill"].requested.mean()),
         "spilled_share": played["overspill"].outcome.spilled_share,
         "cost_usd": {rule: one.outcome.total_cost_usd for rule, one in played.items()},

@@ -14,6 +14,7 @@ from overspill.scaling.physics import observe, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from decimal import Decimal
 
     from overspill.api.policy import RoutingPolicySpec
     from overspill.controller.case import Case
@@ -50,7 +51,11 @@ def recalled(lessons: Lessons | None, saved: object, spec: RoutingPolicySpec) ->
 
 def subject_of(spec: RoutingPolicySpec) -> tuple[str, str]:
     """Name what is learned about."""
-    return spec.small.model, f"{spec.small.capacity.input_token_weight.normalize():f}"
+    return _subject(spec.small.model, spec.small.capacity.input_token_weight)
+
+
+def _subject(model: str, input_token_weight: Decimal) -> tuple[str, str]:
+    return model, f"{input_token_weight.normalize():f}"
 
 
 def sight_of(
@@ -124,7 +129,7 @@ def _read(saved: object) -> Lessons | None:
     if status.version != LEARNED_VERSION or unseen:
         return None
     return Lessons(
-        subject=(status.model, f"{status.input_token_weight.normalize():f}"),
+        subject=_subject(status.model, status.input_token_weight),
         learned=Learned(
             startups_s=status.startup_samples_seconds,
             full_tokens_per_s=status.full_samples_tokens_per_second,

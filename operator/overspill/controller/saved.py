@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from overspill.api.status import ScalingState
 from overspill.scaling import State
-from overspill.scaling.axis import edges, widths
+from overspill.scaling.axis import edges, slopes, widths
 from overspill.scaling.breakeven import Price
 from overspill.scaling.outlook import PRIOR, SPANS, Outlook
 
@@ -84,7 +84,7 @@ def _earned_since(written: State, now: State) -> bool:
 
 def _use(outlook: Outlook) -> FloatArray:
     """Use of replicas in each memory, cell by cell."""
-    return np.diff(outlook.filled / outlook.known[:, None]) / widths(outlook.reach)
+    return slopes(outlook.filled / outlook.known[:, None], outlook.reach)
 
 
 def _dump_outlook(outlook: Outlook) -> dict[str, Any]:
@@ -103,13 +103,16 @@ def _trimmed(amounts: FloatArray) -> tuple[int, ...]:
     return tuple(np.trim_zeros(np.rint(amounts).astype(int), "b").tolist())
 
 
+def _whole(trimmed: tuple[int, ...], cells: int) -> FloatArray:
+    """Undo `_trimmed`."""
+    return np.array(trimmed + (0,) * (cells - len(trimmed)), dtype=np.float64)
+
+
 def _load_earned(found: ScalingState) -> FloatArray:
     cells = len(widths(found.reach))
     if len(found.earned_milli) > cells or min(found.earned_milli, default=0) < 0:
         raise ValueError("its earnings are not those of its replicas")
-    earned = np.zeros(cells)
-    earned[: len(found.earned_milli)] = np.array(found.earned_milli, dtype=float) / _MILLI
-    return earned
+    return _whole(found.earned_milli, cells) / _MILLI
 
 
 def _load_outlook(found: ScalingState) -> Outlook | None:
@@ -126,7 +129,7 @@ def _load_outlook(found: ScalingState) -> Outlook | None:
         len(PRIOR),
     ):
         raise ValueError("its memories are not those of this version")
-    use = np.array([row + (0,) * (cells - len(row)) for row in found.use_per100k]) / _USE
+    use = np.array([_whole(row, cells) for row in found.use_per100k]) / _USE
     shares = np.concatenate([use.ravel(), known, trust])
     if shares.min() < 0 or shares.max() > 1 or not trust.sum() or not known.all():
         raise ValueError("it holds an amount that cannot be")

@@ -35,6 +35,12 @@ def widths(reach: int) -> FloatArray:
     return _constant(np.diff(edges(reach)))
 
 
+def slopes(filled: FloatArray, reach: int) -> FloatArray:
+    """Use of each cell's replicas, where `filled` has what is done up to each edge, in replicas."""
+    use: FloatArray = (filled[..., 1:] - filled[..., :-1]) / widths(reach)
+    return use
+
+
 def cell_of(replica: int, reach: int) -> int:
     """Index of the cell in which a replica is, counted from 1."""
     return int(np.searchsorted(edges(reach), replica)) - 1

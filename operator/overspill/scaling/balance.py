@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from overspill.scaling.axis import edges, widths
+from overspill.scaling.axis import edges, slopes, widths
 
 if TYPE_CHECKING:
     from overspill.scaling.axis import FloatArray
@@ -36,7 +36,7 @@ def advanced(
     balance: FloatArray, reach: int, replicas: float, ratio: float, start_ups: float
 ) -> FloatArray:
     """Add what this demand, in replicas, was worth for as long as so many start-ups take."""
-    worked = np.diff(np.minimum(edges(reach), replicas)) / widths(reach)
+    worked = slopes(np.minimum(edges(reach), replicas), reach)
     earned = (worked * min(ratio, _MOST_RATIO) - 1.0) * start_ups
     kept: FloatArray = np.clip(balance + earned, 0.0, start_cost(ratio))
     return kept

@@ -37,8 +37,6 @@ MOST_MARGIN: Final = 0.5
 """Rents by which worth must pass rent: two start-ups of work then pay for the three of a start."""
 MOMENT_S: Final = 1e-3
 """Time too short to have seen anything in."""
-
-
 PRICE_SPAN: Final = 2.0
 """Start-ups over which prices are averaged: requests differ, and few of them differ much."""
 
@@ -94,7 +92,7 @@ def step(
     outlook = fitted(state.outlook or blank(reach, capacity), reach, capacity)
     price = _priced(state.price, demand, elapsed_s, economics.startup_s)
     ratio = worth_ratio(economics, max(price.usd_per_token, least_usd_per_token))
-    earned = _earned(state, reach, capacity)
+    earned = _earned(state, outlook)
     if elapsed_s >= MOMENT_S:
         outlook = seen(outlook, demand.work_tokens_per_s, elapsed_s, economics.startup_s)
         replicas = demand.work_tokens_per_s / capacity
@@ -111,15 +109,15 @@ def step(
     return State(on=on, price=price, outlook=outlook, earned=earned, use=use)
 
 
-def _earned(state: State, reach: int, capacity_tokens_per_s: float) -> FloatArray:
+def _earned(state: State, now: Outlook) -> FloatArray:
     """Sums so far, for replicas as they are now."""
     before = state.outlook
     if before is None or state.earned is None:
-        return balance.empty(reach)
-    if (before.reach, before.capacity_tokens_per_s) == (reach, capacity_tokens_per_s):
+        return balance.empty(now.reach)
+    if now is before:
         return state.earned
-    size = capacity_tokens_per_s / before.capacity_tokens_per_s
-    return balance.restated(state.earned, before.reach, reach, size)
+    size = now.capacity_tokens_per_s / before.capacity_tokens_per_s
+    return balance.restated(state.earned, before.reach, now.reach, size)
 
 
 def _priced(price: Price, demand: Demand, elapsed_s: float, startup_s: float) -> Price:

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from overspill.scaling.axis import FloatArray, edges, widths
+from overspill.scaling.axis import FloatArray, edges, slopes, widths
 
 SPANS: Final = np.array([1 / 8, 1 / 2, 2, 8, 32, 128])
 """Time scales of the memories, in start-ups."""
@@ -149,8 +149,7 @@ def expected_use(outlook: Outlook) -> FloatArray:
     means = outlook.filled / outlook.known[:, None]
     kept, changed = outlook.trust[: len(SPANS)], outlook.trust[len(SPANS) :]
     filled = kept @ means + changed @ _changed(outlook.reach, means)
-    use: FloatArray = (filled[1:] - filled[:-1]) / widths(outlook.reach)
-    return use
+    return slopes(filled, outlook.reach)
 
 
 @lru_cache(maxsize=256)
@@ -189,8 +188,8 @@ def _taught(reach: int) -> FloatArray:
 
 def _settled(outlook: Outlook, wager: Wager) -> FloatArray:
     """Move trust towards the scenarios that were right, replica by replica."""
-    came = np.diff(wager.came) / widths(outlook.reach) / wager.age_s
-    foretold = np.diff(wager.foretold) / widths(outlook.reach)
+    came = slopes(wager.came, outlook.reach) / wager.age_s
+    foretold = slopes(wager.foretold, outlook.reach)
     guess = foretold.mean(axis=0)
     idle = (guess < _SURE) & (came < _SURE)
     busy = (guess > 1 - _SURE) & (came > 1 - _SURE)

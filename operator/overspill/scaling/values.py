@@ -35,11 +35,6 @@ class Demand:
     frontier_usd_per_s: float
     """What all of this work costs, or would cost, at the frontier."""
 
-    @property
-    def usd_per_token(self) -> float:
-        """Frontier price of one unit of work; 0 where there is no work to price."""
-        return self.frontier_usd_per_s / self.work_tokens_per_s if self.work_tokens_per_s else 0.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:

@@ -24,6 +24,7 @@ from tests.simulate.peers.pods import WARMUP, pods_of
 from tests.simulate.peers.tables import cases
 
 if TYPE_CHECKING:
+    from overspill.simulate.peers.pods import Sorted
     from tests.simulate.peers.tables import Case
 
 EVERY = settings(max_examples=300, deadline=None, derandomize=True)
@@ -50,6 +51,17 @@ def tolerance_of(case: Case) -> Tolerance:
     return Tolerance(**case["tolerance"])
 
 
+def replicas_of(case: Case, target: Utilisation | Average, sorted_pods: Sorted) -> int:
+    return replicas_by_pods(
+        case["current_replicas"],
+        target.ratio,
+        sorted_pods.measured,
+        sorted_pods.unready,
+        sorted_pods.missing,
+        tolerance_of(case),
+    )
+
+
 @pytest.mark.parametrize("case", BY_UTILISATION)
 def test_replicas_by_utilisation(case: Case) -> None:
     target = Utilisation(case["target_utilization_pct"])
@@ -59,15 +71,7 @@ def test_replicas_by_utilisation(case: Case) -> None:
     if case.get("expect_error"):
         assert sorted_pods.measured == NOBODY  # nothing to reckon with, so nothing is asked
         return
-    found = replicas_by_pods(
-        case["current_replicas"],
-        target.ratio,
-        sorted_pods.measured,
-        sorted_pods.unready,
-        sorted_pods.missing,
-        tolerance_of(case),
-    )
-    assert found == case["expected_replicas"]
+    assert replicas_of(case, target, sorted_pods) == case["expected_replicas"]
     assert target.of(sorted_pods.measured) == case["expected_utilization_pct"]
 
 
@@ -88,15 +92,7 @@ def test_replicas_by_a_metric_of_each_pod(case: Case) -> None:
     count = max(len(levels), len(case.get("pod_phase", [])))
     pods = pods_of(case, count, levels, [target.target_milli] * count)
     sorted_pods = sort_by_use(pods, cpu=False)
-    found = replicas_by_pods(
-        case["current_replicas"],
-        target.ratio,
-        sorted_pods.measured,
-        sorted_pods.unready,
-        sorted_pods.missing,
-        tolerance_of(case),
-    )
-    assert found == case["expected_replicas"]
+    assert replicas_of(case, target, sorted_pods) == case["expected_replicas"]
     assert target.of(sorted_pods.measured) == case["expected_usage_milli"]
 
 

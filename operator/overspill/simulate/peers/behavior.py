@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Reason(StrEnum):
@@ -114,15 +114,8 @@ def up_limit(
     """Return the most replicas that growing may reach now; never below `current`."""
     if rules.select is Select.DISABLED:
         return current
-    proposals = []
-    for policy in rules.policies:
-        before = _at_period_start(policy, current, ups, downs, now_s)
-        if policy.unit is Unit.PODS:
-            proposals.append(before + policy.value)
-        else:
-            proposals.append(math.ceil(before * (1 + policy.value / 100)))
     largest = max if rules.select is Select.MAX else min
-    return max(current, largest(proposals))
+    return max(current, largest(map(math.ceil, _allowed(rules, current, ups, downs, now_s, 1))))
 
 
 def down_limit(
@@ -131,15 +124,25 @@ def down_limit(
     """Return the fewest replicas that shrinking may reach now; never above `current`."""
     if rules.select is Select.DISABLED:
         return current
-    proposals = []
+    largest = min if rules.select is Select.MAX else max
+    return min(current, largest(map(int, _allowed(rules, current, ups, downs, now_s, -1))))
+
+
+def _allowed(
+    rules: Rules,
+    current: int,
+    ups: Sequence[Change],
+    downs: Sequence[Change],
+    now_s: float,
+    sign: int,
+) -> Iterator[float]:
+    """Where each policy ends: 1 for growing, -1 for shrinking."""
     for policy in rules.policies:
         before = _at_period_start(policy, current, ups, downs, now_s)
         if policy.unit is Unit.PODS:
-            proposals.append(before - policy.value)
+            yield before + sign * policy.value
         else:
-            proposals.append(int(before * (1 - policy.value / 100)))
-    largest = min if rules.select is Select.MAX else max
-    return min(current, largest(proposals))
+            yield before * (1 + sign * policy.value / 100)
 
 
 def _at_period_start(
