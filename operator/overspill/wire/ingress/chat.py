@@ -11,7 +11,7 @@ from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
 from overspill.wire.document import Document, compact
 from overspill.wire.errors import BadRequest, Wire
 from overspill.wire.from_anthropic import ChatStream, completion
-from overspill.wire.ingress.base import Answered, Ingress, guessed
+from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
 from overspill.wire.to_anthropic import messages_body
 from overspill.wire.usage import estimate_tokens
 
@@ -81,7 +81,8 @@ class ChatCompletions(Ingress):
 
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Pass the answer on, or translate it."""
+        guess = guessed(ask, raw)
         if target.wire is Wire.OPENAI:
-            return Answered(raw, openai.usage_in(raw) or guessed(ask, raw))
-        body, usage = completion(raw, int(now_s), guessed(ask, raw))
-        return Answered(compact(body), usage)
+            return metered(raw, openai.usage_in(raw), guess)
+        body, usage = completion(raw, int(now_s), guess)
+        return metered(compact(body), usage, guess)

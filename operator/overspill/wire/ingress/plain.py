@@ -8,9 +8,9 @@ from overspill.wire import openai
 from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
 from overspill.wire.document import Document
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
-from overspill.wire.ingress.base import Answered, Ingress, guessed
+from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
 from overspill.wire.ingress.chat import is_true, wants_usage, with_model
-from overspill.wire.usage import estimate_tokens
+from overspill.wire.usage import estimate_tokens, is_whole
 
 if TYPE_CHECKING:
     from overspill.wire.stream import EventStream
@@ -49,7 +49,7 @@ class Completions(Ingress):
 
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Pass the answer on."""
-        return Answered(raw, openai.usage_in(raw) or guessed(ask, raw))
+        return metered(raw, openai.usage_in(raw), guessed(ask, raw))
 
 
 class Embeddings(Ingress):
@@ -87,4 +87,5 @@ class Embeddings(Ingress):
 
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Pass the answer on."""
-        return Answered(raw, openai.usage_in(raw))
+        usage = openai.usage_in(raw)
+        return Answered(raw, usage, estimated=not is_whole(usage, generates=False))
