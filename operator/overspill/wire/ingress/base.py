@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from overspill.wire import sse
+from overspill.wire.bound import bound
 from overspill.wire.errors import Wire, worded
-from overspill.wire.usage import Usage, estimate_tokens, is_whole
+from overspill.wire.usage import NO_USAGE, Usage, estimate_tokens, is_whole
 
 if TYPE_CHECKING:
     from overspill.wire.ask import Ask, Call, Target
@@ -49,6 +50,8 @@ class Ingress(ABC):
     """Whether the model asked for decides the tier: answers of two models do not mix."""
     metered: ClassVar[bool] = True
     """Whether providers charge for it."""
+    generates: ClassVar[bool] = True
+    """Whether there is output to charge for."""
 
     @abstractmethod
     def read(self, raw: bytes | bytearray) -> Ask:
@@ -57,6 +60,10 @@ class Ingress(ABC):
     @abstractmethod
     def call(self, ask: Ask, target: Target) -> Call:
         """Word it for an upstream. Raises: Untranslatable, BadRequest naming the field."""
+
+    def bound(self, ask: Ask, target: Target, call: Call) -> Usage:
+        """Return the most that this call can be billed for."""
+        return bound(ask, target, call.body, generates=self.generates) if self.metered else NO_USAGE
 
     @abstractmethod
     def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:

@@ -22,9 +22,14 @@ TRUE: Final = b"true"
 INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
 
 
-def with_model(ask: Ask, model: str) -> bytes:
-    """Return the body as the client wrote it, for this model, with usage always asked for."""
-    changes: dict[str, Any] = {"model": model}
+def passed_on(ask: Ask, target: Target, limit: str) -> bytes:
+    """Return the body as the client wrote it, for the target, with usage always asked for.
+
+    `limit` is what this call names its most output tokens.
+    """
+    changes: dict[str, Any] = {"model": target.model}
+    if target.capped and ask.max_tokens is None:
+        changes[limit] = target.max_output_tokens
     if ask.stream:
         options = ask.document.get("stream_options")
         changes["stream_options"] = (
@@ -68,7 +73,7 @@ class ChatCompletions(Ingress):
     def call(self, ask: Ask, target: Target) -> Call:
         """Pass it on, or translate it."""
         if target.wire is Wire.OPENAI:
-            return Call("/chat/completions", with_model(ask, target.model))
+            return Call("/chat/completions", passed_on(ask, target, target.chat_limit))
         limit = ask.max_tokens or target.max_output_tokens
         body, lossy = messages_body(ask.document.values(), target.model, limit)
         return Call("/messages", compact(body), tuple(lossy))

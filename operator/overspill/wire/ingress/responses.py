@@ -55,6 +55,8 @@ class Responses(Ingress):
         chat, lossy = chat_body(ask.document.values(), open_model=target.open_model)
         if target.wire is Wire.OPENAI:
             refuse_results_in_parts(chat)
+            if target.capped and ask.max_tokens is None:
+                chat[target.chat_limit] = target.max_output_tokens
             return Call("/chat/completions", compact({"model": target.model, **chat}), tuple(lossy))
         limit = ask.max_tokens or target.max_output_tokens
         try:
