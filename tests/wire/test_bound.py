@@ -181,6 +181,12 @@ def test_media_count_beside_their_bytes(
     assert beside_its_bytes(path, target, max_tokens=5, messages=says(*parts)) == tokens
 
 
+def test_an_image_of_a_response_counts_as_what_it_becomes() -> None:
+    said = [{"role": "user", "content": [{"type": "input_image", "image_url": "https://x/y.png"}]}]
+    tokens = beside_its_bytes("/v1/responses", OPENAI, input=said)
+    assert tokens == IMAGE_TOKENS[Wire.OPENAI]
+
+
 @pytest.mark.parametrize(
     ("path", "target", "image"),
     [

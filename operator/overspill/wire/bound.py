@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from overspill.wire.document import Document
 
 TEMPLATE_TOKENS: Final = 512
-"""For what a chat template and a system prompt of the provider add around the messages, beside the
-few tokens a message that its JSON has bytes enough for. A default system prompt has some 30 tokens
-(OpenAI's gpt-oss, Qwen, Llama 3); half a thousand leaves room for the words of structured output.
+"""For what a chat template and a provider's own system prompt put around the messages. The few
+tokens of each message are covered by its JSON. No provider tells the rest; the templates of open
+models (gpt-oss, Llama 3, Qwen) have at most about a hundred, and this is five times that.
 """
-TOOL_TOKENS: Final = 2560
+TOOL_TOKENS: Final = 3072
 """For the system prompt that comes with tools, and for tools that a request only names: Anthropic
-tells of up to 530 tokens for the prompt, 245 for bash, 700 for the text editor, 735 for the screen.
+has told of up to 530 tokens for the prompt, newer models are said to have 935, and bash adds 245,
+the text editor 700, the screen 735: 2,615 in all.
 
 Source: https://docs.anthropic.com/en/docs/about-claude/pricing#tool-use-pricing
 """
