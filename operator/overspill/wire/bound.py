@@ -10,7 +10,7 @@ and is billed as often as the model reads it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -52,33 +52,40 @@ Source: https://platform.claude.com/docs/en/build-with-claude/pdf-support
 
 _IMAGES: Final = frozenset({"image", "image_url"})
 _WHOLE: Final = frozenset({"document", "file", "container_upload", "video_url", "audio_url"})
-_PLAIN: Final = frozenset({"text", "tool_use", "tool_result", "thinking", "refusal"})
-"""Parts whose tokens are those of their text. All others are looked at one by one."""
 HOUR: Final = "1h"
-_NONE: Final = msgspec.Raw(b"null")
 
 
 class _Cache(msgspec.Struct, gc=False):
-    ttl: str | None = None
+    ttl: Literal["5m"] | None = None
 
 
-class _Item(msgspec.Struct, gc=False):
-    """A message, a part of one, a tool: as far as it must be known to see that nothing is rare."""
+class _Part(msgspec.Struct, gc=False):
+    """A part whose tokens are those of its text."""
 
-    type: str = ""
-    content: str | list[_Item] | None = None
+    type: Literal["text", "tool_use", "tool_result", "thinking", "refusal"]
+    content: str | list[_Part] | None = None
     cache_control: _Cache | None = None
 
 
-class _Body(msgspec.Struct, gc=False):
-    messages: list[_Item] = []
-    system: str | list[_Item] | None = None
-    tools: list[_Item] | None = None
+class _Message(msgspec.Struct, gc=False):
+    content: str | list[_Part] | None = None
+
+
+class _Tool(msgspec.Struct, gc=False):
     cache_control: _Cache | None = None
-    input: msgspec.Raw = msgspec.Raw(b"")
 
 
-_read_body: Final = msgspec.json.Decoder(_Body).decode
+class _Plain(msgspec.Struct, gc=False):
+    """A body with neither media nor a cache for an hour: what is anything else cannot be read."""
+
+    messages: list[_Message] | None = None
+    system: str | list[_Part] | None = None
+    tools: list[_Tool] | None = None
+    cache_control: _Cache | None = None
+    input: str | list[str | int | list[int]] | None = None
+
+
+_read_plain: Final = msgspec.json.Decoder(_Plain).decode
 
 
 def bound(ask: Ask, target: Target, body: bytes, *, generates: bool = True) -> Usage:
@@ -89,15 +96,13 @@ def bound(ask: Ask, target: Target, body: bytes, *, generates: bool = True) -> U
     The output holds only where a limit is sent: the client's, or ours to a target that is `capped`.
     """
     fields = ask.document.fields
-    media = hour = False
-    # A body with one list has messages of plain text. To know so takes a tenth of the time.
-    if body.find(b"[", body.find(b"[") + 1) > 0 or "cache_control" in fields or not generates:
-        media, hour = _rare(body)
-    sent = len(body) + TEMPLATE_TOKENS
+    sent, hour = len(body) + TEMPLATE_TOKENS, False
     if "tools" in fields or "functions" in fields:
         sent += TOOL_TOKENS
-    if media:
-        sent += media_tokens(body, target.wire)
+    # A body with one list has messages of plain text. To know so takes a fifth of the time.
+    if body.find(b"[", body.find(b"[") + 1) > 0 or "cache_control" in fields or not generates:
+        media, hour = _beside_text(body, target.wire)
+        sent += media
     return Usage(
         input_tokens=sent,
         written_tokens=sent,
@@ -106,24 +111,38 @@ def bound(ask: Ask, target: Target, body: bytes, *, generates: bool = True) -> U
     )
 
 
-def _rare(body: bytes) -> tuple[bool, bool]:
-    """Whether a body may have media, and whether it may ask for a cache that lasts an hour."""
+def _beside_text(body: bytes, wire: Wire) -> tuple[int, bool]:
+    """Return the tokens of media, less their bytes, and whether a cache is to last an hour."""
     try:
-        whole = _read_body(body)
-    except (msgspec.DecodeError, RecursionError):  # in no usual shape: it may be anything
-        return True, True
-    media = hour = False
-    cached = [whole.cache_control, *(tool.cache_control for tool in whole.tools or ())]
-    contents = [whole.system, *(message.content for message in whole.messages)]
-    for content in contents:
-        if isinstance(content, list):
-            for part in content:
-                media |= part.type not in _PLAIN
-                cached.append(part.cache_control)
-                contents.append(part.content)
-    for cache in cached:
-        hour |= cache is not None and cache.ttl == HOUR
-    return media or b"{" in bytes(whole.input), hour
+        _read_plain(body)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    else:
+        return 0, False
+    try:
+        whole = read_json(body)
+    except ValueError:  # a provider refuses it, or reads it otherwise than we do
+        return DOCUMENT_TOKENS, True
+    said = [*_parts(whole.get("messages")), *_parts(whole.get("input"))]
+    rest = (whole, *_parts(whole.get("system")), *_parts(whole.get("tools")))
+    hour = any(_lasts_an_hour(one) for one in (*rest, *said))
+    return sum(_media_tokens(part, wire) for part in said), hour
+
+
+def _lasts_an_hour(item: dict[str, Any]) -> bool:
+    cache = item.get("cache_control")
+    return isinstance(cache, dict) and cache.get("ttl") == HOUR
+
+
+def _media_tokens(part: dict[str, Any], wire: Wire) -> int:
+    kind = part.get("type")
+    if not isinstance(kind, str | None):
+        return DOCUMENT_TOKENS
+    if kind in _WHOLE:
+        return 0 if _is_text(part) else DOCUMENT_TOKENS
+    if kind in _IMAGES or not _IMAGES.isdisjoint(part):
+        return IMAGE_TOKENS[wire] - _data_bytes(part)
+    return 0
 
 
 def output_tokens(ask: Ask, target: Target) -> int:
@@ -149,22 +168,6 @@ def _prompts(document: Document) -> int:
         return 1
     prompt = document.get("prompt")
     return 1 if isinstance(prompt[0], int) else len(prompt)
-
-
-def media_tokens(body: bytes, wire: Wire) -> int:
-    """Return the most tokens of the media in a body, less the bytes that their data takes up."""
-    try:
-        whole = read_json(body)
-    except ValueError:  # a provider refuses it, or reads it otherwise than we do
-        return DOCUMENT_TOKENS
-    tokens = 0
-    for part in (*_parts(whole.get("messages")), *_parts(whole.get("input"))):
-        kind = part.get("type")
-        if kind in _WHOLE and not _is_text(part):
-            tokens += DOCUMENT_TOKENS
-        elif kind in _IMAGES or not _IMAGES.isdisjoint(part):
-            tokens += IMAGE_TOKENS[wire] - _data_bytes(part)
-    return tokens
 
 
 def _parts(value: object) -> Iterator[dict[str, Any]]:
