@@ -11,6 +11,7 @@ from overspill.wire import sse
 from overspill.wire.ask import Target
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
 from overspill.wire.ingress import INGRESSES
+from overspill.wire.usage import Usage
 
 RESPONSES = INGRESSES["/v1/responses"]
 GLM = Target(wire=Wire.OPENAI, model="glm", open_model=True)
@@ -262,14 +263,21 @@ def test_a_stream_numbers_its_events_and_ends_once() -> None:
 
 def test_a_stream_of_anthropic_goes_through_both_translations() -> None:
     frames: list[dict[str, Any]] = [
-        {"type": "message_start", "message": {"id": "m", "model": "claude", "usage": {}}},
+        {
+            "type": "message_start",
+            "message": {"id": "m", "model": "claude", "usage": {"input_tokens": 3}},
+        },
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         {
             "type": "content_block_delta",
             "index": 0,
             "delta": {"type": "text_delta", "text": "yes"},
         },
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn"},
+            "usage": {"output_tokens": 2},
+        },
         {"type": "message_stop"},
     ]
     stream = RESPONSES.stream(RESPONSES.read(body(stream=True)), CLAUDE, 0.0)
@@ -278,7 +286,8 @@ def test_a_stream_of_anthropic_goes_through_both_translations() -> None:
     )
     assert out.count(b"event: response.completed\n") == 1
     assert stream.done
-    assert stream.usage is not None
+    assert stream.usage == Usage(input_tokens=3, output_tokens=2)
+    assert not stream.estimated
 
 
 def test_an_error_within_a_stream_is_told_in_the_protocols_own_event() -> None:

@@ -14,7 +14,14 @@ from overspill.wire import anthropic, openai, sse
 from overspill.wire.ask import Target
 from overspill.wire.errors import UNREADABLE, BadRequest, Wire
 from overspill.wire.ingress import INGRESSES
-from overspill.wire.usage import TokenPrice, Usage, cost_usd_micros, estimate_tokens
+from overspill.wire.usage import (
+    LongContext,
+    TokenPrice,
+    Usage,
+    cost_usd_micros,
+    estimate_tokens,
+    worst_cost_usd_micros,
+)
 from tests.wire.streams import ASKED
 
 if TYPE_CHECKING:
@@ -38,7 +45,155 @@ def test_cost_is_exact_and_rounded_up(usage: Usage, micros: int) -> None:
     assert cost_usd_micros(usage, PRICE) == micros
 
 
+CLAUDE = TokenPrice(
+    input=Decimal(5),
+    cached_input=Decimal("0.5"),
+    output=Decimal(25),
+    cache_write=Decimal("6.25"),
+)
+GPT = TokenPrice(
+    input=Decimal(4),
+    cached_input=Decimal("0.4"),
+    output=Decimal(20),
+    cache_write=Decimal(5),
+    long_context=LongContext(above_input_tokens=272_000, input=Decimal(8), output=Decimal(30)),
+)
+GEMINI = TokenPrice(
+    input=Decimal(2),
+    cached_input=Decimal("0.2"),
+    output=Decimal(12),
+    long_context=LongContext(
+        above_input_tokens=200_000,
+        input=Decimal(4),
+        cached_input=Decimal("0.3"),
+        output=Decimal(18),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("price", "usage", "micros"),
+    [
+        pytest.param(CLAUDE, Usage(input_tokens=8, written_tokens=8), 50, id="writes"),
+        pytest.param(
+            CLAUDE,
+            Usage(input_tokens=8, written_tokens=8, hour_written_tokens=8),
+            80,
+            id="writes for an hour are twice the input",
+        ),
+        pytest.param(
+            CLAUDE,
+            Usage(
+                input_tokens=1_000,
+                cached_tokens=400,
+                written_tokens=300,
+                hour_written_tokens=100,
+                output_tokens=10,
+            ),
+            1_500 + 200 + 1_250 + 1_000 + 250,
+            id="all of it",
+        ),
+        pytest.param(
+            PRICE, Usage(input_tokens=8, written_tokens=8), 40, id="writes at no price of their own"
+        ),
+        pytest.param(GPT, Usage(input_tokens=272_000), 1_088_000, id="at the threshold"),
+        pytest.param(
+            GPT,
+            Usage(input_tokens=272_001, output_tokens=2),
+            272_001 * 8 + 60,
+            id="above it all tokens are dearer",
+        ),
+        pytest.param(
+            GPT,
+            Usage(input_tokens=300_000, cached_tokens=300_000),
+            240_000,
+            id="and cached ones keep their share",
+        ),
+        pytest.param(
+            GPT,
+            Usage(input_tokens=300_000, written_tokens=300_000),
+            3_000_000,
+            id="as written ones do",
+        ),
+        pytest.param(
+            GEMINI,
+            Usage(input_tokens=300_000, cached_tokens=300_000),
+            90_000,
+            id="if none is given",
+        ),
+    ],
+)
+def test_writes_and_long_requests_cost_what_providers_take(
+    price: TokenPrice, usage: Usage, micros: int
+) -> None:
+    assert cost_usd_micros(usage, price) == micros
+
+
+@pytest.mark.parametrize(
+    ("price", "usage", "micros"),
+    [
+        pytest.param(CLAUDE, Usage(input_tokens=8, output_tokens=1), 65, id="plain"),
+        pytest.param(CLAUDE, Usage(input_tokens=8, written_tokens=8), 50, id="written"),
+        pytest.param(
+            CLAUDE,
+            Usage(input_tokens=8, written_tokens=8, hour_written_tokens=8),
+            80,
+            id="written for an hour",
+        ),
+        pytest.param(GPT, Usage(input_tokens=300_000), 2_400_000, id="long"),
+        pytest.param(
+            TokenPrice(input=Decimal(1), cached_input=Decimal(2), output=Decimal(0)),
+            Usage(input_tokens=8),
+            16,
+            id="cached, where that is dearer",
+        ),
+    ],
+)
+def test_the_worst_cost_takes_each_token_for_the_dearest_that_it_may_be(
+    price: TokenPrice, usage: Usage, micros: int
+) -> None:
+    assert worst_cost_usd_micros(usage, price) == micros
+
+
 tokens = st.integers(min_value=0, max_value=10**7)
+money = st.decimals(min_value=0, max_value=100, places=4, allow_nan=False, allow_infinity=False)
+prices = st.builds(
+    TokenPrice,
+    input=money,
+    cached_input=money,
+    output=money,
+    cache_write=st.none() | money,
+    long_context=st.none()
+    | st.builds(
+        LongContext,
+        above_input_tokens=st.integers(1, 10**6),
+        input=money,
+        cached_input=st.none() | money,
+        output=money,
+    ),
+)
+
+
+@given(prices, tokens, tokens, st.data())
+def test_no_request_within_a_bound_costs_more_than_its_worst(
+    price: TokenPrice, most_input: int, most_output: int, data: st.DataObject
+) -> None:
+    sent = data.draw(st.integers(0, most_input))
+    written = data.draw(st.integers(0, sent))
+    usage = Usage(
+        input_tokens=sent,
+        written_tokens=written,
+        hour_written_tokens=data.draw(st.integers(0, written)),
+        cached_tokens=data.draw(st.integers(0, sent - written)),
+        output_tokens=data.draw(st.integers(0, most_output)),
+    )
+    bound = Usage(
+        input_tokens=most_input,
+        written_tokens=most_input,
+        hour_written_tokens=most_input,
+        output_tokens=most_output,
+    )
+    assert cost_usd_micros(usage, price) <= worst_cost_usd_micros(bound, price)
 
 
 @given(tokens, tokens, tokens)
@@ -156,6 +311,30 @@ def test_what_is_no_answer_is_unreadable(
         usage_in(raw)
 
 
+def test_anthropic_tells_which_writes_are_kept_for_an_hour() -> None:
+    told = {
+        "input_tokens": 4,
+        "cache_creation_input_tokens": 10,
+        "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 6},
+        "output_tokens": 7,
+    }
+    expected = Usage(input_tokens=14, written_tokens=10, hour_written_tokens=6, output_tokens=7)
+    assert anthropic.usage_of(told) == expected
+    assert anthropic.usage_in(json.dumps({"usage": told}).encode()) == expected
+    more = anthropic.usage_of({**told, "cache_creation": {"ephemeral_1h_input_tokens": 99}})
+    assert more is not None
+    assert more.hour_written_tokens == 10
+    odd = anthropic.usage_of({**told, "cache_creation": [5]})
+    assert odd is not None
+    assert odd.hour_written_tokens == 0
+
+
+@pytest.mark.parametrize("told", [None, {}, {"input_tokens": None}, {"service_tier": "standard"}])
+def test_an_anthropic_answer_that_tells_no_tokens_is_not_free(told: object) -> None:
+    assert anthropic.usage_of(told) is None
+    assert anthropic.usage_in(json.dumps({"usage": told}).encode()) is None
+
+
 def test_more_cached_than_there_was_is_never_less_than_nothing() -> None:
     told = anthropic.usage_json(Usage(input_tokens=1, cached_tokens=3))
     assert told["input_tokens"] == 0
@@ -169,8 +348,107 @@ def test_a_whole_answer_without_usage_is_metered_by_its_size(path: str, wire: Wi
     content = [{"type": "text", "text": "yes"}]
     raw = json.dumps({"id": "x", "model": "m", "choices": [choice], "content": content}).encode()
     ask = ingress.read(json.dumps({"model": "m", **ASKED[path]}).encode())
-    usage = ingress.answer(ask, Target(wire=wire, model="m"), raw, 0.0).usage
-    assert usage == Usage(input_tokens=ask.input_tokens, output_tokens=estimate_tokens(len(raw)))
+    answered = ingress.answer(ask, Target(wire=wire, model="m"), raw, 0.0)
+    assert answered.estimated
+    assert answered.usage == Usage(
+        input_tokens=ask.input_tokens, output_tokens=estimate_tokens(len(raw))
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "estimated"),
+    [
+        pytest.param({"input": 3, "output": 2}, False, id="told"),
+        pytest.param({"input": 3}, True, id="output left out"),
+        pytest.param({"input": 3, "output": 0}, True, id="an answer of nothing"),
+        pytest.param({"output": 2}, True, id="input left out"),
+        pytest.param({}, True, id="empty"),
+        pytest.param(None, True, id="none"),
+    ],
+)
+@pytest.mark.parametrize("wire", Wire)
+@pytest.mark.parametrize("path", [path for path in ASKED if path != "/v1/completions"])
+def test_what_was_guessed_of_a_whole_answer_is_told_apart(
+    path: str, wire: Wire, told: dict[str, int] | None, estimated: bool
+) -> None:
+    names = {"input": "prompt_tokens", "output": "completion_tokens"}
+    if wire is Wire.ANTHROPIC:
+        names = {"input": "input_tokens", "output": "output_tokens"}
+    usage = None if told is None else {names[name]: tokens for name, tokens in told.items()}
+    choice = {"message": {"content": "yes"}, "finish_reason": "stop"}
+    content = [{"type": "text", "text": "yes"}]
+    answer = {"id": "x", "model": "m", "choices": [choice], "content": content, "usage": usage}
+    ingress = INGRESSES[path]
+    ask = ingress.read(json.dumps({"model": "m", **ASKED[path]}).encode())
+    raw = json.dumps(answer).encode()
+    answered = ingress.answer(ask, Target(wire=wire, model="m"), raw, 0.0)
+    assert answered.estimated is estimated
+    if not estimated:
+        assert answered.usage == Usage(input_tokens=3, output_tokens=2)
+
+
+@pytest.mark.parametrize(("told", "estimated"), [({"prompt_tokens": 3}, False), (None, True)])
+def test_embeddings_have_no_output_to_tell(told: object, estimated: bool) -> None:
+    ingress = INGRESSES["/v1/embeddings"]
+    ask = ingress.read(b'{"model":"m","input":"x"}')
+    raw = json.dumps({"data": [], "usage": told}).encode()
+    answered = ingress.answer(ask, Target(wire=Wire.OPENAI, model="m"), raw, 0.0)
+    assert answered.estimated is estimated
+
+
+def _openai_stream(usage: object) -> list[dict[str, object]]:
+    return [
+        {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"content": "yes"}}]},
+        {"id": "x", "model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+        {"id": "x", "model": "m", "choices": [], "usage": usage},
+    ]
+
+
+def _anthropic_stream(usage: object) -> list[dict[str, object]]:
+    start = {"id": "x", "model": "m", "usage": {"input_tokens": 3, "output_tokens": 1}}
+    return [
+        {"type": "message_start", "message": start},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "y"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage},
+        {"type": "message_stop"},
+    ]
+
+
+FULL_STREAMS = {
+    Wire.OPENAI: _openai_stream({"prompt_tokens": 3, "completion_tokens": 2}),
+    Wire.ANTHROPIC: _anthropic_stream({"output_tokens": 2}),
+}
+BARE_STREAMS = {Wire.OPENAI: _openai_stream(None), Wire.ANTHROPIC: _anthropic_stream({})}
+
+
+@pytest.mark.parametrize(
+    ("streams", "cut", "estimated"),
+    [
+        pytest.param(FULL_STREAMS, False, False, id="told"),
+        pytest.param(FULL_STREAMS, True, True, id="cut before its end"),
+        pytest.param(BARE_STREAMS, False, True, id="not told at the end"),
+    ],
+)
+@pytest.mark.parametrize("wire", Wire)
+@pytest.mark.parametrize("path", [path for path in ASKED if path != "/v1/completions"])
+def test_what_was_guessed_of_a_stream_is_told_apart(
+    path: str,
+    wire: Wire,
+    streams: dict[Wire, list[dict[str, object]]],
+    cut: bool,
+    estimated: bool,
+) -> None:
+    ingress = INGRESSES[path]
+    ask = ingress.read(json.dumps({"model": "m", "stream": True, **ASKED[path]}).encode())
+    stream = ingress.stream(ask, Target(wire=wire, model="m"), 0.0)
+    frames = streams[wire]
+    for frame in frames[:1] if cut else frames:
+        stream.feed(sse.event(json.dumps(frame).encode(), str(frame.get("type", ""))))
+    if wire is Wire.OPENAI and not cut:
+        stream.feed(sse.DONE)
+    assert stream.done is not cut
+    assert stream.estimated is estimated
 
 
 def test_a_completion_may_be_asked_for_nothing_but_scores() -> None:

@@ -5,7 +5,8 @@ OverspillError
 ├── InvalidConfig    the sidecar keeps its last good configuration and says so
 ├── InvalidTrace     a person corrects the file that was to be simulated
 ├── NoDemand         a person looks why Prometheus has nothing to simulate
-└── CannotSimulate   a person asks for something else
+├── CannotSimulate   a person asks for something else
+└── CannotPrice      a person gives another table, or writes the price
 """
 
 from __future__ import annotations

@@ -190,12 +190,50 @@ class SecretKey(Model):
     key: Name = "api-key"
 
 
+class LongContextPrice(Model):
+    """What all tokens of a request cost whose input is long."""
+
+    above_input_tokens: int = Field(
+        ge=1, le=100_000_000, description="Requests with more input than this cost these prices."
+    )
+    input_per_m_tok: Quantity = Field(alias="inputPerMTok")
+    cached_input_per_m_tok: Quantity | None = Field(
+        default=None,
+        alias="cachedInputPerMTok",
+        description="Without it, cached input keeps its share of the input price.",
+    )
+    output_per_m_tok: Quantity = Field(alias="outputPerMTok")
+
+
+ANTHROPIC_CACHE_WRITE = Decimal("1.25")
+"""What Anthropic takes for writing a token of input to its cache, in prices of input.
+
+Source: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#pricing
+"""
+
+
 class Price(Model):
     """List price in USD per million tokens."""
 
     input_per_m_tok: Quantity = Field(alias="inputPerMTok")
     cached_input_per_m_tok: Quantity | None = Field(default=None, alias="cachedInputPerMTok")
+    cache_write_per_m_tok: Quantity | None = Field(
+        default=None,
+        alias="cacheWritePerMTok",
+        description="Input that is written to the provider's cache, for five minutes where it has "
+        "several times. Without it: 1.25 × input where api is Anthropic, else the price of input.",
+    )
     output_per_m_tok: Quantity = Field(alias="outputPerMTok")
+    long_context: LongContextPrice | None = Field(
+        default=None, description="Where long requests cost more: GPT-5.4 and later, Gemini Pro."
+    )
+
+    def cache_write(self, api: FrontierAPI) -> Decimal:
+        """Return USD per million tokens written to the cache of a provider with this wire."""
+        if self.cache_write_per_m_tok is not None:
+            return self.cache_write_per_m_tok
+        times = ANTHROPIC_CACHE_WRITE if api is FrontierAPI.ANTHROPIC else 1
+        return self.input_per_m_tok * times
 
 
 def may_be_forwarded(name: str) -> bool:

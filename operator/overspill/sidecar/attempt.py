@@ -61,7 +61,7 @@ class AttemptFailed(Exception):
 class Opened:
     """An upstream that has begun to answer."""
 
-    __slots__ = ("call", "first", "release", "response", "stream", "upstream", "usage")
+    __slots__ = ("call", "first", "guessed", "release", "response", "stream", "upstream", "usage")
 
     def __init__(
         self, upstream: Upstream, response: Response, call: Call, stream: EventStream | None
@@ -70,7 +70,14 @@ class Opened:
         self.first = b""
         """A stream's first bytes for the client, or a whole answer."""
         self.usage: Usage | None = None
+        self.guessed = True
+        """A whole answer did not tell all that it used."""
         self.release: Callable[[], None] | None = None
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the upstream has not told, or not yet, all that it used."""
+        return self.guessed if self.stream is None else self.stream.estimated
 
     def close(self) -> None:
         """Let go of the upstream: its connection is kept only if it was read to the end."""
@@ -127,7 +134,9 @@ async def open_upstream(
             return opened
         opened = Opened(upstream, response, call, None)
         raw = await response.read_all()
-        opened.first, opened.usage = ingress.answer(ask, upstream.target, raw, now_s)
+        opened.first, opened.usage, opened.guessed = ingress.answer(
+            ask, upstream.target, raw, now_s
+        )
     except UpstreamError as error:
         response.close()
         raise _failed(error) from None

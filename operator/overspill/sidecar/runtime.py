@@ -14,7 +14,7 @@ from overspill.sidecar.upstream import Origin
 from overspill.wire import anthropic
 from overspill.wire.ask import Target
 from overspill.wire.errors import Wire
-from overspill.wire.usage import TokenPrice
+from overspill.wire.usage import LongContext, TokenPrice
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -260,5 +260,16 @@ def _price(config: ProviderConfig) -> TokenPrice:
     return TokenPrice(
         input=price.input_per_m_tok,
         cached_input=price.input_per_m_tok if cached is None else cached,
+        output=price.output_per_m_tok,
+        cache_write=price.cache_write(config.api),
+        long_context=_long_context(price.long_context) if price.long_context else None,
+    )
+
+
+def _long_context(price: spec.LongContextPrice) -> LongContext:
+    return LongContext(
+        above_input_tokens=price.above_input_tokens,
+        input=price.input_per_m_tok,
+        cached_input=price.cached_input_per_m_tok,
         output=price.output_per_m_tok,
     )

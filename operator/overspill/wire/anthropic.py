@@ -15,11 +15,24 @@ VERSION: Final = "2023-06-01"
 _NOT_OF_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
+class _Written(msgspec.Struct):
+    ephemeral_1h_input_tokens: Count | None = None
+
+
 class _Told(msgspec.Struct):
     input_tokens: Count | None = None
     cache_read_input_tokens: Count | None = None
     cache_creation_input_tokens: Count | None = None
     output_tokens: Count | None = None
+    cache_creation: _Written | None = None
+
+
+_COUNTS: Final = (
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "output_tokens",
+)
 
 
 class _Answer(msgspec.Struct):
@@ -36,34 +49,49 @@ class Meter:
     stands. Cached tokens stand apart there and are counted in here.
     """
 
-    __slots__ = ("_told",)
+    __slots__ = ("_told", "whole")
 
     def __init__(self) -> None:
         self._told = _Told()
+        self.whole = False
+        """What the whole output used has been told."""
 
-    def tell(self, usage: object) -> Usage:
-        """Take over what a part says; return the usage so far."""
-        if isinstance(usage, dict):
-            for name in _Told.__struct_fields__:
-                told = count(usage.get(name))
-                if told is not None:
-                    setattr(self._told, name, told)
+    def tell(self, usage: object, *, last: bool = False) -> Usage | None:
+        """Take over what a part says; return the usage so far, None while none is told."""
+        if not isinstance(usage, dict):
+            return _metered(self._told)
+        for name in _COUNTS:
+            told = count(usage.get(name))
+            if told is not None:
+                setattr(self._told, name, told)
+        written = usage.get("cache_creation")
+        hour = (
+            count(written.get("ephemeral_1h_input_tokens")) if isinstance(written, dict) else None
+        )
+        if hour is not None:
+            self._told.cache_creation = _Written(ephemeral_1h_input_tokens=hour)
+        self.whole |= last and count(usage.get("output_tokens")) is not None
         return _metered(self._told)
 
 
-def _metered(told: _Told) -> Usage:
+def _metered(told: _Told) -> Usage | None:
+    if told.input_tokens is None and told.output_tokens is None:
+        return None  # better estimated than taken for nothing
     cached = told.cache_read_input_tokens or 0
     written = told.cache_creation_input_tokens or 0
+    details = told.cache_creation
+    hour = (details.ephemeral_1h_input_tokens or 0) if details else 0
     return Usage(
         input_tokens=(told.input_tokens or 0) + written + cached,
         cached_tokens=cached,
         written_tokens=written,
+        hour_written_tokens=min(hour, written),
         output_tokens=told.output_tokens or 0,
     )
 
 
 def usage_in(raw: bytes) -> Usage | None:
-    """Return the usage of a whole answer. Raises: ValueError where it is not JSON."""
+    """Return the usage of a whole answer, None where it tells none. Raises: ValueError."""
     try:
         told = _read(raw).usage
     except msgspec.ValidationError:  # well-formed, but not in the usual shape
@@ -74,8 +102,8 @@ def usage_in(raw: bytes) -> Usage | None:
     return None if told is None else _metered(told)
 
 
-def usage_of(usage: object) -> Usage:
-    """Return the usage that an answer tells."""
+def usage_of(usage: object) -> Usage | None:
+    """Return the usage that an answer tells, None where it tells none."""
     return Meter().tell(usage)
 
 
@@ -107,6 +135,11 @@ class PassedStream(Passed):
         super().__init__()
         self._meter = Meter()
 
+    @property
+    def estimated(self) -> bool:
+        """Whether what the answer used has not been told: the start tells of the input only."""
+        return super().estimated or not self._meter.whole
+
     def _pass_on(self, event: bytes, data: bytes) -> bytes:
         if not any(mark in data for mark in self.marks):
             return event
@@ -121,7 +154,7 @@ class PassedStream(Passed):
         if kind == "message_start" and isinstance(message.get("message"), dict):
             self.usage = self._meter.tell(message["message"].get("usage"))
         elif kind == "message_delta":
-            self.usage = self._meter.tell(message.get("usage"))
+            self.usage = self._meter.tell(message.get("usage"), last=True)
         elif kind == "message_stop":
             self.done = True
         return event

@@ -58,6 +58,13 @@ class Target:
     """Sent where the wire demands a limit and the client gave none."""
     open_model: bool = False
     """A server of open models, such as vLLM: it knows `top_k`, and the older `max_tokens`."""
+    capped: bool = False
+    """A budget is in force: `max_output_tokens` is sent wherever the client gave no limit."""
+
+    @property
+    def chat_limit(self) -> str:
+        """What a chat completion calls its limit here."""
+        return "max_tokens" if self.open_model else "max_completion_tokens"
 
 
 class Call(msgspec.Struct, frozen=True):

@@ -34,8 +34,7 @@ def completion(raw: bytes, created_s: int, estimate: Usage) -> tuple[dict[str, A
     Raises: ValueError, KeyError, TypeError where it is not one.
     """
     message = read_json(raw)
-    told = message.get("usage")
-    usage = anthropic.usage_of(told) if told else estimate
+    usage = anthropic.usage_of(message.get("usage")) or estimate
     texts, thoughts, calls = [], [], []
     for block in message["content"]:
         if block["type"] == "text":
@@ -97,6 +96,11 @@ class ChatStream(EventStream):
             "message_stop": self._on_stop,
             "error": self._on_error,
         }
+
+    @property
+    def estimated(self) -> bool:
+        """Whether what the answer used has not been told: the start tells of the input only."""
+        return super().estimated or not self._meter.whole
 
     def _pass_on(self, event: bytes, data: bytes) -> bytes:
         if not data:
@@ -164,7 +168,7 @@ class ChatStream(EventStream):
         return self._arguments(self._calls[event["index"]], compact(whole).decode())
 
     def _on_message_delta(self, event: dict[str, Any]) -> bytes:
-        self.usage = self._meter.tell(event.get("usage"))
+        self.usage = self._meter.tell(event.get("usage"), last=True)
         reason = event["delta"].get("stop_reason")
         if reason is not None:
             self._stop_reason = reason

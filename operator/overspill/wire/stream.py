@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from overspill.wire.document import read_json
 from overspill.wire.sse import EventFramer, data_of
+from overspill.wire.usage import is_whole
 
 if TYPE_CHECKING:
     from overspill.wire.usage import Usage
@@ -24,6 +25,11 @@ class EventStream(ABC):
         self.failed: bytes | None = None
         """The upstream's own error, in the client's words: it is sent as the last event."""
         self._framer = EventFramer()
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the upstream has not told all that it used, or was cut before it could."""
+        return not self.done or not is_whole(self.usage)
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes, cut anywhere; return what the client gets for them."""
@@ -99,6 +105,11 @@ class Chained(EventStream):
     def __init__(self, first: EventStream, second: EventStream) -> None:
         super().__init__()
         self._first, self._second = first, second
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the upstream has not told all that it used."""
+        return self._first.estimated or not self.done
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes."""

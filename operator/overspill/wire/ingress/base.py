@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from overspill.wire import sse
+from overspill.wire.bound import bound
 from overspill.wire.errors import Wire, worded
-from overspill.wire.usage import Usage, estimate_tokens
+from overspill.wire.usage import NO_USAGE, Usage, estimate_tokens, is_whole
 
 if TYPE_CHECKING:
     from overspill.wire.ask import Ask, Call, Target
@@ -15,15 +16,24 @@ if TYPE_CHECKING:
 
 
 class Answered(NamedTuple):
-    """A whole answer for the client, and what it used: estimated where it does not tell."""
+    """A whole answer for the client, and what it used."""
 
     body: bytes
     usage: Usage | None
+    estimated: bool
+    """The answer did not tell all that it used; what `usage` has is a guess where it has any."""
 
 
 def guessed(ask: Ask, raw: bytes) -> Usage:
     """Return an estimate of what an answer used, from its size: no answer goes unmetered."""
     return Usage(input_tokens=ask.input_tokens, output_tokens=estimate_tokens(len(raw)))
+
+
+def metered(body: bytes, told: Usage | None, guess: Usage) -> Answered:
+    """Return an answer with its usage, or the guess where it told none."""
+    if told is None or told is guess:
+        return Answered(body, guess, estimated=True)
+    return Answered(body, told, estimated=not is_whole(told))
 
 
 class Ingress(ABC):
@@ -40,6 +50,8 @@ class Ingress(ABC):
     """Whether the model asked for decides the tier: answers of two models do not mix."""
     metered: ClassVar[bool] = True
     """Whether providers charge for it."""
+    generates: ClassVar[bool] = True
+    """Whether there is output to charge for."""
 
     @abstractmethod
     def read(self, raw: bytes | bytearray) -> Ask:
@@ -48,6 +60,10 @@ class Ingress(ABC):
     @abstractmethod
     def call(self, ask: Ask, target: Target) -> Call:
         """Word it for an upstream. Raises: Untranslatable, BadRequest naming the field."""
+
+    def bound(self, ask: Ask, target: Target, call: Call) -> Usage:
+        """Return the most that this call can be billed for."""
+        return bound(ask, target, call.body, generates=self.generates) if self.metered else NO_USAGE
 
     @abstractmethod
     def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:

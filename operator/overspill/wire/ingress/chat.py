@@ -11,7 +11,7 @@ from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
 from overspill.wire.document import Document, compact
 from overspill.wire.errors import BadRequest, Wire
 from overspill.wire.from_anthropic import ChatStream, completion
-from overspill.wire.ingress.base import Answered, Ingress, guessed
+from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
 from overspill.wire.to_anthropic import messages_body
 from overspill.wire.usage import estimate_tokens
 
@@ -22,9 +22,14 @@ TRUE: Final = b"true"
 INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
 
 
-def with_model(ask: Ask, model: str) -> bytes:
-    """Return the body as the client wrote it, for this model, with usage always asked for."""
-    changes: dict[str, Any] = {"model": model}
+def passed_on(ask: Ask, target: Target, limit: str) -> bytes:
+    """Return the body as the client wrote it, for the target, with usage always asked for.
+
+    `limit` is what this call names its most output tokens.
+    """
+    changes: dict[str, Any] = {"model": target.model}
+    if target.capped and ask.max_tokens is None:
+        changes[limit] = target.max_output_tokens
     if ask.stream:
         options = ask.document.get("stream_options")
         changes["stream_options"] = (
@@ -68,7 +73,7 @@ class ChatCompletions(Ingress):
     def call(self, ask: Ask, target: Target) -> Call:
         """Pass it on, or translate it."""
         if target.wire is Wire.OPENAI:
-            return Call("/chat/completions", with_model(ask, target.model))
+            return Call("/chat/completions", passed_on(ask, target, target.chat_limit))
         limit = ask.max_tokens or target.max_output_tokens
         body, lossy = messages_body(ask.document.values(), target.model, limit)
         return Call("/messages", compact(body), tuple(lossy))
@@ -81,7 +86,8 @@ class ChatCompletions(Ingress):
 
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Pass the answer on, or translate it."""
+        guess = guessed(ask, raw)
         if target.wire is Wire.OPENAI:
-            return Answered(raw, openai.usage_in(raw) or guessed(ask, raw))
-        body, usage = completion(raw, int(now_s), guessed(ask, raw))
-        return Answered(compact(body), usage)
+            return metered(raw, openai.usage_in(raw), guess)
+        body, usage = completion(raw, int(now_s), guess)
+        return metered(compact(body), usage, guess)

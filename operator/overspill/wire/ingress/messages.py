@@ -8,7 +8,7 @@ from overspill.wire import anthropic, from_openai
 from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
 from overspill.wire.document import Document, compact
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
-from overspill.wire.ingress.base import Answered, Ingress, guessed
+from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
 from overspill.wire.ingress.chat import is_true
 from overspill.wire.to_openai import MODEL_BOUND, chat_body, wants_thinking
 from overspill.wire.usage import Usage, estimate_tokens
@@ -58,15 +58,16 @@ class Messages(Ingress):
 
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Pass the answer on, or translate it."""
+        guess = guessed(ask, raw)
         if target.wire is Wire.ANTHROPIC:
-            return Answered(raw, anthropic.usage_in(raw) or guessed(ask, raw))
+            return metered(raw, anthropic.usage_in(raw), guess)
         body, usage = from_openai.message(
             raw,
             target.model,
-            guessed(ask, raw),
+            guess,
             thinking=wants_thinking({"thinking": ask.document.get("thinking")}),
         )
-        return Answered(compact(body), usage)
+        return metered(compact(body), usage, guess)
 
 
 class CountTokens(Messages):
@@ -88,7 +89,7 @@ class CountTokens(Messages):
 
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Pass the count on; counting is free."""
-        return Answered(raw, Usage())
+        return Answered(raw, Usage(), estimated=False)
 
 
 def _native(ask: Ask, model: str) -> bytes:

@@ -8,9 +8,9 @@ from overspill.wire import openai
 from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
 from overspill.wire.document import Document
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
-from overspill.wire.ingress.base import Answered, Ingress, guessed
-from overspill.wire.ingress.chat import is_true, wants_usage, with_model
-from overspill.wire.usage import estimate_tokens
+from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
+from overspill.wire.ingress.chat import is_true, passed_on, wants_usage
+from overspill.wire.usage import estimate_tokens, is_whole
 
 if TYPE_CHECKING:
     from overspill.wire.stream import EventStream
@@ -41,7 +41,7 @@ class Completions(Ingress):
         """Pass it on."""
         if target.wire is not Wire.OPENAI:
             raise Untranslatable("prompt: Anthropic's wire has no such call; use chat", "prompt")
-        return Call("/completions", with_model(ask, target.model))
+        return Call("/completions", passed_on(ask, target, "max_tokens"))
 
     def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:
         """Pass events on."""
@@ -49,7 +49,7 @@ class Completions(Ingress):
 
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Pass the answer on."""
-        return Answered(raw, openai.usage_in(raw) or guessed(ask, raw))
+        return metered(raw, openai.usage_in(raw), guessed(ask, raw))
 
 
 class Embeddings(Ingress):
@@ -61,6 +61,7 @@ class Embeddings(Ingress):
 
     operation = "embeddings"
     pinned = True
+    generates = False
 
     def read(self, raw: bytes | bytearray) -> Ask:
         """Read the fields we need."""
@@ -87,4 +88,5 @@ class Embeddings(Ingress):
 
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Pass the answer on."""
-        return Answered(raw, openai.usage_in(raw))
+        usage = openai.usage_in(raw)
+        return Answered(raw, usage, estimated=not is_whole(usage, generates=False))

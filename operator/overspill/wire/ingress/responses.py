@@ -9,7 +9,7 @@ from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
 from overspill.wire.document import Document, compact, read_json
 from overspill.wire.errors import BadRequest, Wire
 from overspill.wire.from_anthropic import ChatStream, completion
-from overspill.wire.ingress.base import Answered, Ingress, guessed
+from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
 from overspill.wire.ingress.chat import is_true
 from overspill.wire.reading import field_of
 from overspill.wire.responses_answer import ResponseStream, response
@@ -55,6 +55,8 @@ class Responses(Ingress):
         chat, lossy = chat_body(ask.document.values(), open_model=target.open_model)
         if target.wire is Wire.OPENAI:
             refuse_results_in_parts(chat)
+            if target.capped and ask.max_tokens is None:
+                chat[target.chat_limit] = target.max_output_tokens
             return Call("/chat/completions", compact({"model": target.model, **chat}), tuple(lossy))
         limit = ask.max_tokens or target.max_output_tokens
         try:
@@ -72,10 +74,12 @@ class Responses(Ingress):
 
     def answer(self, ask: Ask, target: Target, raw: bytes, now_s: float) -> Answered:
         """Translate the answer."""
+        guess, told = guessed(ask, raw), None
         if target.wire is Wire.ANTHROPIC:
-            raw = compact(completion(raw, int(now_s), guessed(ask, raw))[0])
+            chat, told = completion(raw, int(now_s), guess)
+            raw = compact(chat)
         body, usage = response(raw, ask.document.values())
-        return Answered(compact(body), usage or guessed(ask, raw))
+        return metered(compact(body), told or usage, guess)
 
     def error_event(self, body: bytes) -> bytes:
         """Return the error event of this protocol."""
