@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 HELP: Final = (
     "Say what routing by the learned score gives on prompts that both tiers answered: JSON lines "
-    "of prompt, small_correct, frontier_correct (0..1). By default each fifth of the file is tested "
-    "by what was learned from the rest, starting from the prior of this package."
+    "of prompt, small_correct, frontier_correct (0..1). Unless --train is given, each fifth of the "
+    "file is tested by what was learned from the rest, starting from the prior of this package."
 )
 SEEN: Final = 0.01
 """From this share of known prompts on the prior is left out: it would be tested on its own lessons.
