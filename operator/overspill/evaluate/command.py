@@ -12,12 +12,14 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from overspill.api.errors import OverspillError
 from overspill.learning.examples import read_examples
 from overspill.learning.prior import shipped
+from overspill.learning.replay import replay
 from overspill.learning.trial import cross_validated, learned_elsewhere, verdict
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from overspill.learning.examples import Examples
     from overspill.learning.linear import Linear
-    from overspill.learning.trial import Verdict
+    from overspill.learning.trial import Scored, Verdict
     from overspill.routing.score import Score
 
 HELP: Final = (
@@ -46,11 +48,12 @@ _DEFAULT_RATIO: Final = 20.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("--data", required=True, type=Path, help="graded prompts to test")
-    parser.add_argument("--train", type=Path, help="learn from these instead of from the rest")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--train", type=Path, help="learn from these instead of from the rest")
     parser.add_argument("--no-prior", action="store_true", help="begin with nothing")
     parser.add_argument(
         "--floor",
-        type=_floor,
+        type=_share,
         default=_DEFAULT_FLOOR,
         metavar="0.95",
         help="quality to hold, of the frontier's",
@@ -62,11 +65,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="20",
         help="what a request costs at the frontier, in prices of the small tier",
     )
+    how.add_argument(
+        "--stream",
+        action="store_true",
+        help="play the file, shuffled, as live traffic: trials at the sample rate, cold start",
+    )
+    parser.add_argument(
+        "--sample-rate", type=_share, default=0.05, metavar="0.05", help="of --stream: trials"
+    )
+    parser.add_argument(
+        "--confidence",
+        type=_confidence,
+        default=0.95,
+        metavar="0.95",
+        help="of --stream: that the floor is held, from 0.5 on and below 1",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of folds, of order and of trials")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
-def _floor(text: str) -> float:
-    return _number(text, 0.0, 1.0, "give a share from 0 to 1, such as 0.95")
+def _share(text: str) -> float:
+    return _number(text, 0.0, 1.0, "give a share from 0 to 1, such as 0.05")
+
+
+def _confidence(text: str) -> float:
+    return _number(text, 0.5, 0.999999, "give at least 0.5 and less than 1, such as 0.95")
 
 
 def _ratio(text: str) -> float:
@@ -97,18 +120,38 @@ def run(args: argparse.Namespace) -> int:
 
 def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None) -> None:
     """Raises: OverspillError."""
+    if args.stream:  # a file is often sorted by subject, traffic is not
+        examples = examples.take(np.random.default_rng(args.seed).permutation(len(examples)))
     prior, used = (None, "no") if args.no_prior else _honest(examples)
-    if train is None:
-        scored = cross_validated(examples, prior, floor=args.floor)
-    else:
-        scored = learned_elsewhere(examples, train, prior, floor=args.floor)
-    found = verdict(examples, scored, floor=args.floor, price_ratio=args.price_ratio)
+    scored, sampled = _scored(args, examples, train, prior)
+    found = verdict(
+        examples, scored, floor=args.floor, price_ratio=args.price_ratio, sampled=sampled
+    )
     decision_us = timed_us(shipped().score, examples.prompts)
     if args.json:
         said = {"file": args.data.name, **asdict(found), "decision_us": decision_us, "prior": used}
         sys.stdout.write(json.dumps(said) + "\n")
     else:
         Console(highlight=False).print(_table(args.data.name, found, decision_us, used))
+
+
+def _scored(
+    args: argparse.Namespace, examples: Examples, train: Examples | None, prior: Linear | None
+) -> tuple[Scored, Sequence[int]]:
+    """Return the scores and which rows were trials. Raises: OverspillError."""
+    if args.stream:
+        played = replay(
+            examples,
+            prior,
+            floor=args.floor,
+            confidence=args.confidence,
+            sample_rate=args.sample_rate,
+            seed=args.seed,
+        )
+        return played.scored, played.sampled.tolist()
+    if train is not None:
+        return learned_elsewhere(examples, train, prior, floor=args.floor), ()
+    return cross_validated(examples, prior, floor=args.floor, seed=args.seed), ()
 
 
 def _honest(examples: Examples) -> tuple[Linear | None, str]:

@@ -14,6 +14,8 @@ from overspill.learning.linear import learn
 from overspill.learning.measures import apgr, cpt, recovered, threshold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from overspill.learning.design import Floats, Indices
     from overspill.learning.examples import Examples
     from overspill.learning.linear import Linear
@@ -93,13 +95,24 @@ def _limit(examples: Examples, scores: Floats, rows: Indices, floor: float) -> f
     return threshold(scores[rows], examples.small[rows], examples.frontier[rows], floor)
 
 
-def verdict(examples: Examples, scored: Scored, *, floor: float, price_ratio: float) -> Verdict:
-    """Judge. `price_ratio` is the frontier's price of a request in the small tier's."""
+def verdict(
+    examples: Examples,
+    scored: Scored,
+    *,
+    floor: float,
+    price_ratio: float,
+    sampled: Sequence[int] | Indices = (),
+) -> Verdict:
+    """Judge. `price_ratio` is the frontier's price of a request in the small tier's.
+
+    `sampled` are rows that both tiers answered, whoever served: they are paid for twice.
+    """
     sent = scored.scores >= scored.limits[scored.fold]
-    got = np.where(sent, examples.frontier, examples.small).mean()
+    got = float(np.where(sent, examples.frontier, examples.small).mean())
     best = float(examples.frontier.mean())
-    share = float(sent.mean())
     curve = recovered(scored.scores, examples.gains)
+    frontier, small = sent.copy(), ~sent
+    frontier[list(sampled)] = small[list(sampled)] = True
     return Verdict(
         n=len(examples),
         small_quality=float(examples.small.mean()),
@@ -108,7 +121,7 @@ def verdict(examples: Examples, scored: Scored, *, floor: float, price_ratio: fl
         cpt50=None if curve is None else cpt(curve, 0.5),
         cpt80=None if curve is None else cpt(curve, 0.8),
         floor=floor,
-        achieved_quality=float(got) / best if best else 1.0,
-        frontier_share=share,
-        cost_saving=(1.0 - share) * (1.0 - 1.0 / price_ratio),
+        achieved_quality=got / best if best else 1.0,
+        frontier_share=float(frontier.mean()),
+        cost_saving=1.0 - float(frontier.mean()) - float(small.mean()) / price_ratio,
     )
