@@ -58,6 +58,9 @@ bench-scaling: $(READY) ## what ways to scale cost on recorded traffic; ARGS="--
 	@$(BIN)/python -m bench.scaling $(ARGS)
 	@$(BIN)/python -m bench.hosted $(ARGS)
 
+bench-routing: $(READY) ## what the learned score is worth; ARGS="--data FOLDER", --prior to train anew
+	@$(BIN)/python -m bench.routing $(ARGS)
+
 bench-sidecar: $(READY) ## the sidecar beside Envoy, LiteLLM and others; ARGS=--short for a quick look
 	@$(BIN)/python -m bench.sidecar $(ARGS)
 

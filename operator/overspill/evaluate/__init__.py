@@ -1,0 +1,1 @@
+"""`overspill evaluate`: what the score is worth on graded examples."""

@@ -1,0 +1,186 @@
+"""`overspill evaluate`: what routing by the learned score gives on graded examples."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from argparse import ArgumentTypeError
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from overspill.api.errors import OverspillError
+from overspill.learning.examples import read_examples
+from overspill.learning.prior import shipped
+from overspill.learning.replay import replay
+from overspill.learning.trial import cross_validated, learned_elsewhere, verdict
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from overspill.learning.examples import Examples
+    from overspill.learning.linear import Linear
+    from overspill.learning.trial import Scored, Verdict
+    from overspill.routing.score import Score
+
+HELP: Final = (
+    "Say what routing by the learned score gives on prompts that both tiers answered: JSON lines "
+    "of prompt, small_correct, frontier_correct (0..1). Unless --train is given, each fifth of the "
+    "file is tested by what was learned from the rest, starting from the prior of this package."
+)
+SEEN: Final = 0.01
+"""From this share of known prompts on the prior is left out: it would be tested on its own lessons.
+Below it, shared questions are chance."""
+_BYTES: Final = 2048
+_TIMED: Final = 300
+_DEFAULT_FLOOR: Final = 0.95
+_DEFAULT_RATIO: Final = 20.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("--data", required=True, type=Path, help="graded prompts to test")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--train", type=Path, help="learn from these instead of from the rest")
+    parser.add_argument("--no-prior", action="store_true", help="begin with nothing")
+    parser.add_argument(
+        "--floor",
+        type=_share,
+        default=_DEFAULT_FLOOR,
+        metavar="0.95",
+        help="quality to hold, of the frontier's",
+    )
+    parser.add_argument(
+        "--price-ratio",
+        type=_ratio,
+        default=_DEFAULT_RATIO,
+        metavar="20",
+        help="what a request costs at the frontier, in prices of the small tier",
+    )
+    how.add_argument(
+        "--stream",
+        action="store_true",
+        help="play the file, shuffled, as live traffic: trials at the sample rate, cold start",
+    )
+    parser.add_argument(
+        "--sample-rate", type=_share, default=0.05, metavar="0.05", help="of --stream: trials"
+    )
+    parser.add_argument(
+        "--confidence",
+        type=_confidence,
+        default=0.95,
+        metavar="0.95",
+        help="of --stream: that the floor is held, from 0.5 on and below 1",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of folds, of order and of trials")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def _share(text: str) -> float:
+    return _number(text, 0.0, 1.0, "give a share from 0 to 1, such as 0.05")
+
+
+def _confidence(text: str) -> float:
+    return _number(text, 0.5, 0.999999, "give at least 0.5 and less than 1, such as 0.95")
+
+
+def _ratio(text: str) -> float:
+    return _number(text, 1.0, math.inf, "give at least 1, such as 20")
+
+
+def _number(text: str, low: float, high: float, remedy: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if math.isfinite(value) and low <= value <= high:
+        return value
+    raise ArgumentTypeError(f"{text!r}: {remedy}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judge and print; return 2 where the input cannot be used."""
+    try:
+        examples = read_examples(args.data)
+        train = read_examples(args.train) if args.train else None
+        _judge(args, examples, train)
+    except (OverspillError, OSError) as error:
+        sys.stderr.write(f"overspill evaluate: {error}\n")
+        return 2
+    return 0
+
+
+def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None) -> None:
+    """Raises: OverspillError."""
+    if args.stream:  # a file is often sorted by subject, traffic is not
+        examples = examples.take(np.random.default_rng(args.seed).permutation(len(examples)))
+    prior, used = (None, "no") if args.no_prior else _honest(examples)
+    scored, sampled = _scored(args, examples, train, prior)
+    found = verdict(
+        examples, scored, floor=args.floor, price_ratio=args.price_ratio, sampled=sampled
+    )
+    decision_us = timed_us(shipped().score, examples.prompts)
+    if args.json:
+        said = {"file": args.data.name, **asdict(found), "decision_us": decision_us, "prior": used}
+        sys.stdout.write(json.dumps(said) + "\n")
+    else:
+        Console(highlight=False).print(_table(args.data.name, found, decision_us, used))
+
+
+def _scored(
+    args: argparse.Namespace, examples: Examples, train: Examples | None, prior: Linear | None
+) -> tuple[Scored, Sequence[int]]:
+    """Return the scores and which rows were trials. Raises: OverspillError."""
+    if args.stream:
+        played = replay(
+            examples,
+            prior,
+            floor=args.floor,
+            confidence=args.confidence,
+            sample_rate=args.sample_rate,
+            seed=args.seed,
+        )
+        return played.scored, played.sampled.tolist()
+    if train is not None:
+        return learned_elsewhere(examples, train, prior, floor=args.floor), ()
+    return cross_validated(examples, prior, floor=args.floor, seed=args.seed), ()
+
+
+def _honest(examples: Examples) -> tuple[Linear | None, str]:
+    """Return the prior, unless it was trained on these prompts, and how that is said."""
+    prior = shipped()
+    known = prior.share_seen(examples.prompts)
+    if known < SEEN:
+        return prior.linear(), "shipped"
+    return None, f"left out: it was trained on {known:.0%} of these prompts"
+
+
+def timed_us(score: Score, prompts: Sequence[str]) -> float:
+    """Return the median time of one decision on 2 KB of these prompts, in µs."""
+    text = "\n".join(prompts)
+    while len(text) < _BYTES:
+        text += "\n" + text
+    step = max(1, (len(text) - _BYTES) // _TIMED)
+    found = []
+    for start in range(0, len(text) - _BYTES + 1, step):
+        prompt = text[start : start + _BYTES]
+        begun_s = time.perf_counter()
+        score.gain(prompt)
+        found.append(time.perf_counter() - begun_s)
+    return round(median(found) * 1e6, 1)
+
+
+def _table(name: str, found: Verdict, decision_us: float, used: str) -> Table:
+    table = Table("measure", "value", title=name, title_justify="left")
+    for key, value in {**asdict(found), "decision_us": decision_us, "prior": used}.items():
+        said = f"{value:.3f}" if isinstance(value, float) and key != "decision_us" else str(value)
+        table.add_row(key, "–" if value is None else said)
+    return table

@@ -1,0 +1,1 @@
+"""Learns the score from examples that both tiers answered. Numpy; no sidecar loads it."""

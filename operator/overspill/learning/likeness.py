@@ -1,0 +1,67 @@
+"""Which prompts are the same, or nearly: such must not stand on both sides of a test.
+
+A prompt's sketch is the lowest of its hashed words. Two that share all but a few words share it
+mostly. Source: Broder (1997), doi:10.1109/SEQUEN.1997.666900.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+import numpy as np
+
+from overspill.routing.features import features
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from overspill.learning.design import Indices
+    from overspill.learning.examples import Examples
+
+LOWEST: Final = 8
+_OPENING_WORDS: Final = 6
+
+
+def sketch(prompt: str) -> int:
+    """Return a number that prompts share where nearly all of their words are the same."""
+    lowest = sorted(features(prompt).words)[:LOWEST]
+    return crc32(repr(lowest).encode())
+
+
+def marks(prompt: str) -> set[int]:
+    """Return numbers of which prompts with the same question share one.
+
+    The same question is given with other choices and other instructions: its first line counts too,
+    where it has some words.
+    """
+    opening = prompt.strip().partition("\n")[0]
+    found = {sketch(prompt)}
+    if len(opening.split()) >= _OPENING_WORDS:
+        found.add(sketch(opening))
+    return found
+
+
+def marks_of(prompts: Iterable[str]) -> set[int]:
+    """Return the marks of all."""
+    return {mark for prompt in prompts for mark in marks(prompt)}
+
+
+def without(examples: Examples, unwanted: Collection[int]) -> Examples:
+    """Leave out what has one of these marks."""
+    kept = [marks(prompt).isdisjoint(unwanted) for prompt in examples.prompts]
+    return examples.take(np.flatnonzero(kept))
+
+
+def folds(prompts: Sequence[str], many: int, seed: int) -> list[tuple[Indices, Indices]]:
+    """Return (rows to learn from, rows to test) `many` times; each row is tested once.
+
+    Groups of like prompts stay together. Fewer groups than `many` give as many folds.
+    """
+    _, group = np.unique([sketch(prompt) for prompt in prompts], return_inverse=True)
+    groups = int(group.max()) + 1
+    turn = np.random.default_rng(seed).permutation(groups)
+    fold = (turn % min(many, groups))[group]
+    return [
+        (np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(fold.max() + 1)
+    ]

@@ -1,0 +1,50 @@
+"""What a request asks, as one text: the same form in live traffic and in files of examples.
+
+The last user turn comes first, because of a long text the score reads only the beginning and the
+end; then earlier user turns, each marked; then the tools as JSON. System prompts are left out: an
+app sends the same one with each request.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+def text_of(messages: Iterable[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the text of OpenAI or Anthropic messages and tools.
+
+    What has another shape than either wire's counts as empty: judging a request is no reason to
+    refuse it.
+    """
+    turns = [_words(one.get("content")) for one in messages if one.get("role") == "user"]
+    turns = [turn for turn in turns if turn]
+    parts = turns[-1:]
+    parts += [f"[turn {place}] {turn}" for place, turn in enumerate(turns[:-1], start=1)]
+    if tools:
+        parts.append("[functions] " + json.dumps([_function(one) for one in tools]))
+    return "\n\n".join(parts)
+
+
+def _words(content: object) -> str:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    texts = [part.get("text") for part in content if isinstance(part, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _function(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a tool of either wire into one shape: name, description, parameters."""
+    inner = tool.get("function")
+    said = inner if isinstance(inner, dict) else tool
+    schema = said.get("parameters", said.get("input_schema"))
+    return {
+        "name": said.get("name"),
+        "description": said.get("description"),
+        "parameters": schema,
+    }
