@@ -7,6 +7,7 @@ delays and repeats are played against each other. The provider's books are kept 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, settings
@@ -63,7 +64,7 @@ class Promise(RuleBasedStateMachine):
         super().__init__()
         self.now_s = UNIX_S + PERIOD_S - 4000.0
         self.version, self.ledger = 0, turned(None, self.period(0.0))
-        self.limits = Limits(limit_usd_micros=200_000, purposes={TRIALS: 30_000})
+        self.limits = Limits(limit_usd_micros=200_000, purposes={TRIALS: 15_000})
         self.skew_s = [0.0, 0.0]
         self.drafts: list[Draft | None] = [None, None]
         self.requests: list[Sent] = []
@@ -73,6 +74,10 @@ class Promise(RuleBasedStateMachine):
         self.paid: dict[str, int] = {}
         """The provider's books, by lease."""
         self.crashed: set[str] = set()
+        self.home: dict[str, float] = {}
+        """The start of the period that a lease belongs to."""
+        self.ceiling: dict[float, int] = {}
+        """By period: the most that was ever in force when something was granted."""
 
     # -- the world
     def period(self, skew_s: float) -> Period:
@@ -196,6 +201,12 @@ class Promise(RuleBasedStateMachine):
 
     def commit(self, draft: Draft) -> None:
         self.check_grants(draft)
+        account = draft.ledger.current
+        start_s = account.period.start_s
+        for lease in account.leases:
+            self.home.setdefault(lease, start_s)
+        limit = draft.limits.limit_usd_micros
+        self.ceiling[start_s] = max(self.ceiling.get(start_s, 0), limit)
         self.version, self.ledger = self.version + 1, draft.ledger
 
     @rule(operator=st.integers(0, 1))
@@ -206,7 +217,7 @@ class Promise(RuleBasedStateMachine):
         """Only what is beneath the limit in force was added."""
         after, before = draft.ledger.current, self.ledger.current
         same = after.period == before.period
-        for purpose, limit in ((None, draft.limits.limit_usd_micros), (TRIALS, 30_000)):
+        for purpose, limit in ((None, draft.limits.limit_usd_micros), (TRIALS, 15_000)):
             known = before.committed_usd_micros(purpose) if same else 0
             committed = after.committed_usd_micros(purpose)
             assert committed <= max(known, limit)
@@ -219,7 +230,7 @@ class Promise(RuleBasedStateMachine):
     @rule(limit=st.integers(min_value=0, max_value=400_000), rare=rarely)
     def edit_limit(self, limit: int, rare: int) -> None:
         if rare == 0:
-            self.limits = Limits(limit_usd_micros=limit, purposes={TRIALS: 30_000})
+            self.limits = Limits(limit_usd_micros=limit, purposes={TRIALS: 15_000})
 
     # -- what is always so
     @invariant()
@@ -230,10 +241,21 @@ class Promise(RuleBasedStateMachine):
                 assert lease.spent_usd_micros <= self.paid.get(lease.id, 0)
 
     @invariant()
+    def a_period_costs_no_more_than_its_limit(self) -> None:
+        """By the provider's books alone, whatever the ledger says or has forgotten."""
+        costs: Counter[float] = Counter()
+        for lease, usd_micros in self.paid.items():
+            costs[self.home[lease]] += usd_micros
+        for start_s, usd_micros in costs.items():
+            assert usd_micros <= self.ceiling[start_s]
+
+    @invariant()
     def no_money_is_made_or_lost(self) -> None:
         account = self.ledger.current
         counted = account.spent_usd_micros(self.now_s) + account.outstanding_usd_micros(self.now_s)
         assert counted == account.committed_usd_micros()
+        told = [lease for lease, start_s in self.home.items() if start_s == account.period.start_s]
+        assert account.settled_usd_micros() <= sum(self.paid.get(lease, 0) for lease in told)
 
     def teardown(self) -> None:
         """Nothing leaks: after one life everything is settled, lost in a crash, or free again."""
