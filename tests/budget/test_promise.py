@@ -7,19 +7,23 @@ delays and repeats are played against each other. The provider's books are kept 
 from __future__ import annotations
 
 import itertools
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from overspill.budget.account import Limits
+from overspill.budget.account import KEPT_S, Limits
 from overspill.budget.lease import LIFE_S, Grant, Report
 from overspill.budget.ledger import Ledger, renew, turned
 from overspill.budget.period import Period
 from overspill.budget.wallet import Book, Wallet
 
+LATEST_S = KEPT_S - 200
+"""A message is late by no more than a lease is remembered for, and clocks differ by 90 s."""
 PERIOD_S = 8 * 3600.0
 UNIX_S = 1_000_000.0 * PERIOD_S
 TRIALS = "trials"
@@ -46,6 +50,7 @@ class Sent:
     sidecar: Sidecar
     exchange: int
     reports: tuple[Report, ...]
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,7 @@ class Promise(RuleBasedStateMachine):
         sidecar = self.sidecar(which)
         sidecar.exchange = next(self.numbers)
         reports = sidecar.wallet.reports(self.now_s, waiting=waiting, leaving=rare == 0)
-        self.requests.append(Sent(sidecar, sidecar.exchange, reports))
+        self.requests.append(Sent(sidecar, sidecar.exchange, reports, self.now_s))
 
     @rule(which=pick, waiting=waits, operator=st.integers(0, 1))
     def renew(self, which: int, waiting: list[int], operator: int) -> None:
@@ -204,7 +209,8 @@ class Promise(RuleBasedStateMachine):
         account = draft.ledger.current
         start_s = account.period.start_s
         for lease in account.leases:
-            self.home.setdefault(lease, start_s)
+            if lease not in self.paid:
+                self.home[lease] = start_s
         limit = draft.limits.limit_usd_micros
         self.ceiling[start_s] = max(self.ceiling.get(start_s, 0), limit)
         self.version, self.ledger = self.version + 1, draft.ledger
@@ -226,6 +232,7 @@ class Promise(RuleBasedStateMachine):
     @rule(passed_s=st.sampled_from((0.1, 0.1, 1.0, 1.0, 7.0, 25.0, LIFE_S, 3700.0)))
     def wait(self, passed_s: float) -> None:
         self.now_s += passed_s
+        self.requests = [sent for sent in self.requests if self.now_s - sent.at_s < LATEST_S]
 
     @rule(limit=st.integers(min_value=0, max_value=400_000), rare=rarely)
     def edit_limit(self, limit: int, rare: int) -> None:
@@ -257,6 +264,36 @@ class Promise(RuleBasedStateMachine):
         told = [lease for lease, start_s in self.home.items() if start_s == account.period.start_s]
         assert account.settled_usd_micros() <= sum(self.paid.get(lease, 0) for lease in told)
 
+    def step(self, name: str, chance: random.Random) -> None:
+        """Take one step by chance."""
+        which, operator = chance.randrange(1 << 16), chance.randrange(2)
+        costs = [chance.randrange(1, 20_000) for _ in range(chance.randrange(4))]
+        rare, share, yes = chance.randrange(6), chance.randrange(101), chance.random() < 0.5
+        idle = {
+            "settle": not any(one.open for one in self.sidecars),
+            "deliver": not self.requests,
+            "lose": not self.requests,
+            "answer": not self.answers,
+        }
+        if idle.get(name):
+            return
+        passed_s = chance.choice((0.1, 1.0, 1.0, 7.0, 25.0, LIFE_S, 3700.0 if rare == 0 else 1.0))
+        known: dict[str, tuple[object, ...]] = {
+            "debit": (which, costs),
+            "settle": (which, share, yes),
+            "send": (which, costs, rare),
+            "renew": (which, costs, operator),
+            "crash": (which, share, rare),
+            "deliver": (which, operator, yes),
+            "answer": (which,),
+            "lose": (which,),
+            "write": (operator, yes),
+            "operator_crashes": (operator,),
+            "wait": (passed_s,),
+            "edit_limit": (chance.randrange(400_000), rare),
+        }
+        getattr(self, name)(*known[name])
+
     def teardown(self) -> None:
         """Nothing leaks: after one life everything is settled, lost in a crash, or free again."""
         self.drafts = [None, None]
@@ -277,7 +314,7 @@ class Promise(RuleBasedStateMachine):
     def converse(self, sidecar: Sidecar, *, leaving: bool) -> None:
         """One exchange that nothing disturbs."""
         reports = sidecar.wallet.reports(self.now_s, leaving=leaving)
-        draft = self.draft(Sent(sidecar, 0, reports), 0)
+        draft = self.draft(Sent(sidecar, 0, reports, self.now_s), 0)
         self.ledger = draft.ledger
         sidecar.wallet.apply(draft.grants, self.now_s)
 
@@ -289,3 +326,35 @@ TestPromise.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+STEPS = 400
+WEIGHTS = {
+    "debit": 8,
+    "settle": 6,
+    "send": 2,
+    "renew": 6,
+    "crash": 2,
+    "deliver": 3,
+    "answer": 2,
+    "lose": 1,
+    "write": 3,
+    "operator_crashes": 1,
+    "wait": 3,
+    "edit_limit": 1,
+}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_promise_holds_on_long_walks_too(seed: int) -> None:
+    """Chance goes deeper than a search for small examples does: 24,000 steps in all."""
+    chance = random.Random(seed)
+    world = Promise()
+    world.begin((chance.uniform(-90, 90), chance.uniform(-90, 90)))
+    names, weights = list(WEIGHTS), list(WEIGHTS.values())
+    for _ in range(STEPS):
+        world.step(chance.choices(names, weights)[0], chance)
+        world.spend_is_within_what_was_granted()
+        world.a_period_costs_no_more_than_its_limit()
+        world.no_money_is_made_or_lost()
+    world.teardown()
