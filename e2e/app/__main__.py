@@ -1,6 +1,7 @@
 """`python -m e2e.app`: run schedules of model calls; tell what came of them.
 
 POST /run    a JSON schedule (see asks.py); runs beside any that is already running
+POST /crowd  {"clients": 25, "seconds": 60, "ask": {…}}: clients that ask again once answered
 POST /stop   drop what has not been sent yet
 GET  /stats  what was sent, answered (by the model that answered) and failed
 """
@@ -19,6 +20,7 @@ from aiohttp import web
 from e2e.app.asks import Ask, load
 
 TIMEOUT_S = 120.0
+REFUSED_PAUSE_S = 0.5
 
 
 class Caller:
@@ -27,7 +29,7 @@ class Caller:
     def __init__(self, client: openai.AsyncOpenAI) -> None:
         self._client = client
         self._schedules: set[asyncio.Task[None]] = set()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Task[bool]] = set()
         self.sent = 0
         self.answered: Counter[str] = Counter()
         self.output_tokens: Counter[str] = Counter()
@@ -38,6 +40,20 @@ class Caller:
         task = asyncio.create_task(self._run(asks))
         self._schedules.add(task)
         task.add_done_callback(self._schedules.discard)
+
+    def crowd(self, clients: int, seconds: float, ask: Ask) -> None:
+        """Let so many clients ask the same for a while, each one call at a time."""
+        until_s = time.monotonic() + seconds
+        for _ in range(clients):
+            task = asyncio.create_task(self._client_of_a_crowd(ask, until_s))
+            self._schedules.add(task)
+            task.add_done_callback(self._schedules.discard)
+
+    async def _client_of_a_crowd(self, ask: Ask, until_s: float) -> None:
+        while time.monotonic() < until_s:
+            self.sent += 1
+            if not await self._call(ask):
+                await asyncio.sleep(REFUSED_PAUSE_S)
 
     def stop(self) -> None:
         """Drop all schedules; calls under way end by themselves."""
@@ -65,14 +81,16 @@ class Caller:
             self._calls.add(task)
             task.add_done_callback(self._calls.discard)
 
-    async def _call(self, ask: Ask) -> None:
+    async def _call(self, ask: Ask) -> bool:
+        """Make one call; say whether it was answered."""
         try:
             model, tokens = await (self._stream(ask) if ask.stream else self._whole(ask))
         except openai.OpenAIError as error:
             self.failures[f"{type(error).__name__}: {error}"[:200]] += 1
-        else:
-            self.answered[model] += 1
-            self.output_tokens[model] += tokens
+            return False
+        self.answered[model] += 1
+        self.output_tokens[model] += tokens
+        return True
 
     def _request(self, ask: Ask) -> dict[str, Any]:
         return {
@@ -109,6 +127,11 @@ def application(caller: Caller) -> web.Application:
         caller.run(load(await request.json()))
         return web.json_response(caller.stats())
 
+    async def crowd(request: web.Request) -> web.Response:
+        told = await request.json()
+        caller.crowd(told["clients"], told["seconds"], *load([told["ask"]]))
+        return web.json_response(caller.stats())
+
     async def stop(request: web.Request) -> web.Response:
         caller.stop()
         return web.json_response(caller.stats())
@@ -117,7 +140,14 @@ def application(caller: Caller) -> web.Application:
         return web.json_response(caller.stats())
 
     app = web.Application(client_max_size=64 * 2**20)
-    app.add_routes([web.post("/run", run), web.post("/stop", stop), web.get("/stats", stats)])
+    app.add_routes(
+        [
+            web.post("/run", run),
+            web.post("/crowd", crowd),
+            web.post("/stop", stop),
+            web.get("/stats", stats),
+        ]
+    )
     return app
 
 

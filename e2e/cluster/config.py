@@ -169,6 +169,9 @@ def kubelet(at: Places, sync_frequency: str) -> str:
             "imageGCHighThresholdPercent": 100,
             "imageMaximumGCAge": "0s",
             "serializeImagePulls": False,
+            # Containers that tests kill again and again start again at once.
+            "featureGates": {"KubeletCrashLoopBackOffMax": True},
+            "crashLoopBackOff": {"maxContainerRestartPeriod": "1s"},
             "syncFrequency": sync_frequency,
             "nodeStatusUpdateFrequency": "10s",
         }

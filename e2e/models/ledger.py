@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 from aiohttp import web
@@ -40,6 +42,8 @@ class Ledger:
     input_tokens: int = 0
     output_tokens: int = 0
     usd: float = 0.0
+    usd_micros: Fraction = Fraction(0)
+    """The same, exactly."""
     last_headers: list[str] = field(default_factory=list)
     fault: Fault = field(default_factory=Fault)
 
@@ -55,14 +59,17 @@ class Ledger:
         """Count the tokens of a finished or cut answer."""
         self.input_tokens += input_tokens
         self.output_tokens += output_tokens
-        paid = input_tokens * self.prices.input + output_tokens * self.prices.output
-        self.usd += paid / 1e6
+        prices = self.prices
+        paid = input_tokens * Fraction(prices.input) + output_tokens * Fraction(prices.output)
+        self.usd_micros += paid
+        self.usd = float(self.usd_micros) / 1e6
 
     def stats(self) -> dict[str, Any]:
         """Everything, as JSON values."""
         names = ("requests", "answered", "cancelled", "in_flight", "input_tokens")
         more = ("output_tokens", "usd", "last_headers")
-        return {name: getattr(self, name) for name in (*names, *more)}
+        seen = {name: getattr(self, name) for name in (*names, *more)}
+        return seen | {"usd_micros": ceil(self.usd_micros)}
 
 
 def admin_routes(ledger: Ledger) -> list[web.RouteDef]:

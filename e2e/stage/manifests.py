@@ -161,6 +161,7 @@ class PolicyChanges:
     guess_tokens_per_s: int | None = None
     """What the policy believes of a replica; else what is so."""
     limit: str = "500"
+    on_exhausted: str = "SmallOnly"
     rules: tuple[Manifest, ...] = (
         {
             "name": "partner",
@@ -206,6 +207,6 @@ def policy(ns: str, changes: PolicyChanges | None = None) -> Manifest:
                 }
             ],
             "routing": {"rules": list(change.rules)},
-            "budget": {"limit": change.limit},
+            "budget": {"limit": change.limit, "onExhausted": change.on_exhausted},
         },
     }

@@ -52,6 +52,11 @@ class Scene:
         pod = kube.until("an app pod", lambda: self.pod("app"))
         kube.http_post(self.ns, pod, 8080, "/run", asks.dump(schedule))
 
+    def crowd(self, pod: str, clients: int, seconds: float, ask: asks.Ask) -> None:
+        """Let clients in one app pod ask the same again and again."""
+        told = {"clients": clients, "seconds": seconds, "ask": asks.dump([ask])[0]}
+        kube.http_post(self.ns, pod, 8080, "/crowd", told)
+
     def stop(self) -> None:
         """Let the app drop what it has not sent."""
         pod = kube.until("an app pod", lambda: self.pod("app"))
