@@ -77,7 +77,7 @@ class Wallet:
         """The dearest worst case so far: what to have ready for the next."""
         self._rate = 0.0
         """Micro-dollars per second."""
-        self._rated_s = now_s
+        self._began_s = self._rated_s = now_s
         self._rated_spent = 0
         self._spent_before = 0
         """By books that are gone."""
@@ -238,7 +238,7 @@ class Wallet:
         passed_s = now_s - self._rated_s
         if passed_s <= 0:
             return
-        weight = min(1.0, passed_s / REMEMBERED_S)
+        weight = passed_s / max(passed_s, min(REMEMBERED_S, now_s - self._began_s))
         fresh = (spent - self._rated_spent) / passed_s
         self._rate += weight * (fresh - self._rate)
         self._rated_s, self._rated_spent = now_s, spent
