@@ -1,0 +1,209 @@
+"""One period's account: what a renewal may change, and what nothing may."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from overspill.budget.account import KEPT_S, LEASES_KEPT, Account, Limits, opened, renewed, tidied
+from overspill.budget.lease import LIFE_S, Lease, Report
+from overspill.budget.ledger import Ledger, renew, turned
+from overspill.budget.period import Period
+from overspill.budget.sizing import granted
+
+START_S = 1_000_000.0
+DAY = Period(start_s=START_S, end_s=START_S + 86_400)
+NEXT_DAY = Period(start_s=DAY.end_s, end_s=DAY.end_s + 86_400)
+LIMITS = Limits(limit_usd_micros=100_000)
+
+
+def _report(seq: int = 1, **others: object) -> Report:
+    first = Report(lease="a-1", pod="pod", seq=seq, spent_usd_micros=0, keep_usd_micros=0)
+    return replace(first, **others)  # type: ignore[arg-type]
+
+
+def _leased(ceiling: int, spent: int = 0, **others: object) -> Account:
+    lease = Lease(
+        id="a-1",
+        pod="pod",
+        seq=5,
+        ceiling_usd_micros=ceiling,
+        spent_usd_micros=spent,
+        expires_s=START_S + LIFE_S,
+    )
+    return replace(opened(DAY), leases={"a-1": replace(lease, **others)})  # type: ignore[arg-type]
+
+
+def test_a_grant_is_committed_before_it_is_spent() -> None:
+    account, grant = renewed(opened(DAY), _report(need_usd_micros=700), LIMITS, START_S)
+    assert grant.ceiling_usd_micros == 700
+    assert account.committed_usd_micros() == 700
+    assert account.spent_usd_micros(START_S) == 0
+
+
+def test_a_silent_lease_counts_as_spent_once_its_life_is_over() -> None:
+    account = _leased(700, spent=200)
+    assert account.spent_usd_micros(START_S) == 200
+    assert account.spent_usd_micros(START_S + LIFE_S) == 700
+    assert account.committed_usd_micros() == 700
+
+
+def test_who_was_silent_and_speaks_again_is_believed() -> None:
+    late_s = START_S + 10 * LIFE_S
+    said = _report(6, spent_usd_micros=300, keep_usd_micros=400, want_usd_micros=0)
+    account, grant = renewed(_leased(700, spent=200), said, LIMITS, late_s)
+    assert account.spent_usd_micros(late_s) == 300
+    assert account.committed_usd_micros() == 400
+    assert not grant.over
+
+
+@pytest.mark.parametrize(
+    ("said", "committed"),
+    [
+        pytest.param(_report(5, keep_usd_micros=1), 700, id="a message that comes twice"),
+        pytest.param(_report(4, keep_usd_micros=1), 700, id="a message that comes late"),
+        pytest.param(_report(6, pod="other", keep_usd_micros=1), 700, id="another pod's lease"),
+        pytest.param(
+            _report(6, keep_usd_micros=9_999, want_usd_micros=0), 700, id="more than was granted"
+        ),
+        pytest.param(
+            _report(1, lease="b-1", keep_usd_micros=50), 700, id="a lease that was forgotten"
+        ),
+        pytest.param(
+            _report(6, spent_usd_micros=800, keep_usd_micros=800, want_usd_micros=0),
+            800,
+            id="more was spent than granted: the truth counts",
+        ),
+    ],
+)
+def test_no_report_raises_its_own_ceiling(said: Report, committed: int) -> None:
+    account, _ = renewed(_leased(700), said, LIMITS, START_S)
+    assert account.committed_usd_micros() == committed
+
+
+def test_a_message_that_comes_twice_is_answered_as_before() -> None:
+    first = _report(need_usd_micros=700)
+    account, before = renewed(opened(DAY), first, LIMITS, START_S)
+    _, again = renewed(account, first, LIMITS, START_S)
+    assert again.ceiling_usd_micros == before.ceiling_usd_micros == 700
+
+
+def test_the_last_report_gives_the_rest_back() -> None:
+    said = _report(6, spent_usd_micros=150, keep_usd_micros=150, final=True)
+    account, grant = renewed(_leased(700), said, LIMITS, START_S)
+    assert grant.over
+    assert account.committed_usd_micros() == 150
+    late, grant = renewed(account, _report(7, want_usd_micros=50), LIMITS, START_S)
+    assert grant.over
+    assert late.committed_usd_micros() == 150
+
+
+@pytest.mark.parametrize("after_s", [KEPT_S + LIFE_S + 1, 10 * KEPT_S])
+def test_what_is_forgotten_stays_counted(after_s: float) -> None:
+    account = _leased(700, spent=200, unmetered_usd_micros=30)
+    tidy = tidied(account, START_S + after_s)
+    assert not tidy.leases
+    assert tidy.committed_usd_micros() == account.committed_usd_micros() == 700
+    assert tidy.settled_usd_micros() == 200
+    assert tidy.unmetered_usd_micros() == 30
+
+
+def test_an_account_stays_small_enough_for_one_object() -> None:
+    silent = _leased(7).leases["a-1"]
+    many = {f"x-{n}": replace(silent, id=f"x-{n}") for n in range(LEASES_KEPT + 10)}
+    tidy = tidied(replace(opened(DAY), leases=many), START_S + LIFE_S)
+    assert len(tidy.leases) == LEASES_KEPT
+    assert tidy.committed_usd_micros() == 7 * (LEASES_KEPT + 10)
+
+
+def test_a_limit_within_the_limit_binds_its_purpose_alone() -> None:
+    limits = replace(LIMITS, purposes={"trials": 500})
+    trial = _report(purpose="trials", need_usd_micros=600)
+    account, grant = renewed(opened(DAY), trial, limits, START_S)
+    assert grant.ceiling_usd_micros == 0
+    _, grant = renewed(account, _report(lease="b-1", need_usd_micros=600), limits, START_S)
+    assert grant.ceiling_usd_micros == 600
+
+
+def test_it_is_exhausted_when_the_cheapest_refused_request_does_not_fit_and_nobody_holds_any() -> (
+    None
+):
+    limits = Limits(limit_usd_micros=1_000)
+    account = _leased(900, spent=900)
+    assert not account.exhausted(limits, START_S)
+    said = _report(6, spent_usd_micros=900, keep_usd_micros=900, need_usd_micros=200)
+    account, grant = renewed(account, said, limits, START_S)
+    assert grant.exhausted
+    assert account.exhausted(limits, START_S)
+    assert not account.exhausted(Limits(limit_usd_micros=1_100), START_S)
+
+
+def test_money_that_others_hold_is_scarce_and_not_exhausted() -> None:
+    limits = Limits(limit_usd_micros=1_000)
+    said = _report(lease="b-1", need_usd_micros=200)
+    _, grant = renewed(_leased(900), said, limits, START_S)
+    assert (grant.scarce, grant.exhausted) == (True, False)
+
+
+def test_a_lease_ends_with_its_period() -> None:
+    _, grant = renewed(opened(DAY), _report(), LIMITS, DAY.end_s - 10)
+    assert (grant.life_s, grant.last, grant.resets_in_s) == (10, True, 10)
+
+
+def test_the_next_period_starts_from_nothing_and_the_last_one_still_settles() -> None:
+    ledger = turned(Ledger(current=_leased(700, spent=200)), NEXT_DAY)
+    said = _report(6, spent_usd_micros=600, keep_usd_micros=600, final=True)
+    ledger, (grant,) = renew(ledger, [said], LIMITS, NEXT_DAY.start_s)
+    assert grant.over
+    assert ledger.current.committed_usd_micros() == 0
+    assert ledger.previous is not None
+    assert ledger.previous.committed_usd_micros() == 600
+
+
+@pytest.mark.parametrize(
+    ("period", "kept"),
+    [
+        pytest.param(DAY, True, id="the same"),
+        pytest.param(replace(DAY, end_s=DAY.end_s + 6 * 86_400), True, id="edited to a week"),
+        pytest.param(
+            Period(start_s=DAY.start_s - 86_400, end_s=DAY.start_s), True, id="a clock is behind"
+        ),
+        pytest.param(NEXT_DAY, False, id="the next"),
+    ],
+)
+def test_only_the_next_period_frees_money(period: Period, kept: bool) -> None:
+    ledger = turned(Ledger(current=_leased(700)), period)
+    assert ledger.current.committed_usd_micros() == (700 if kept else 0)
+
+
+def test_a_ledger_may_open_with_what_was_spent_before_there_was_one() -> None:
+    assert turned(None, DAY, 1_234).current.spent_usd_micros(START_S) == 1_234
+
+
+@pytest.mark.parametrize(
+    ("available", "holders", "need", "want", "expected"),
+    [
+        pytest.param(100_000, 1, 0, 500, 500, id="plenty: what is wanted"),
+        pytest.param(100_000, 1, 0, 5_000, 1_000, id="no more than a hundredth of the limit"),
+        pytest.param(100_000, 1, 3_000, 5_000, 3_000, id="but what one dear request needs"),
+        pytest.param(1_000, 8, 0, 500, 62, id="half an even share of what is left"),
+        pytest.param(1_000, 8, 900, 2_000, 900, id="at the end one request at a time"),
+        pytest.param(1_000, 8, 1_001, 2_000, 0, id="nothing where less than the need is left"),
+        pytest.param(0, 1, 0, 500, 0, id="nothing left"),
+        pytest.param(-50, 1, 0, 500, 0, id="the limit was lowered"),
+    ],
+)
+def test_shares_shrink_with_what_is_left(
+    available: int, holders: int, need: int, want: int, expected: int
+) -> None:
+    assert (
+        granted(
+            available_usd_micros=available,
+            limit_usd_micros=100_000,
+            holders=holders,
+            need_usd_micros=need,
+            want_usd_micros=want,
+        )
+        == expected
+    )
