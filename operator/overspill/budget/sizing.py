@@ -26,4 +26,4 @@ def granted(
         return 0
     share = available_usd_micros // (FAIR_PART * max(1, holders))
     generous = min(share, limit_usd_micros // LARGEST_PART)
-    return min(available_usd_micros, max(need_usd_micros, min(want_usd_micros, generous)))
+    return max(need_usd_micros, min(want_usd_micros, generous))
