@@ -71,8 +71,9 @@ soak: $(READY) ## the sidecar under mixed load for ten minutes: memory, files, e
 	@$(BIN)/python -m bench.soak $(ARGS)
 
 crds: $(READY) ## generate crds/ from the models
-	@overspill crd > crds/overspill.dev_routingpolicies.yaml
-	@cp crds/overspill.dev_routingpolicies.yaml charts/overspill/files/
+	@for kind in routingpolicies budgetledgers; do \
+	  overspill crd $$kind > crds/overspill.dev_$$kind.yaml; \
+	  cp crds/overspill.dev_$$kind.yaml charts/overspill/files/; done
 
 manifests: crds ## render manifests/ from the chart
 	@$(NODE) build --only helm

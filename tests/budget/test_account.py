@@ -130,13 +130,21 @@ def test_it_is_exhausted_when_the_cheapest_refused_request_does_not_fit_and_nobo
     None
 ):
     limits = Limits(limit_usd_micros=1_000)
-    account = _leased(900, spent=900)
+    account = _leased(990, spent=990)
     assert not account.exhausted(limits, START_S)
-    said = _report(6, spent_usd_micros=900, keep_usd_micros=900, need_usd_micros=200)
+    said = _report(6, spent_usd_micros=990, keep_usd_micros=990, need_usd_micros=15)
     account, grant = renewed(account, said, limits, START_S)
     assert grant.exhausted
     assert account.exhausted(limits, START_S)
-    assert not account.exhausted(Limits(limit_usd_micros=1_100), START_S)
+    assert not account.exhausted(Limits(limit_usd_micros=1_005), START_S)
+
+
+def test_one_dear_request_that_does_not_fit_closes_the_frontier_to_nobody_else() -> None:
+    limits = Limits(limit_usd_micros=1_000)
+    said = _report(6, spent_usd_micros=900, keep_usd_micros=900, need_usd_micros=200)
+    account, grant = renewed(_leased(900, spent=900), said, limits, START_S)
+    assert grant.exhausted
+    assert not account.exhausted(limits, START_S)
 
 
 def test_money_that_others_hold_is_scarce_and_not_exhausted() -> None:

@@ -66,6 +66,7 @@ class FakeCluster:
     nodes: dict[str, dict[str, str]] = field(default_factory=dict)
     nodes_read: list[str] = field(default_factory=list)
     config_maps: dict[str, Manifest] = field(default_factory=dict)
+    ledgers: dict[PolicyKey, Manifest] = field(default_factory=dict)
     events: list[Manifest] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
     lists: int = 0
@@ -116,6 +117,9 @@ class FakeCluster:
         self.events.append(manifest)
 
     # -- Watched
+    def ledger(self, key: PolicyKey) -> Manifest | None:
+        return self.ledgers.get(key)
+
     def policy(self, key: PolicyKey) -> Manifest | None:
         return self.policies.get(key)
 

@@ -80,7 +80,8 @@ def test_the_sidecar_gets_the_environment_that_was_asked_for() -> None:
 def test_only_the_sidecar_mounts_configuration_and_keys() -> None:
     pod = applied(a_pod(volumes=[{"name": "data"}]))
     data, volume = pod["spec"]["volumes"]
-    config, secret = volume["projected"]["sources"]
+    config, token, secret = volume["projected"]["sources"]
+    assert token["serviceAccountToken"]["audience"] == "overspill"
     assert (data, volume["projected"]["defaultMode"]) == ({"name": "data"}, 0o444)
     assert config["configMap"]["name"] == "overspill-contracts"
     assert config["configMap"]["optional"]

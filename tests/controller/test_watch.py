@@ -40,6 +40,7 @@ def test_policies_and_pods_that_name_a_gone_policy_are_all_looked_at() -> None:
             "by_service": {("legal", "glm-small"): ["contracts"]},
             "by_target": {("legal", "Deployment", "glm-small"): ["contracts", "gone"]},
             "slices": {},
+            "ledgers": {},
         }
     )
     assert set(watched.all_keys()) == {KEY, PolicyKey("legal", "gone")}

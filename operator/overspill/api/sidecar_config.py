@@ -16,6 +16,7 @@ from overspill.api.policy import FrontierAPI, HeaderName, Mode, OnExhausted, Pri
 
 CONFIG_FILE = "policy.json"
 CREDENTIALS_DIR = "credentials"
+TOKEN_FILE = "token"
 
 
 class SmallConfig(Model):
@@ -46,6 +47,16 @@ class ProviderConfig(Model):
     forward_headers: tuple[HeaderName, ...] = ()
 
 
+class LenderConfig(Model):
+    """Who lends the sidecar its money, and how the two know each other."""
+
+    url: HttpURL
+    ca_certificate: str = Field(description="PEM; of whoever signed the lender's certificate.")
+    token_file: str = Field(
+        default=TOKEN_FILE, description="Relative to the configuration file's folder, or absolute."
+    )
+
+
 class BudgetConfig(Model):
     """Whether the frontier may be paid right now."""
 
@@ -53,6 +64,9 @@ class BudgetConfig(Model):
     on_exhausted: OnExhausted = OnExhausted.SMALL_ONLY
     resets_at_s: float | None = Field(
         default=None, description="Unix time at which the period ends."
+    )
+    lender: LenderConfig | None = Field(
+        default=None, description="None: no budget, or an operator that does not lend."
     )
 
 

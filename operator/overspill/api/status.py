@@ -43,6 +43,9 @@ class SpendStatus(Model):
     period_start: str
     usd: Quantity
     limit_usd: Quantity | None = None
+    leased_usd: Quantity | None = Field(
+        default=None, description="What sidecars hold and may still spend."
+    )
     display: str = Field(description="spend/limit, for the printer column.")
 
 

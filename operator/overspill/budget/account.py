@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 KEPT_S: Final = 3600.0
 """A lease that is closed or silent is remembered this long: a sidecar may have been cut off, and
 what it then says of its spend is truer than its ceiling."""
+NEXT_TO_NOTHING: Final = 50
+"""A fiftieth of the limit is."""
 LEASES_KEPT: Final = 4000
 """And only so many of them: the record has to fit into one object of the API server."""
 
@@ -97,10 +99,14 @@ class Account:
         return free
 
     def exhausted(self, limits: Limits, now_s: float) -> bool:
-        """Whether nothing more can be bought: not even the cheapest request that was refused."""
+        """Whether it is spent: what is left bought nothing any more, and is next to nothing.
+
+        One dear request that did not fit is no reason to close the frontier to all others.
+        """
         available = self.available_usd_micros(limits)
         if self.refused_usd_micros:
-            return available < self.refused_usd_micros
+            rest = limits.limit_usd_micros // NEXT_TO_NOTHING
+            return available < min(self.refused_usd_micros, rest + 1)
         return available <= 0 >= self.outstanding_usd_micros(now_s)
 
     def _of(self, purpose: str | None) -> Iterable[Lease]:

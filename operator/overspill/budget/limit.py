@@ -29,11 +29,22 @@ class BudgetState:
     period: Period
     limit_usd: Decimal
     spent_usd: Decimal | None = None
+    leased_usd: Decimal | None = None
+    """What sidecars hold and may still spend; None where nothing is lent."""
+    refused: bool = False
+    """What is left bought nothing any more."""
 
     @property
     def exhausted(self) -> bool:
         """Whether the limit is reached. Spend never seen does not exhaust a budget."""
-        return self.spent_usd is not None and self.spent_usd >= self.limit_usd
+        return self.refused or (self.spent_usd is not None and self.spent_usd >= self.limit_usd)
+
+    @property
+    def used(self) -> float | None:
+        """Share of the limit that is spent; None until spend was seen."""
+        if self.spent_usd is None:
+            return None
+        return float(self.spent_usd / self.limit_usd) if self.limit_usd else 1.0
 
     def effect(self, on_exhausted: OnExhausted) -> Effect:
         """Say what holds now, given what the policy wants once its budget is spent."""

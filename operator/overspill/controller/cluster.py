@@ -108,5 +108,8 @@ class Watched(Protocol):
     def scaling(self, namespace: str, kind: str, name: str) -> Sequence[Manifest]:
         """Policies whose scale target is of that kind and name."""
 
+    def ledger(self, key: PolicyKey) -> Manifest | None:
+        """Return the policy's BudgetLedger as last seen, or None."""
+
     def all_keys(self) -> Iterable[PolicyKey]:
         """Every policy there is, and every policy that some pod still names."""

@@ -65,6 +65,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         )
     elect = os.environ.get(_variable("leader-elect"), "true").lower() not in {"false", "0", "no"}
     parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=elect)
+    lend = os.environ.get(_variable("lend"), "true").lower() not in {"false", "0", "no"}
+    parser.add_argument("--lend", action=argparse.BooleanOptionalAction, default=lend)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,6 +96,7 @@ def settings_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Setting
         namespaces=tuple(args.namespace),
         lease_name=args.lease_name,
         leader_elect=args.leader_elect,
+        lend=args.lend,
         http_port=args.http_port,
         webhook_port=args.webhook_port,
         webhook_config_name=args.webhook_config_name,

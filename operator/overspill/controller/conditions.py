@@ -189,6 +189,11 @@ def _budget(look: Look) -> tuple[Truth, str, str]:
     if state.exhausted:
         effect = look.spec.budget.on_exhausted
         return "False", "Exhausted", f"{spent}; {effect} until {until}; raise the limit or wait"
+    if state.leased_usd:
+        spent += f", {state.leased_usd:.2f} USD held by sidecars"
+    for share, word in ((0.8, "NearlySpent"), (0.5, "HalfSpent")):
+        if state.used is not None and state.used >= share:
+            return "True", word, f"{spent}; resets at {until}"
     return "True", "WithinLimit", f"{spent}; resets at {until}"
 
 

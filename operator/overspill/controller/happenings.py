@@ -21,6 +21,8 @@ _TOLD: Final = frozenset(
     {Reason.DEMAND_UNKNOWN, Reason.HOLDING, Reason.START_PAYS, Reason.STOP_PAYS}
 )
 """Reasons of `ScalingActive` that another Event has told already."""
+_MILESTONES: Final = {"HalfSpent": NORMAL, "NearlySpent": WARNING}
+"""Reasons of `BudgetAvailable` that are worth an Event though nothing is wrong yet."""
 _QUIET: Final = frozenset({"NoSidecars", "Observe", "Paused", "Outdated"})
 
 
@@ -89,6 +91,8 @@ def _scaling(before: Manifest | None, after: Manifest | None, applied: bool) -> 
 def _is_news(before: Manifest | None, after: Manifest) -> bool:
     """A first condition is news only if something is wrong; later ones when they turn."""
     wrong = after["status"] == "False" and after["reason"] not in _QUIET
+    if after["reason"] in _MILESTONES:
+        return before is None or before["reason"] != after["reason"]
     if before is None or after["status"] == "Unknown":
         return before is None and wrong
     if before["status"] != after["status"]:
@@ -100,8 +104,9 @@ def _is_news(before: Manifest | None, after: Manifest) -> bool:
 
 def _of_condition(condition: Manifest) -> Happening:
     wrong = condition["status"] == "False" and condition["reason"] not in _QUIET
+    usual = _MILESTONES.get(condition["reason"], NORMAL)
     return Happening(
-        type=WARNING if wrong else NORMAL,
+        type=WARNING if wrong else usual,
         reason=condition["reason"],
         message=f"{condition['type']}: {condition['message']}",
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from overspill.api.sidecar_config import CONFIG_FILE, CREDENTIALS_DIR
+from overspill.api.leases import AUDIENCE
+from overspill.api.sidecar_config import CONFIG_FILE, CREDENTIALS_DIR, TOKEN_FILE
 from overspill.controller.keys import (
     INJECT_ANNOTATION,
     POLICY_LABEL,
@@ -18,7 +19,7 @@ from overspill.controller.keys import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from overspill.controller.keys import Manifest
     from overspill.controller.settings import SidecarSettings
@@ -29,6 +30,10 @@ PROXY_PORT: Final = 4000
 ADMIN_PORT: Final = 4001
 SIDECAR_UID: Final = 10001
 LABEL_LENGTH: Final = 63
+TOKEN_SOURCE: Final = {
+    "serviceAccountToken": {"path": TOKEN_FILE, "audience": AUDIENCE, "expirationSeconds": 3600}
+}
+"""Of use with the operator's lease service only; the kubelet renews it."""
 
 _BASE: Final = f"http://127.0.0.1:{PROXY_PORT}"
 _CLIENTS: Final = (
@@ -53,7 +58,8 @@ def inject(pod: Manifest, policies: Iterable[Manifest], settings: SidecarSetting
     Policies are read leniently: one that is refused for its budget still injects, so that a
     restarted app does not lose its way. Where several match, the oldest counts.
     """
-    matching = sorted((p for p in policies if _selects(p, pod)), key=_age)
+    labels = (pod.get("metadata") or {}).get("labels") or {}
+    matching = sorted((p for p in policies if selects(p, labels)), key=_age)
     if not matching or _opted_out(pod) or _has_sidecar(pod):
         return Injection()
     name = matching[0]["metadata"]["name"]
@@ -70,10 +76,10 @@ def inject(pod: Manifest, policies: Iterable[Manifest], settings: SidecarSetting
     )
 
 
-def _selects(policy: Manifest, pod: Manifest) -> bool:
+def selects(policy: Manifest, labels: Mapping[str, str]) -> bool:
+    """Whether a policy's selector matches a pod's labels."""
     workload = (policy.get("spec") or {}).get("workload") or {}
     wanted = (workload.get("selector") or {}).get("matchLabels") or {}
-    labels = (pod.get("metadata") or {}).get("labels") or {}
     return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
 
 
@@ -157,7 +163,7 @@ def _volume(pod: Manifest, policy: Manifest) -> Iterator[Manifest]:
         "projected": {
             # Only the sidecar mounts it, as a user that owns nothing and may be in no group.
             "defaultMode": 0o444,
-            "sources": [_config_source(policy), *_key_sources(policy)],
+            "sources": [_config_source(policy), TOKEN_SOURCE, *_key_sources(policy)],
         },
     }
     if (pod.get("spec") or {}).get("volumes"):

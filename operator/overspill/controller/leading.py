@@ -19,6 +19,7 @@ from overspill.controller.workqueue import WorkQueue
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from overspill.api.sidecar_config import LenderConfig
     from overspill.controller.keys import PolicyKey
     from overspill.controller.live import LiveCluster
     from overspill.controller.meters import Meters
@@ -40,6 +41,7 @@ class Leadership:
         meters: Meters,
         settings: Settings,
         on_stopped: Callable[[], Awaitable[None]],
+        lender: Callable[[], LenderConfig | None],
     ) -> None:
         self._cluster = cluster
         self._meters = meters
@@ -53,6 +55,7 @@ class Leadership:
             interval_s=settings.interval_s,
             stale_after_s=settings.stale_after_s,
             window_s=settings.metrics_window_s,
+            lender=lender,
         )
         self._queue: WorkQueue[PolicyKey] = WorkQueue(
             self._reconciler.look, workers=settings.workers

@@ -36,6 +36,9 @@ class Meters:
         self._capacity = gauge(names.CAPACITY_TOKENS_PER_S, "Work of a small replica, as learned.")
         self._limit = gauge(names.BUDGET_LIMIT_USD, "Budget of this period.")
         self._spent = gauge(names.BUDGET_SPENT_USD, "Spent in this period.")
+        self._leased = gauge(names.BUDGET_LEASED_USD, "Held by sidecars, and not spent yet.")
+        self._used = gauge(names.BUDGET_USED_RATIO, "Spent by limit.")
+        self._budget = (self._limit, self._spent, self._leased, self._used)
         self._reconciles = Counter(
             names.RECONCILES, "Looks at a policy.", ("outcome",), registry=registry
         )
@@ -63,16 +66,20 @@ class Meters:
             self._startup_s.labels(policy).set(learned["startupSeconds"])
             self._capacity.labels(policy).set(learned["outputTokensPerSecond"])
         if budget is None:
-            self._drop(policy, self._limit, self._spent)
+            self._drop(policy, *self._budget)
             return
         self._limit.labels(policy).set(float(budget.limit_usd))
         if budget.spent_usd is not None:
             self._spent.labels(policy).set(float(budget.spent_usd))
+        if budget.used is not None:
+            self._used.labels(policy).set(budget.used)
+        if budget.leased_usd is not None:
+            self._leased.labels(policy).set(float(budget.leased_usd))
 
     def forget(self, key: PolicyKey) -> None:
         """End the series of a policy that is gone."""
         gauges = (self._desired, self._ready, self._startup_s, self._capacity)
-        self._drop(str(key), *gauges, self._limit, self._spent)
+        self._drop(str(key), *gauges, *self._budget)
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus scrapes."""

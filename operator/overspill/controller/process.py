@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from overspill.controller import admission, probes
+from overspill.api.sidecar_config import LenderConfig
+from overspill.controller import admission, counter, probes
+from overspill.controller.credentials import Credentials
 from overspill.controller.election import ApiLease, Election
 from overspill.controller.kube import Api, load_config
 from overspill.controller.leading import Leadership
+from overspill.controller.lending import Lender
 from overspill.controller.live import LiveCluster
 from overspill.controller.meters import Meters
 from overspill.controller.webhook_tls import WebhookTLS
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from overspill.controller.settings import Settings
 
@@ -47,26 +50,40 @@ async def serve(settings: Settings) -> int:
         if not await _until(stop, tls.prepare()):
             return OK
         webhook = admission.application(settings, cluster.policies)
+        counter.serve(webhook, Credentials(api), Lender(api))
         await stack.enter_async_context(_site(webhook, settings.webhook_port, tls.context))
         await stack.enter_async_context(_background(tls.keep()))
-        code = await _lead(api, cluster, meters, settings, stop)
+        code = await _lead(api, cluster, meters, settings, stop, lambda: lender_of(tls, settings))
         if code == OK:
             await asyncio.sleep(DRAIN_S)
         return code
 
 
+def lender_of(tls: WebhookTLS, settings: Settings) -> LenderConfig | None:
+    """Say where sidecars get their leases: at every replica, by the webhook's Service."""
+    if not settings.lend or not tls.ca_certificate:
+        return None
+    host = f"{settings.webhook_service}.{settings.operator_namespace}.svc"
+    return LenderConfig(url=f"https://{host}", ca_certificate=tls.ca_certificate)
+
+
 async def _lead(
-    api: Api, cluster: LiveCluster, meters: Meters, settings: Settings, stop: asyncio.Event
+    api: Api,
+    cluster: LiveCluster,
+    meters: Meters,
+    settings: Settings,
+    stop: asyncio.Event,
+    lender: Callable[[], LenderConfig | None],
 ) -> int:
     """Lead, once it is our turn; return the exit status."""
     if not settings.leader_elect:
-        await Leadership(cluster, meters, settings, _nothing).run(stop)
+        await Leadership(cluster, meters, settings, _nothing, lender).run(stop)
         return OK
     store = ApiLease(api, settings.operator_namespace, settings.lease_name)
     election = Election(store, settings.identity)
     if not await _until(stop, election.acquire()):
         return OK
-    leadership = Leadership(cluster, meters, settings, election.release)
+    leadership = Leadership(cluster, meters, settings, election.release, lender)
     # Started before kopf, which ends every task that was started after it.
     async with _background(_hold(election, leadership, stop)) as holding:
         try:

@@ -12,6 +12,7 @@ from overspill.api.sidecar_config import (
     CONFIG_FILE,
     CREDENTIALS_DIR,
     BudgetConfig,
+    LenderConfig,
     ProviderConfig,
     SidecarConfig,
     SmallConfig,
@@ -44,6 +45,7 @@ def sidecar_config(
     endpoints: Sequence[str],
     running_sidecars: int,
     budget: BudgetState | None,
+    lender: LenderConfig | None = None,
 ) -> SidecarConfig:
     """Say what a sidecar of this policy must know. The replicas' slots are shared out evenly."""
     small = spec.small
@@ -64,7 +66,7 @@ def sidecar_config(
         rules=spec.routing.rules,
         queue_max_wait_s=spec.routing.queue.max_wait,
         request_timeout_s=spec.routing.request_timeout,
-        budget=_budget(spec, budget),
+        budget=_budget(spec, budget, lender),
     )
 
 
@@ -108,11 +110,14 @@ def _provider(provider: FrontierProvider) -> ProviderConfig:
     )
 
 
-def _budget(spec: RoutingPolicySpec, budget: BudgetState | None) -> BudgetConfig:
+def _budget(
+    spec: RoutingPolicySpec, budget: BudgetState | None, lender: LenderConfig | None
+) -> BudgetConfig:
     if spec.budget is None or budget is None:
         return BudgetConfig()
     return BudgetConfig(
         open=not budget.exhausted,
         on_exhausted=spec.budget.on_exhausted,
         resets_at_s=budget.period.end_s,
+        lender=lender,
     )

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from overspill.api import InvalidPolicy, parse_policy
+from overspill.api.errors import InvalidConfig
 from overspill.controller import happenings, publication
 from overspill.controller import status as statuses
 from overspill.controller.case import Case, generation_of
@@ -20,6 +21,7 @@ from overspill.controller.conditions import Look
 from overspill.controller.errors import Missing, Refused, Unavailable
 from overspill.controller.keys import REVISION_ANNOTATION, PolicyKey
 from overspill.controller.learning import attended, recalled, sight_of
+from overspill.controller.ledgers import ledger_in
 from overspill.controller.memory import (
     Memory,
     elapsed_s,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from overspill.api.policy import RoutingPolicySpec
+    from overspill.api.sidecar_config import LenderConfig
+    from overspill.budget.ledger import Ledger
     from overspill.controller.cluster import Cluster, Watched
     from overspill.controller.keys import Manifest
     from overspill.controller.meters import Meters
@@ -62,6 +66,7 @@ class Reconciler:
         stale_after_s: float,
         window_s: float,
         clock: Callable[[], float] = time.time,
+        lender: Callable[[], LenderConfig | None] = lambda: None,
     ) -> None:
         self.cluster = cluster
         self.watched = watched
@@ -72,6 +77,7 @@ class Reconciler:
         self._stale_after_s = stale_after_s
         self._window_s = window_s
         self._clock = clock
+        self._lender = lender
 
     async def look(self, key: PolicyKey) -> None:
         """Look at one policy and count how it went. Raises: Unavailable, Refused to try again."""
@@ -175,8 +181,17 @@ class Reconciler:
         return replace(memory, lessons=lessons, node_labels=labels, economics=economics)
 
     def _spend(self, case: Case, memory: Memory) -> Memory:
-        budget = budget_state(str(case.key), case.spec, memory, self.snapshot, case.now_s)
+        ledger = self._ledger(case.key)
+        budget = budget_state(str(case.key), case.spec, memory, self.snapshot, case.now_s, ledger)
         return replace(memory, budget=budget)
+
+    def _ledger(self, key: PolicyKey) -> Ledger | None:
+        manifest = self.watched.ledger(key)
+        try:
+            return ledger_in(manifest) if manifest else None
+        except InvalidConfig as error:
+            log.warning("the ledger of %s cannot be read: %s", key, error)
+            return None
 
     # -- decide
     def _decide(
@@ -205,6 +220,7 @@ class Reconciler:
             endpoints=endpoints,
             running_sidecars=case.running,
             budget=memory.budget,
+            lender=self._lender(),
         )
         published = publication.publish(case.policy, config)
         due = case.now_s - memory.published_at_s >= REPUBLISH_EVERY_S

@@ -38,6 +38,8 @@ class Settings:
     webhook_service: str = "overspill-webhook"
     webhook_hosts: tuple[str, ...] = ()
     workers: int = 8
+    lend: bool = True
+    """Whether sidecars spend from leases; else the budget follows what was metered."""
 
     def serves(self, namespace: str) -> bool:
         """Whether policies in this namespace are ours."""

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from overspill.budget import BudgetState, Effect, Period, observe_spend, period_at
+from overspill.budget.account import Limits
+from overspill.controller.ledgers import usd, usd_micros
 from overspill.controller.times import timestamp
 
 if TYPE_CHECKING:
     from overspill.api.policy import Budget, RoutingPolicySpec
+    from overspill.budget.account import Account
+    from overspill.budget.ledger import Ledger
     from overspill.controller.keys import Manifest
     from overspill.controller.memory import Memory
     from overspill.controller.snapshot import Snapshot
@@ -22,12 +26,22 @@ def current_period(budget: Budget, now_s: float) -> Period:
 
 
 def budget_state(
-    policy: str, spec: RoutingPolicySpec, memory: Memory, snapshot: Snapshot, now_s: float
+    policy: str,
+    spec: RoutingPolicySpec,
+    memory: Memory,
+    snapshot: Snapshot,
+    now_s: float,
+    ledger: Ledger | None = None,
 ) -> BudgetState | None:
-    """Take the newest look at the spend; None where the policy sets no budget."""
+    """Take the newest look at the spend; None where the policy sets no budget.
+
+    What the ledger says is so. Before a period's first lease there is only what was metered.
+    """
     if (budget := spec.budget) is None:
         return None
     period = current_period(budget, now_s)
+    if ledger is not None and ledger.current.period.start_s >= period.start_s:
+        return lent_state(ledger.current, budget.limit, now_s)
     seen = snapshot.spend_usd.get(period.start_s, {}).get(policy)
     known = memory.budget or saved_state(memory.status or {}, period, budget.limit)
     return observe_spend(
@@ -35,6 +49,18 @@ def budget_state(
         period=period,
         limit_usd=budget.limit,
         seen_usd=None if seen is None else Decimal(repr(seen)),
+    )
+
+
+def lent_state(account: Account, limit_usd: Decimal, now_s: float) -> BudgetState:
+    """Say what a ledger means."""
+    limits = Limits(limit_usd_micros=usd_micros(limit_usd))
+    return BudgetState(
+        period=account.period,
+        limit_usd=limit_usd,
+        spent_usd=usd(account.spent_usd_micros(now_s)),
+        leased_usd=usd(account.outstanding_usd_micros(now_s)),
+        refused=account.exhausted(limits, now_s),
     )
 
 

@@ -153,6 +153,7 @@ def _spend(budget: BudgetState | None) -> Manifest | None:
         period_start=timestamp(budget.period.start_s),
         usd=usd,
         limit_usd=budget.limit_usd,
+        leased_usd=None if budget.leased_usd is None else budget.leased_usd.quantize(_CENT),
         display=f"{usd}/{budget.limit_usd:f}",
     ).to_json()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import kopf
 
 from overspill import api
+from overspill.api import ledger as kinds
 from overspill.controller import observation
 from overspill.controller.keys import PAUSED_ANNOTATION, POLICY_LABEL, Manifest, PolicyKey
 
@@ -25,6 +26,7 @@ SETTLE_S: Final = 0.2
 """Changes that come in a burst are looked at once."""
 
 _POLICIES: Final = (api.GROUP, api.VERSION, api.PLURAL)
+_LEDGERS: Final = (api.GROUP, api.VERSION, kinds.PLURAL)
 _PODS: Final = ("", "v1", "pods")
 _SLICES: Final = ("discovery.k8s.io", "v1", "endpointslices")
 _INJECTED: Final = {POLICY_LABEL: kopf.PRESENT}
@@ -34,7 +36,7 @@ _OF_SERVICE: Final = {SERVICE_LABEL: kopf.PRESENT}
 class Indices:
     """`Watched` over kopf's indices."""
 
-    NAMES: Final = ("policies", "by_service", "by_target", "injected", "slices")
+    NAMES: Final = ("policies", "by_service", "by_target", "injected", "slices", "ledgers")
 
     def __init__(self) -> None:
         self._indices: dict[str, Any] = {name: {} for name in self.NAMES}
@@ -60,6 +62,10 @@ class Indices:
         policies = self._stored("by_target", (namespace, kind, name))
         keys = {PolicyKey(namespace, policy) for policy in policies}
         return [policy for key in sorted(keys) if (policy := self.policy(key)) is not None]
+
+    def ledger(self, key: PolicyKey) -> Manifest | None:
+        """Return the policy's BudgetLedger as last seen, or None."""
+        return next(iter(self._stored("ledgers", key)), None)
 
     def all_keys(self) -> Iterable[PolicyKey]:
         """Every policy there is, and every policy that some pod still names."""
@@ -131,6 +137,10 @@ def _index(handlers: kopf.OperatorRegistry) -> None:
         namespace: str | None, labels: kopf.Labels, body: kopf.Body, **_: object
     ) -> object:
         return {(namespace, labels[SERVICE_LABEL]): observation.slice_of(dict(body))}
+
+    @kopf.index(*_LEDGERS, id="ledgers", registry=handlers)
+    async def _ledgers(namespace: str | None, name: str, body: kopf.Body, **_: object) -> object:
+        return {(namespace, name): dict(body)}
 
 
 def _wake(handlers: kopf.OperatorRegistry, watched: Indices, queue: WorkQueue[PolicyKey]) -> None:

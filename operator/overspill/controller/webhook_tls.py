@@ -49,6 +49,11 @@ class WebhookTLS:
         """Whether there is a certificate to serve with."""
         return self._loaded is not None
 
+    @property
+    def ca_certificate(self) -> str:
+        """PEM of who signed it; empty while there is none."""
+        return self._loaded.ca_cert.decode() if self._loaded else ""
+
     async def prepare(self) -> None:
         """Return once there is a certificate to serve with."""
         while self._loaded is None:

@@ -1,0 +1,72 @@
+"""How a sidecar asks for money and is answered: the JSON of `POST /v1/leases`.
+
+What the fields mean is said where they are used, in `overspill.budget.lease`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+from pydantic import Field, ValidationError
+
+from overspill.api.base import Model
+from overspill.api.errors import InvalidConfig, sentences
+
+PATH = "/v1/leases"
+AUDIENCE = "overspill"
+"""Of the token by which a sidecar says which pod it is."""
+
+LeaseId = Annotated[str, Field(pattern=r"^[a-zA-Z0-9-]{1,80}$")]
+Micros = Annotated[int, Field(ge=0, le=10**15)]
+Told = TypeVar("Told", bound=Model)
+
+
+class LeaseReport(Model):
+    """A sidecar's side of one renewal. Whose it is, the token says."""
+
+    lease: LeaseId
+    seq: int = Field(ge=1)
+    spent_usd_micros: Micros
+    keep_usd_micros: Micros
+    need_usd_micros: Micros = 0
+    want_usd_micros: Micros | None = None
+    unmetered_usd_micros: Micros = 0
+    purpose: Annotated[str, Field(max_length=32)] = ""
+    final: bool = False
+
+
+class LeaseRequest(Model):
+    """All that one sidecar has to say at once."""
+
+    policy: Annotated[str, Field(max_length=320)]
+    """namespace/name."""
+    reports: tuple[LeaseReport, ...] = Field(max_length=16)
+
+
+class LeaseGrant(Model):
+    """The operator's side of one renewal."""
+
+    lease: str
+    seq: int
+    ceiling_usd_micros: int
+    life_seconds: float = 0.0
+    last: bool = False
+    over: bool = False
+    scarce: bool = False
+    exhausted: bool = False
+    resets_in_seconds: float = 0.0
+    admit_from: float = 0.0
+
+
+class LeaseAnswer(Model):
+    """One grant a report, in their order."""
+
+    grants: tuple[LeaseGrant, ...]
+
+
+def read(kind: type[Told], text: str | bytes) -> Told:
+    """Read one of these. Raises: InvalidConfig, one sentence a fault."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidConfig("; ".join(sentences(error, "leases"))) from None

@@ -1,0 +1,209 @@
+"""Granting leases: read, apply, write by compare-and-swap, and only then answer.
+
+Every replica of the operator lends, leader or not. What waits while a write is under way goes into
+the next one, so five hundred sidecars cost a few writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from overspill import api
+from overspill.api import InvalidPolicy, parse_policy
+from overspill.api import ledger as kinds
+from overspill.api.errors import InvalidConfig, OverspillError
+from overspill.budget.account import Limits
+from overspill.budget.lease import LIFE_S
+from overspill.budget.ledger import renew, turned
+from overspill.budget.period import period_at
+from overspill.controller import credentials
+from overspill.controller.errors import Conflict, NotFound, Unavailable
+from overspill.controller.ledgers import ledger_in, manifest_of, usd_micros
+from overspill.controller.spend import saved_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from overspill.api.policy import Budget
+    from overspill.budget.account import Account
+    from overspill.budget.lease import Grant, Report
+    from overspill.budget.ledger import Ledger
+    from overspill.controller.credentials import Bearer
+    from overspill.controller.keys import Manifest, PolicyKey
+    from overspill.controller.kube import Api
+
+TRIES: Final = 8
+"""Of one write: a rival replica can win some of them."""
+log = logging.getLogger(__name__)
+
+
+class NotLent(OverspillError):
+    """There is no such policy, or it has no budget (404)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiter:
+    bearer: Bearer
+    reports: tuple[Report, ...]
+    turn: asyncio.Future[tuple[Grant, ...]]
+
+
+class Lender:
+    """Lends the money of all policies. In one event loop."""
+
+    def __init__(self, client: Api, clock: Callable[[], float] = time.time) -> None:
+        self._api, self._clock = client, clock
+        self._waiting: dict[PolicyKey, list[_Waiter]] = {}
+        self._known: dict[PolicyKey, Manifest] = {}
+        """Ledgers as last read or written: a stale one costs a conflict and no more."""
+
+    async def renew(
+        self, key: PolicyKey, bearer: Bearer, reports: Sequence[Report]
+    ) -> tuple[Grant, ...]:
+        """Renew a sidecar's leases. Raises: NotLent, Foreign, Unavailable, Refused."""
+        turn: asyncio.Future[tuple[Grant, ...]] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(bearer, tuple(reports), turn)
+        if key in self._waiting:
+            self._waiting[key].append(waiter)
+        else:
+            self._waiting[key] = [waiter]
+            task = asyncio.create_task(self._serve(key), name=f"leases of {key}")
+            turn.add_done_callback(lambda _: task)  # a task that nobody holds may vanish
+        return await turn
+
+    async def _serve(self, key: PolicyKey) -> None:
+        """Work off what waits, one write for all that has gathered."""
+        while batch := self._waiting[key]:
+            self._waiting[key] = []
+            try:
+                await self._commit(key, batch)
+            except Exception as error:
+                if not isinstance(error, OverspillError):
+                    log.exception("leases of %s", key)
+                for waiter in batch:
+                    if not waiter.turn.done():
+                        waiter.turn.set_exception(_told(error))
+        del self._waiting[key]
+
+    async def _commit(self, key: PolicyKey, batch: list[_Waiter]) -> None:
+        for _ in range(TRIES):
+            policy, budget = await self._policy(key)
+            ours = [waiter for waiter in batch if _belongs(waiter, key, policy)]
+            before = self._known.get(key) or await self._read(key)
+            now_s = self._clock()
+            ledger, grants = self._applied(before, policy, budget, ours, now_s)
+            try:
+                await self._write(key, before, ledger, usd_micros(budget.limit), now_s)
+            except (Conflict, NotFound):
+                self._known.pop(key, None)
+                continue
+            except Unavailable:  # whether it was written, nobody knows
+                self._known.pop(key, None)
+                raise
+            for waiter, granted in zip(ours, grants, strict=True):
+                if not waiter.turn.done():
+                    waiter.turn.set_result(granted)
+            return
+        raise Unavailable(f"the ledger of {key} is being written by too many; try again")
+
+    def _applied(
+        self,
+        before: Manifest | None,
+        policy: Manifest,
+        budget: Budget,
+        batch: list[_Waiter],
+        now_s: float,
+    ) -> tuple[Ledger, list[tuple[Grant, ...]]]:
+        period = period_at(budget.period, ZoneInfo(budget.time_zone), now_s)
+        known = ledger_in(before) if before else None
+        metered = saved_state(policy.get("status") or {}, period, budget.limit)
+        spent = usd_micros(metered.spent_usd) if metered and metered.spent_usd else 0
+        ledger = turned(known, period, spent)
+        limits = Limits(limit_usd_micros=usd_micros(budget.limit))
+        answers = []
+        for waiter in batch:
+            ledger, grants = renew(ledger, waiter.reports, limits, now_s)
+            answers.append(grants)
+        return ledger, answers
+
+    async def _policy(self, key: PolicyKey) -> tuple[Manifest, Budget]:
+        """Read the policy itself: what it says now is what binds."""
+        path = f"{_folder(key, api.PLURAL)}/{key.name}"
+        try:
+            policy = await self._api.get(path)
+            budget = parse_policy(policy.get("spec")).budget
+        except NotFound:
+            raise NotLent(f"there is no RoutingPolicy {key}") from None
+        except InvalidPolicy as error:
+            raise NotLent(f"RoutingPolicy {key} is not valid: {error}") from None
+        if budget is None:
+            raise NotLent(f"RoutingPolicy {key} has no budget to lend from")
+        return policy, budget
+
+    async def _read(self, key: PolicyKey) -> Manifest | None:
+        try:
+            return await self._api.get(f"{_folder(key, kinds.PLURAL)}/{key.name}")
+        except NotFound:
+            return None
+
+    async def _write(
+        self, key: PolicyKey, before: Manifest | None, ledger: Ledger, limit: int, now_s: float
+    ) -> None:
+        """Write the ledger, unless it says nothing new."""
+        if before is not None and _same(ledger_in(before), ledger):
+            return
+        fresh = manifest_of(key, ledger, limit_usd_micros=limit, now_s=now_s, before=before)
+        folder = _folder(key, kinds.PLURAL)
+        if before is None:
+            self._known[key] = await self._api.create(folder, fresh)
+        else:
+            self._known[key] = await self._api.replace(f"{folder}/{key.name}", fresh)
+
+
+def _belongs(waiter: _Waiter, key: PolicyKey, policy: Manifest) -> bool:
+    """Turn away whom the policy does not select."""
+    try:
+        credentials.check(waiter.bearer, key, policy)
+    except credentials.Foreign as error:
+        if not waiter.turn.done():
+            waiter.turn.set_exception(error)
+        return False
+    return True
+
+
+def _same(before: Ledger, after: Ledger) -> bool:
+    """Whether nothing changed but that leases live on: money never depends on that.
+
+    It is written at least once in half a life all the same, so that a look at the ledger is true.
+    """
+    if before.previous != after.previous or before.current.leases.keys() != set(
+        after.current.leases
+    ):
+        return False
+    return _bare(before.current, after.current) == _bare(after.current, after.current)
+
+
+def _bare(account: Account, newer: Account) -> Account:
+    leases = {
+        name: replace(lease, expires_s=0.0, seq=0)
+        for name, lease in account.leases.items()
+        if newer.leases[name].expires_s - lease.expires_s < LIFE_S / 2
+    }
+    return replace(account, leases=leases)
+
+
+def _told(error: Exception) -> OverspillError:
+    if isinstance(error, InvalidConfig):
+        return Unavailable(f"{error}; delete what was edited in the BudgetLedger")
+    if isinstance(error, OverspillError):
+        return error
+    return Unavailable("internal error of the operator; its log says more")
+
+
+def _folder(key: PolicyKey, plural: str) -> str:
+    return f"/apis/{api.API_VERSION}/namespaces/{key.namespace}/{plural}"
