@@ -10,7 +10,7 @@ from overspill.wire.errors import UNREADABLE, Wire, status_in
 from overspill.wire.preamble import begun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from overspill.sidecar.runtime import Upstream
     from overspill.sidecar.upstream import Pool, Response
@@ -26,6 +26,8 @@ OVERLOAD: Final = frozenset({429, 503, 529})
 ERROR_BODY_S: Final = 1.0
 """For the words of a refusal in all: the next upstream waits for them."""
 ERROR_BODY_BYTES: Final = 64 * 2**10
+FREE: Final = frozenset({"credential", "cooling", "budget", "connect", "tls"})
+"""Kinds of failure before the request was sent."""
 ID_HEADERS: Final = (b"request-id", b"x-request-id")
 """What a provider's support asks for."""
 
@@ -51,6 +53,13 @@ class AttemptFailed(Exception):
     def final(self) -> bool:
         """Whether no other upstream need be asked."""
         return self.status in CLIENT_FAULTS
+
+    @property
+    def charged(self) -> bool:
+        """Whether the upstream may charge for it all the same: it had the request, and no error
+        of its own came back.
+        """
+        return self.kind not in FREE and not self.kind.startswith("http_")
 
     @property
     def overload(self) -> bool:
@@ -103,15 +112,18 @@ async def open_upstream(
     now_s: float,
     deadline_s: float,
     first_byte_s: float = FOREVER,
+    pay: Callable[[Call], Awaitable[None]] | None = None,
 ) -> Opened:
     """Ask one upstream. Raises: AttemptFailed, Untranslatable, BadRequest.
 
-    `now_s` is Unix time; the limits are in the loop's.
+    `now_s` is Unix time; the limits are in the loop's. `pay` reserves what it may cost.
     """
     call = ingress.call(ask, upstream.target)
     head = upstream.head(call.endpoint)
     if head is None:
         raise AttemptFailed("credential", 502)
+    if pay is not None:
+        await pay(call)
     try:
         response = await pool.post(
             upstream.origin,

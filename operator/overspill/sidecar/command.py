@@ -120,6 +120,7 @@ async def _serve(args: argparse.Namespace, alone: SidecarConfig | None, keys: Pa
     told = await until_told(stop, watching)
     main.close()
     drained = await proxy.drain(args.grace)
+    await proxy.give_back()
     side.close()
     proxy.pool.close()
     if proxy.tracer:

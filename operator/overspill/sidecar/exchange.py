@@ -8,6 +8,7 @@ import logging
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
+from overspill.budget.wallet import Wallet
 from overspill.routing.decide import Facts, Reason, Route, Tier, decide, pinned
 from overspill.routing.limit import LATE_SHARE
 from overspill.sidecar import reply
@@ -17,15 +18,17 @@ from overspill.sidecar.runtime import endpoint
 from overspill.sidecar.tally import Tally
 from overspill.sidecar.upstream import FOREVER
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
+from overspill.wire.usage import cost_usd_micros, worst_cost_usd_micros
 
 if TYPE_CHECKING:
+    from overspill.budget.wallet import Book
     from overspill.routing.capacity import Slot
     from overspill.sidecar.answer import Answer
     from overspill.sidecar.attempt import Opened
     from overspill.sidecar.proxy import Proxy
     from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime, Upstream
-    from overspill.wire.ask import Ask
+    from overspill.wire.ask import Ask, Call
     from overspill.wire.ingress import Ingress
     from overspill.wire.usage import Usage
 
@@ -47,6 +50,7 @@ class Exchange:
         "deadline_s",
         "failures",
         "final",
+        "held",
         "ingress",
         "last",
         "lossy",
@@ -62,6 +66,7 @@ class Exchange:
         "tier",
         "ttft_s",
         "unfit",
+        "unpaid",
         "upstream",
     )
 
@@ -87,6 +92,10 @@ class Exchange:
         self.failures = 0
         self.final = False
         """Who was asked last says that the request is wrong in itself."""
+        self.held: tuple[Book, int] | None = None
+        """The lease that pays for who was asked last, and the worst case reserved in it."""
+        self.unpaid = False
+        """There was no money for somebody who would have been asked."""
         self.queued_s = 0.0
         self.ttft_s = 0.0
         self.outcome = "rejected"
@@ -105,6 +114,7 @@ class Exchange:
             body = self.ingress.error(400, error.message, param=error.param)
             self.answer.send(400, body, JSON + self.told())
         finally:
+            self._pay(None)  # nothing is held here, unless a fault of ours came in between
             if self.span:
                 self.span.end(self)
             if self.proxy.access_log:
@@ -172,14 +182,55 @@ class Exchange:
         finally:
             opened.close()
             stream = opened.stream
-            self._settle(tally, stream.usage if stream else opened.usage)
+            usage = stream.usage if stream else opened.usage
+            self._settle(tally, usage, told=not opened.estimated)
 
-    def _settle(self, tally: Tally, usage: Usage | None) -> None:
+    def _settle(self, tally: Tally, usage: Usage | None, *, told: bool = False) -> None:
         upstream = self.upstream
         assert upstream
         meter = self.proxy.meters.of(upstream, self.ingress.operation)
         price = upstream.price if self.ingress.metered else None
-        tally.settle(usage, meter, price, self.outcome, self.proxy.now_s() - self.began_s)
+        charge = self._pay(usage if told else None)
+        tally.settle(usage, meter, price, self.outcome, self.proxy.now_s() - self.began_s, charge)
+
+    # -- what it costs
+    async def _reserve(self, call: Call) -> None:
+        """Reserve the worst case of asking who is asked now. Raises: AttemptFailed."""
+        purse, upstream, ask = self.proxy.purse, self.upstream, self.asked
+        if purse is None or upstream is None or upstream.price is None or ask is None:
+            return
+        bound = self.ingress.bound(ask, upstream.target, call)
+        worst = worst_cost_usd_micros(bound, upstream.price)
+        book = purse.debit(worst) or await purse.wait_for(worst, self.deadline_s)
+        if book is None:
+            self.unpaid = True
+            raise AttemptFailed("budget", 429)
+        self.held = (book, worst)
+
+    def _pay(self, usage: Usage | None) -> int | None:
+        """Settle with the lease; without usage, the worst case. Return micro-dollars, if any."""
+        held, self.held = self.held, None
+        upstream = self.upstream
+        if held is None or upstream is None or upstream.price is None:
+            return None
+        book, worst = held
+        cost = worst if usage is None else cost_usd_micros(usage, upstream.price)
+        Wallet.settle(book, worst, cost, metered=usage is not None)
+        if usage is None:
+            self.proxy.meters.unmetered(upstream.name, cost)
+        return cost
+
+    def _unreserve(self, failure: AttemptFailed) -> None:
+        """An attempt failed: nothing is paid, unless the provider may charge for it."""
+        if self.held is None:
+            return
+        if failure.charged:
+            upstream, cost = self.upstream, self._pay(None)
+            if upstream is not None and cost is not None:
+                self.proxy.meters.charged(upstream.name, cost)
+            return
+        (book, worst), self.held = self.held, None
+        Wallet.settle(book, worst, 0)
 
     # -- who answers
     async def _open(self, ask: Ask, route: Route) -> Opened | None:
@@ -203,6 +254,8 @@ class Exchange:
             return await self._try_all(runtime.frontier, ask)
         self._decided(Tier.FRONTIER)
         opened = await self._try_all(runtime.frontier, ask)
+        if opened is None and self.unpaid and not runtime.terms.small_when_exhausted:
+            return None
         if opened is None and route.fits_small and not self._is_final():
             opened = await self._fall_back(ask, route)
         return opened
@@ -213,7 +266,7 @@ class Exchange:
         opened = await self._try_small(ask, route)
         if opened is None and self.runtime.hosted and not self._is_final():
             opened = await self._try_all(self.runtime.hosted, ask)
-        self.reason = Reason.FRONTIER_FAILED
+        self.reason = Reason.BUDGET_EXHAUSTED if self.unpaid else Reason.FRONTIER_FAILED
         if opened is None and failed is not None:
             self.last = failed  # the client asked the frontier: its error is the one to tell
         return opened
@@ -329,7 +382,7 @@ class Exchange:
             self.unfit = unfit
             return None
         except AttemptFailed as failure:
-            if not failure.final and failure.kind != "deadline":
+            if not failure.final and failure.kind not in ("deadline", "budget"):
                 rest_s = failure.retry_after_s if failure.overload else None
                 health.failed(sent_s, self.proxy.now_s(), rest_s)
             return None
@@ -358,8 +411,13 @@ class Exchange:
                 now_s=proxy.unix_s(),
                 deadline_s=self.deadline_s,
                 first_byte_s=first_byte_s,
+                pay=self._reserve if self._pays(upstream) else None,
             )
         except AttemptFailed as failure:
+            self._unreserve(failure)
+            if failure.kind == "budget":
+                self.upstream, self.at_work = before, False
+                raise
             failure.body = upstream.masked(failure.body)
             self.lossy, self.at_work, self.final = left_out, False, failure.final
             self._note(failure)
@@ -371,6 +429,11 @@ class Exchange:
             raise
         self.tier, self.lossy = upstream.tier, (*opened.call.lossy, *left_out)
         return opened
+
+    def _pays(self, upstream: Upstream) -> bool:
+        """Whether the budget has a say: not for what is free, nor where only watching."""
+        priced = upstream.price is not None and self.ingress.metered
+        return priced and self.proxy.purse is not None and not self.runtime.observing
 
     # -- what the client gets where nobody answered
     def _note(self, failure: AttemptFailed) -> None:

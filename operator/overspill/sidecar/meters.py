@@ -90,6 +90,14 @@ class Meters:
         labels = {"tier": Tier.NONE, "provider": "", "outcome": outcome}
         self.metrics.cell(names.REQUESTS, **labels).value += 1
 
+    def unmetered(self, provider: str, usd_micros: int) -> None:
+        """Count what was charged at worst case."""
+        self.metrics.cell(names.UNMETERED_USD, provider=provider).value += usd_micros / 1e6
+
+    def charged(self, provider: str, usd_micros: int) -> None:
+        """Count what an attempt may have cost that gave no answer."""
+        self.metrics.cell(names.SPEND_USD, provider=provider).value += usd_micros / 1e6
+
     def failed(self, tier: Tier, provider: str, kind: str) -> None:
         """Count an attempt that failed before the first byte."""
         labels = {"tier": tier, "provider": provider, "kind": kind}

@@ -8,13 +8,16 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from overspill.budget.wallet import Wallet
 from overspill.routing.capacity import SmallCapacity
 from overspill.routing.decide import Tier
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.exchange import Exchange
 from overspill.sidecar.http import Connections
+from overspill.sidecar.lender import RemoteLender, lease_names
 from overspill.sidecar.meters import Meters
 from overspill.sidecar.metrics import Metrics
+from overspill.sidecar.purse import Purse
 from overspill.sidecar.request import Limits
 from overspill.sidecar.room import Room
 from overspill.sidecar.runtime import AUTO_MODEL, VERSION_HEADER, compile_runtime
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from overspill.api.sidecar_config import SidecarConfig
+    from overspill.api.sidecar_config import LenderConfig, SidecarConfig
     from overspill.sidecar.answer import Answer
     from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime
@@ -60,6 +63,9 @@ class Proxy:
         self.problem = "no configuration yet"
         self.access_log: Callable[[Exchange], None] | None = None
         self.tracer: Tracer | None = None
+        self.purse: Purse | None = None
+        self._lender: tuple[LenderConfig, RemoteLender] | None = None
+        self._partings: set[asyncio.Task[None]] = set()
 
     # -- configuration
     def configure(self, config: SidecarConfig, folder: Path) -> None:
@@ -72,12 +78,41 @@ class Proxy:
             self.metrics = Metrics(config.policy)
             self.meters = Meters(self.metrics)
         self.runtime = runtime
+        self._borrow(config, folder)
         self.capacity.configure(config.small.endpoints, config.small.slots_per_endpoint)
         upstreams = (*self.runtime.providers, *self.runtime.small.values())
         self.pool.keep_only({upstream.origin for upstream in upstreams})
         self.problem = ""
         self.meters.show_from_zero(self.runtime)
         self.room.call_next()
+
+    def _borrow(self, config: SidecarConfig, folder: Path) -> None:
+        """Have a purse where somebody lends; requests under way settle with the one they began."""
+        wanted = config.budget.lender
+        if wanted == (self._lender[0] if self._lender else None):
+            return
+        if self.purse is not None:
+            parting = asyncio.create_task(self._part(self.purse, self._lender))
+            self._partings.add(parting)
+            parting.add_done_callback(self._partings.discard)
+        self.purse = self._lender = None
+        if wanted is not None:
+            lender = RemoteLender(wanted, config.policy, folder)
+            wallet = Wallet(config.policy, lease_names(), self.now_s())
+            self._lender, self.purse = (wanted, lender), Purse(wallet, lender)
+
+    @staticmethod
+    async def _part(purse: Purse, lent: tuple[LenderConfig, RemoteLender] | None) -> None:
+        await purse.close()
+        if lent is not None:
+            lent[1].close()
+
+    async def give_back(self) -> None:
+        """Return the lease: the last thing a sidecar does."""
+        if self.purse is not None:
+            await self._part(self.purse, self._lender)
+            self.purse = self._lender = None
+        await asyncio.gather(*self._partings)
 
     # -- clocks
     def unix_s(self) -> float:
@@ -146,6 +181,10 @@ class Proxy:
         cell(names.SMALL_SLOTS).value = float(self.capacity.slots)
         cell(names.IN_FLIGHT, tier=Tier.SMALL).value = float(self.capacity.in_flight)
         cell(names.QUEUED).value = float(self.room.waiting)
+        if self.purse is not None:
+            book = self.purse.wallet.book
+            cell(names.LEASE_USD).value = book.ceiling / 1e6
+            cell(names.LEASE_SPENT_USD).value = book.spent / 1e6
         for provider in self.runtime.providers if self.runtime else ():
             missing = not (provider.credential and provider.credential.key())
             cell(names.CREDENTIAL_MISSING, provider=provider.name).value = float(missing)

@@ -37,7 +37,10 @@ async def relay(exchange: Exchange, opened: Opened, tally: Tally) -> None:
         return
     usage = opened.usage
     if upstream.price and usage and exchange.ingress.metered:
-        usd = cost_usd_micros(usage, upstream.price) / 1e6
+        held = exchange.held
+        worst = held is not None and opened.estimated
+        cost = held[1] if worst and held else cost_usd_micros(usage, upstream.price)
+        usd = cost / 1e6
         headers += b"x-overspill-cost: %.6f\r\n" % usd
     exchange.answer.send(200, opened.first, JSON + headers)
     exchange.outcome = "answered"
@@ -100,9 +103,8 @@ def refuse(exchange: Exchange, route: Route) -> None:
         _tell_failure(exchange, exchange.last)
     elif exchange.proxy.now_s() >= exchange.deadline_s:
         _tell(exchange, 504, "the request took longer than it may", "deadline", None)
-    elif route.reason is Reason.BUDGET_EXHAUSTED and route.tier is Tier.NONE:
-        resets_at_s = exchange.runtime.config.budget.resets_at_s or 0
-        wait_s = max(1, int(resets_at_s - exchange.proxy.unix_s()))
+    elif _is_broke(exchange, route):
+        wait_s = _until_money_s(exchange)
         message = "the frontier budget of this period is spent"
         _tell(exchange, 429, message, "budget_exhausted", wait_s)
     elif exchange.unfit is not None and _only_unfit(exchange, route):
@@ -151,3 +153,19 @@ def _tell_failure(exchange: Exchange, failure: AttemptFailed) -> None:
     if failure.retry_after_s is not None:
         headers += b"retry-after: %d\r\n" % max(1, round(failure.retry_after_s))
     exchange.answer.send(status, body, headers)
+
+
+def _is_broke(exchange: Exchange, route: Route) -> bool:
+    """Whether it is for want of money that nobody answers."""
+    if route.reason is Reason.BUDGET_EXHAUSTED and route.tier is Tier.NONE:
+        return True
+    return exchange.unpaid and route.tier is Tier.FRONTIER
+
+
+def _until_money_s(exchange: Exchange) -> int:
+    """Whole seconds until asking again may help: others may give back, or the period ends."""
+    purse = exchange.proxy.purse
+    if purse is not None and exchange.unpaid and not purse.wallet.exhausted:
+        return 1
+    resets_at_s = exchange.runtime.config.budget.resets_at_s or 0
+    return max(1, int(resets_at_s - exchange.proxy.unix_s()))

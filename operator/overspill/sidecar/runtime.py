@@ -180,8 +180,11 @@ def compile_runtime(config: SidecarConfig, folder: Path, before: Runtime | None 
     """
     target = Target(wire=Wire.OPENAI, model=config.small.model, open_model=True)
     standing = {provider.name: provider.health for provider in before.providers} if before else {}
-    hosted = tuple(_provider(one, folder, Tier.HOSTED, standing) for one in config.hosted)
-    frontier = tuple(_provider(one, folder, Tier.FRONTIER, standing) for one in config.frontier)
+    capped = config.budget.lender is not None  # else there is no worst case to reserve
+    hosted, frontier = (
+        tuple(_provider(one, folder, tier, standing, capped=capped) for one in given)
+        for tier, given in ((Tier.HOSTED, config.hosted), (Tier.FRONTIER, config.frontier))
+    )
     return Runtime(
         config=config,
         terms=Terms(
@@ -223,7 +226,12 @@ def _match(rule: spec.Rule) -> Match:
 
 
 def _provider(
-    config: ProviderConfig, folder: Path, tier: Tier, standing: dict[str, Health]
+    config: ProviderConfig,
+    folder: Path,
+    tier: Tier,
+    standing: dict[str, Health],
+    *,
+    capped: bool,
 ) -> Upstream:
     _, _, path = config.base_url.partition("://")[2].partition("/")
     path = f"/{path}" if path else ""
@@ -236,6 +244,7 @@ def _provider(
             wire=Wire.ANTHROPIC if config.api is spec.FrontierAPI.ANTHROPIC else Wire.OPENAI,
             model=config.model,
             max_output_tokens=config.max_output_tokens,
+            capped=capped,
             open_model=tier is Tier.HOSTED,
         ),
         price=_price(config),

@@ -68,10 +68,12 @@ class Tally:
         price: TokenPrice | None,
         outcome: str,
         duration_s: float,
+        charge_usd_micros: int | None = None,
     ) -> None:
         """End a request that an upstream worked on, whatever became of it.
 
-        An answer is metered by its usage; one that was cut, by what was delivered of it.
+        An answer is metered by its usage; one that was cut, by what was delivered of it. What a
+        lease was charged is what it cost.
         """
         final = self._final(usage, complete=outcome == "answered")
         self.usage = final
@@ -81,7 +83,8 @@ class Tally:
         meter.gen_ai_input.observe(final.input_tokens)
         meter.gen_ai_output.observe(final.output_tokens)
         if price is not None and meter.spend_usd is not None:
-            self.cost_usd_micros = cost_usd_micros(final, price)
+            charge = charge_usd_micros
+            self.cost_usd_micros = cost_usd_micros(final, price) if charge is None else charge
             meter.spend_usd.value += self.cost_usd_micros / 1e6
         self._count_demand(final)
 
