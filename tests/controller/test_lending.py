@@ -144,15 +144,12 @@ async def test_500_sidecars_that_ask_at_once_cost_a_few_writes() -> None:
 async def test_a_renewal_that_says_nothing_new_is_not_written() -> None:
     api = FakeApi()
     (first,) = await _lender(api).renew(KEY, MINE, [_report()])
-    same: dict[str, int] = {
-        "keep_usd_micros": first.ceiling_usd_micros,
-        "need_usd_micros": 0,
-        "want_usd_micros": 0,
-    }
+    keep = first.ceiling_usd_micros
+    same = _report(keep_usd_micros=keep, need_usd_micros=0, want_usd_micros=0)
     soon, late = START_S + LIFE_S / 3, START_S + 2 * LIFE_S / 3
-    await _lender(api, soon).renew(KEY, MINE, [_report(seq=2, **same)])
+    await _lender(api, soon).renew(KEY, MINE, [replace(same, seq=2)])
     assert api.writes == 1
-    await _lender(api, late).renew(KEY, MINE, [_report(seq=3, **same)])
+    await _lender(api, late).renew(KEY, MINE, [replace(same, seq=3)])
     assert api.writes == 2
 
 

@@ -96,6 +96,7 @@ def _worded(one: Report) -> LeaseReport:
         keep_usd_micros=one.keep_usd_micros,
         need_usd_micros=one.need_usd_micros,
         want_usd_micros=one.want_usd_micros,
+        least_usd_micros=one.least_usd_micros,
         unmetered_usd_micros=one.unmetered_usd_micros,
         purpose=one.purpose,
         final=one.final,
