@@ -54,6 +54,9 @@ demo: $(READY) ## watch it work: a policy, traffic, replicas, spill and spend on
 bench-decide: $(READY) ## how fast the scaling core decides
 	@$(BIN)/python -m bench.decide
 
+bench-leases: $(READY) ## what the budget costs a request, and 500 sidecars at one operator
+	@$(BIN)/python -m bench.leases $(ARGS)
+
 bench-scaling: $(READY) ## what ways to scale cost on recorded traffic; ARGS="--traces FOLDER" or --short
 	@$(BIN)/python -m bench.scaling $(ARGS)
 	@$(BIN)/python -m bench.hosted $(ARGS)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from overspill.budget.lease import LIFE_S, Grant, Report
-from overspill.budget.wallet import AHEAD_S, EXHAUSTED_S, REFUSED_S, SCARCE_S, Wallet
+from overspill.budget.wallet import AHEAD_S, EXHAUSTED_S, READY_FOR, REFUSED_S, SCARCE_S, Wallet
 
 
 def _wallet() -> Wallet:
@@ -102,7 +102,7 @@ def test_while_there_is_plenty_it_keeps_enough_for_the_next_requests() -> None:
     assert book is not None
     wallet.settle(book, 100, 0)
     (report,) = wallet.reports(1000.0)
-    assert report.keep_usd_micros == 2 * 100
+    assert report.keep_usd_micros == READY_FOR * 100
 
 
 def test_it_asks_for_as_much_as_it_spends_until_long_after_the_next_renewal() -> None:

@@ -128,11 +128,13 @@ async def test_a_client_that_leaves_is_charged_for(tmp_path: Path) -> None:
         url = f"{stage.url}/chat/completions"
         body = ask(stream=True)
         body["messages"][0]["content"] = "[[in=10]][[out=90]]"
-        async with httpx.AsyncClient(timeout=20) as client:
-            async with client.stream("POST", url, json=body, headers=HIGH) as response:
-                async for _ in response.aiter_raw():
-                    break
-        while stage.proxy.purse and stage.proxy.purse.wallet.book.held:
+        async with (
+            httpx.AsyncClient(timeout=20) as client,
+            client.stream("POST", url, json=body, headers=HIGH) as response,
+        ):
+            await anext(response.aiter_raw())
+        purse = stage.proxy.purse
+        while purse and purse.wallet.book.held:  # noqa: ASYNC110 - nothing to wait on
             await asyncio.sleep(0)
     assert settled(bank) == bank.ledger.current.unmetered_usd_micros() >= 100 * 25
 

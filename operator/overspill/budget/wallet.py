@@ -21,6 +21,8 @@ SCARCE_S: Final = 1.0
 """Between renewals while money is short."""
 AHEAD_S: Final = 30.0
 """Seconds of spending at the present rate that a lease should hold."""
+READY_FOR: Final = 8
+"""Requests as dear as the dearest that a lease should hold room for: they come in bursts."""
 LOW_PART: Final = 0.5
 """Of what it should hold: with less, it is renewed at once."""
 REFUSED_S: Final = 1.0
@@ -204,15 +206,16 @@ class Wallet:
             self._refused = 0
 
     def _report(self, book: Book, waiting: tuple[int, ...]) -> Report:
-        ready = max(2 * self._largest, int(self._rate * AHEAD_S))
+        largest = self._largest = max((self._largest, *waiting))
+        ready = max(READY_FOR * largest, book.held, int(self._rate * AHEAD_S))
         bound = book.spent + book.held
-        idle = 0 if self.scarce else book.free if not self._largest else min(book.free, ready)
+        idle = 0 if self.scarce else min(book.free, ready) if largest else book.free
         book.ceiling = bound + max(0, idle)
         self._low = int(ready * LOW_PART)
         book.seq += 1
         self._needed = max(0, min(waiting) - idle) if waiting else 0
         want: int | None = None
-        if self._largest or waiting:
+        if largest:
             want = max(0, ready + sum(waiting) - idle)
         elif idle:
             want = 0

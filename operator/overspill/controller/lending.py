@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 TRIES: Final = 8
 """Of one write: a rival replica can win some of them."""
+GATHER_S: Final = 0.01
+"""Before a write: what comes meanwhile goes with it."""
 log = logging.getLogger(__name__)
 
 
@@ -59,7 +61,7 @@ class Lender:
     def __init__(self, client: Api, clock: Callable[[], float] = time.time) -> None:
         self._api, self._clock = client, clock
         self._waiting: dict[PolicyKey, list[_Waiter]] = {}
-        self._known: dict[PolicyKey, Manifest] = {}
+        self._known: dict[PolicyKey, tuple[Manifest, Ledger]] = {}
         """Ledgers as last read or written: a stale one costs a conflict and no more."""
 
     async def renew(
@@ -78,8 +80,9 @@ class Lender:
 
     async def _serve(self, key: PolicyKey) -> None:
         """Work off what waits, one write for all that has gathered."""
-        while batch := self._waiting[key]:
-            self._waiting[key] = []
+        while self._waiting[key]:
+            await asyncio.sleep(GATHER_S)
+            batch, self._waiting[key] = self._waiting[key], []
             try:
                 await self._commit(key, batch)
             except Exception as error:
@@ -95,8 +98,9 @@ class Lender:
             policy, budget = await self._policy(key)
             ours = [waiter for waiter in batch if _belongs(waiter, key, policy)]
             before = self._known.get(key) or await self._read(key)
+            known = before[1] if before else None
             now_s = self._clock()
-            ledger, grants = self._applied(before, policy, budget, ours, now_s)
+            ledger, grants = self._applied(known, policy, budget, ours, now_s)
             try:
                 await self._write(key, before, ledger, usd_micros(budget.limit), now_s)
             except (Conflict, NotFound):
@@ -113,14 +117,13 @@ class Lender:
 
     def _applied(
         self,
-        before: Manifest | None,
+        known: Ledger | None,
         policy: Manifest,
         budget: Budget,
         batch: list[_Waiter],
         now_s: float,
     ) -> tuple[Ledger, list[tuple[Grant, ...]]]:
         period = period_at(budget.period, ZoneInfo(budget.time_zone), now_s)
-        known = ledger_in(before) if before else None
         metered = saved_state(policy.get("status") or {}, period, budget.limit)
         spent = usd_micros(metered.spent_usd) if metered and metered.spent_usd else 0
         ledger = turned(known, period, spent)
@@ -145,24 +148,32 @@ class Lender:
             raise NotLent(f"RoutingPolicy {key} has no budget to lend from")
         return policy, budget
 
-    async def _read(self, key: PolicyKey) -> Manifest | None:
+    async def _read(self, key: PolicyKey) -> tuple[Manifest, Ledger] | None:
         try:
-            return await self._api.get(f"{_folder(key, kinds.PLURAL)}/{key.name}")
+            manifest = await self._api.get(f"{_folder(key, kinds.PLURAL)}/{key.name}")
         except NotFound:
             return None
+        return manifest, ledger_in(manifest)
 
     async def _write(
-        self, key: PolicyKey, before: Manifest | None, ledger: Ledger, limit: int, now_s: float
+        self,
+        key: PolicyKey,
+        before: tuple[Manifest, Ledger] | None,
+        ledger: Ledger,
+        limit: int,
+        now_s: float,
     ) -> None:
         """Write the ledger, unless it says nothing new."""
-        if before is not None and _same(ledger_in(before), ledger):
+        if before is not None and _same(before[1], ledger):
             return
-        fresh = manifest_of(key, ledger, limit_usd_micros=limit, now_s=now_s, before=before)
+        old = before[0] if before else None
+        fresh = manifest_of(key, ledger, limit_usd_micros=limit, now_s=now_s, before=old)
         folder = _folder(key, kinds.PLURAL)
-        if before is None:
-            self._known[key] = await self._api.create(folder, fresh)
+        if old is None:
+            written = await self._api.create(folder, fresh)
         else:
-            self._known[key] = await self._api.replace(f"{folder}/{key.name}", fresh)
+            written = await self._api.replace(f"{folder}/{key.name}", fresh)
+        self._known[key] = (written, ledger)
 
 
 def _belongs(waiter: _Waiter, key: PolicyKey, policy: Manifest) -> bool:
