@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CLIENT_FAULTS: Final = frozenset({400, 413, 422})
 """The request itself is wrong: another upstream would say the same."""
+NOT_ASKED: Final = frozenset({"connect", "tls", "credential", "cooling"})
+"""Failures before anything was sent."""
 OVERLOAD: Final = frozenset({429, 503, 529})
 """The upstream has no room now; its `Retry-After` says until when."""
 ERROR_BODY_S: Final = 1.0
@@ -46,6 +48,11 @@ class AttemptFailed(Exception):
         self.kind, self.status, self.body, self.wire = kind, status, body, wire
         self.retry_after_s, self.kept = retry_after_s, kept
         super().__init__(f"{kind} ({status})")
+
+    @property
+    def free(self) -> bool:
+        """Whether the upstream can have charged nothing: it refused, or was never asked."""
+        return self.kind in NOT_ASKED or self.kind.startswith("http_")
 
     @property
     def final(self) -> bool:
@@ -100,15 +107,15 @@ async def open_upstream(
     ask: Ask,
     own_headers: bytes,
     *,
+    call: Call,
     now_s: float,
     deadline_s: float,
     first_byte_s: float = FOREVER,
 ) -> Opened:
-    """Ask one upstream. Raises: AttemptFailed, Untranslatable, BadRequest.
+    """Ask one upstream. Raises: AttemptFailed.
 
     `now_s` is Unix time; the limits are in the loop's.
     """
-    call = ingress.call(ask, upstream.target)
     head = upstream.head(call.endpoint)
     if head is None:
         raise AttemptFailed("credential", 502)

@@ -17,15 +17,17 @@ from overspill.sidecar.runtime import endpoint
 from overspill.sidecar.tally import Tally
 from overspill.sidecar.upstream import FOREVER
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
+from overspill.wire.usage import cost_usd_micros, worst_cost_usd_micros
 
 if TYPE_CHECKING:
     from overspill.routing.capacity import Slot
     from overspill.sidecar.answer import Answer
     from overspill.sidecar.attempt import Opened
     from overspill.sidecar.proxy import Proxy
+    from overspill.sidecar.purse import Reservation
     from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime, Upstream
-    from overspill.wire.ask import Ask
+    from overspill.wire.ask import Ask, Call
     from overspill.wire.ingress import Ingress
     from overspill.wire.usage import Usage
 
@@ -34,6 +36,10 @@ _NOT_ELSEWHERE: Final = (Reason.FIRST_TOKEN_DEADLINE, Reason.SMALL_REFUSED)
 """Other endpoints run the same model, and have the same load."""
 SHED_OUTPUT_TOKENS: Final = 256
 log = logging.getLogger(__name__)
+
+
+class Unaffordable(Exception):
+    """What is left of the budget does not cover what an attempt may cost; nothing was sent."""
 
 
 class Exchange:
@@ -55,8 +61,10 @@ class Exchange:
         "queued_s",
         "reason",
         "request",
+        "reserved",
         "rule",
         "runtime",
+        "short",
         "span",
         "tally",
         "tier",
@@ -85,6 +93,10 @@ class Exchange:
         """Why an upstream could not be asked."""
         self.lossy: tuple[str, ...] = ()
         self.failures = 0
+        self.reserved: Reservation | None = None
+        """What the attempt under way may cost; None where nobody is charged for it."""
+        self.short = False
+        """Somebody could not be asked, for want of money."""
         self.final = False
         """Who was asked last says that the request is wrong in itself."""
         self.queued_s = 0.0
@@ -105,6 +117,8 @@ class Exchange:
             body = self.ingress.error(400, error.message, param=error.param)
             self.answer.send(400, body, JSON + self.told())
         finally:
+            if self.reserved is not None:  # a fault of ours, somewhere between two lines
+                self._charge_worst()
             if self.span:
                 self.span.end(self)
             if self.proxy.access_log:
@@ -134,7 +148,10 @@ class Exchange:
             max_tokens=ask.max_tokens,
             headers=self.request.headers,
         )
-        return decide(facts, runtime.terms)
+        purse = runtime.purse
+        if purse is None:
+            return decide(facts, runtime.terms)
+        return decide(facts, runtime.terms, purse.wallet.admit_from)
 
     async def _route(self, ask: Ask) -> None:
         route = self._decide(ask)
@@ -153,7 +170,7 @@ class Exchange:
             if not self.at_work:
                 tally.shed(ask.max_tokens or SHED_OUTPUT_TOKENS)
             else:  # left before the first byte: who was asked may have begun, and charges
-                self._settle(tally, None)
+                self._settle(tally, None, told=False)
             raise
         if opened is None:
             if self.last is None and (guess := self.ingress.guess(ask)) is not None:
@@ -172,14 +189,66 @@ class Exchange:
         finally:
             opened.close()
             stream = opened.stream
-            self._settle(tally, stream.usage if stream else opened.usage)
+            usage = stream.usage if stream else opened.usage
+            self._settle(tally, usage, told=not opened.estimated)
 
-    def _settle(self, tally: Tally, usage: Usage | None) -> None:
+    def _settle(self, tally: Tally, usage: Usage | None, *, told: bool) -> None:
         upstream = self.upstream
         assert upstream
         meter = self.proxy.meters.of(upstream, self.ingress.operation)
         price = upstream.price if self.ingress.metered else None
-        tally.settle(usage, meter, price, self.outcome, self.proxy.now_s() - self.began_s)
+        charged = None
+        if self.reserved is not None:
+            charged = self._charge(usage if told else None)
+        took_s = self.proxy.now_s() - self.began_s
+        tally.settle(usage, meter, price, self.outcome, took_s, charged)
+
+    # -- money, where a budget is in force
+    async def _reserve(self, upstream: Upstream, ask: Ask, call: Call) -> None:
+        """Reserve what this attempt may cost. Raises: Unaffordable."""
+        purse, price = self.runtime.purse, upstream.price
+        if purse is None or price is None or not self.ingress.metered:
+            return
+        worst = worst_cost_usd_micros(self.ingress.bound(ask, upstream.target, call), price)
+        until_s = 0.0 if self.short else self.deadline_s  # one request waits once
+        self.reserved = await purse.reserve(worst, until_s)
+        if self.reserved is None:
+            self.short = True
+            raise Unaffordable
+
+    def cost_usd_micros(self, opened: Opened) -> int | None:
+        """Return what a whole answer costs, failed attempts included; None where it is free."""
+        price, usage = opened.upstream.price, opened.usage
+        if price is None or not self.ingress.metered:
+            return None
+        before = self.tally.cost_usd_micros if self.tally else 0
+        if self.reserved is not None and opened.estimated:
+            return before + self.reserved.worst_usd_micros
+        return before + cost_usd_micros(usage, price) if usage else None
+
+    def _charge(self, usage: Usage | None) -> int:
+        """End the reservation at what was used, or at worst case where nobody told."""
+        reserved, self.reserved = self.reserved, None
+        upstream, tally = self.upstream, self.tally
+        assert reserved
+        assert tally
+        assert upstream
+        assert upstream.price
+        metered = usage is not None
+        cost = cost_usd_micros(usage, upstream.price) if usage else reserved.worst_usd_micros
+        reserved.settle(cost, metered=metered)
+        tally.cost_usd_micros += cost
+        meter = self.proxy.meters.of(upstream, self.ingress.operation)
+        meter.paid(cost, metered=metered)
+        return cost
+
+    def _charge_worst(self) -> None:
+        self._charge(None)
+
+    def _give_back(self) -> None:
+        reserved, self.reserved = self.reserved, None
+        if reserved is not None:
+            reserved.give_back()
 
     # -- who answers
     async def _open(self, ask: Ask, route: Route) -> Opened | None:
@@ -204,16 +273,22 @@ class Exchange:
         self._decided(Tier.FRONTIER)
         opened = await self._try_all(runtime.frontier, ask)
         if opened is None and route.fits_small and not self._is_final():
+            if self._only_short() and not runtime.terms.small_when_exhausted:
+                return None
             opened = await self._fall_back(ask, route)
         return opened
 
+    def _only_short(self) -> bool:
+        """Whether money alone was missing: everybody who could be paid would have been asked."""
+        return self.short and self.last is None
+
     async def _fall_back(self, ask: Ask, route: Route) -> Opened | None:
         """With no frontier, an answer of the small class is better than none."""
-        failed = self.last
+        failed, short = self.last, self._only_short()
         opened = await self._try_small(ask, route)
         if opened is None and self.runtime.hosted and not self._is_final():
             opened = await self._try_all(self.runtime.hosted, ask)
-        self.reason = Reason.FRONTIER_FAILED
+        self.reason = Reason.BUDGET_EXHAUSTED if short else Reason.FRONTIER_FAILED
         if opened is None and failed is not None:
             self.last = failed  # the client asked the frontier: its error is the one to tell
         return opened
@@ -328,6 +403,8 @@ class Exchange:
         except Untranslatable as unfit:
             self.unfit = unfit
             return None
+        except Unaffordable:
+            return None
         except AttemptFailed as failure:
             if not failure.final and failure.kind != "deadline":
                 rest_s = failure.retry_after_s if failure.overload else None
@@ -346,8 +423,10 @@ class Exchange:
             headers = {**headers, **self.span.headers()}
         own_headers = upstream.own_headers(headers, native=native)
         left_out = upstream.left_out(headers, native=native)
-        before, self.upstream, self.at_work = self.upstream, upstream, True
         self.final = False
+        call = self.ingress.call(ask, upstream.target)
+        await self._reserve(upstream, ask, call)
+        self.upstream, self.at_work = upstream, True
         try:
             opened = await open_upstream(
                 proxy.pool,
@@ -355,6 +434,7 @@ class Exchange:
                 self.ingress,
                 ask,
                 own_headers,
+                call=call,
                 now_s=proxy.unix_s(),
                 deadline_s=self.deadline_s,
                 first_byte_s=first_byte_s,
@@ -362,12 +442,11 @@ class Exchange:
         except AttemptFailed as failure:
             failure.body = upstream.masked(failure.body)
             self.lossy, self.at_work, self.final = left_out, False, failure.final
+            if self.reserved is not None:
+                self._give_back() if failure.free else self._charge_worst()
             self._note(failure)
             self.failures += 1
             self._failed(upstream, failure)
-            raise
-        except Untranslatable:
-            self.upstream, self.at_work = before, False
             raise
         self.tier, self.lossy = upstream.tier, (*opened.call.lossy, *left_out)
         return opened

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import time
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
+from overspill.api.policy import Mode
+from overspill.budget.wallet import Wallet
 from overspill.routing.capacity import SmallCapacity
 from overspill.routing.decide import Tier
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.exchange import Exchange
 from overspill.sidecar.http import Connections
+from overspill.sidecar.lender import OperatorLender
 from overspill.sidecar.meters import Meters
 from overspill.sidecar.metrics import Metrics
+from overspill.sidecar.purse import Purse
 from overspill.sidecar.request import Limits
 from overspill.sidecar.room import Room
 from overspill.sidecar.runtime import AUTO_MODEL, VERSION_HEADER, compile_runtime
@@ -30,9 +36,12 @@ if TYPE_CHECKING:
 
     from overspill.api.sidecar_config import SidecarConfig
     from overspill.sidecar.answer import Answer
+    from overspill.sidecar.lender import LocalLender
     from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime
     from overspill.sidecar.tracing import Tracer
+
+    Lender = LocalLender | OperatorLender
 
 TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
 METRICS_TEXT: Final = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
@@ -60,6 +69,11 @@ class Proxy:
         self.problem = "no configuration yet"
         self.access_log: Callable[[Exchange], None] | None = None
         self.tracer: Tracer | None = None
+        self.purse: Purse | None = None
+        self.local_lender: LocalLender | None = None
+        """Lends where no operator does."""
+        self._lender: Lender | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
 
     # -- configuration
     def configure(self, config: SidecarConfig, folder: Path) -> None:
@@ -67,7 +81,10 @@ class Proxy:
 
         One that cannot be compiled leaves everything as it was.
         """
-        runtime = compile_runtime(config, folder, self.runtime)
+        lender = self._lender_of(config, folder)
+        purse = self._purse_for(lender)
+        runtime = compile_runtime(config, folder, self.runtime, purse)
+        self._use_purse(purse, lender)
         if self.runtime is None:
             self.metrics = Metrics(config.policy)
             self.meters = Meters(self.metrics)
@@ -78,6 +95,41 @@ class Proxy:
         self.problem = ""
         self.meters.show_from_zero(self.runtime)
         self.room.call_next()
+
+    # -- money
+    def _lender_of(self, config: SidecarConfig, folder: Path) -> Lender | None:
+        """Return who lends; None where nobody does, or where nothing is to be changed.
+
+        Raises: ValueError where its certificate cannot be read.
+        """
+        told = config.budget.lender
+        if config.mode is Mode.OBSERVE or (told is None and self.local_lender is None):
+            return None
+        if told is None:
+            return self.local_lender
+        made_of = (told, config.policy, folder)
+        if isinstance(self._lender, OperatorLender) and self._lender.made_of == made_of:
+            return self._lender
+        return OperatorLender(*made_of, asyncio.get_running_loop())
+
+    def _purse_for(self, lender: Lender | None) -> Purse | None:
+        """Return the purse to use: the present one goes on whoever lends, and so does its lease."""
+        if lender is None:
+            return None
+        return self.purse or Purse(Wallet("", _lease_ids(), self.now_s()), lender)
+
+    def _use_purse(self, purse: Purse | None, lender: Lender | None) -> None:
+        before, self.purse = self.purse, purse
+        if before is not None and before is not purse:
+            task = asyncio.get_running_loop().create_task(before.retire())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        elif self._lender is not None and self._lender is not lender:
+            self._lender.close()
+        self._lender = lender
+        if purse is not None and lender is not None:
+            purse.ask_lender = lender
+            purse.start()
 
     # -- clocks
     def unix_s(self) -> float:
@@ -146,13 +198,24 @@ class Proxy:
         cell(names.SMALL_SLOTS).value = float(self.capacity.slots)
         cell(names.IN_FLIGHT, tier=Tier.SMALL).value = float(self.capacity.in_flight)
         cell(names.QUEUED).value = float(self.room.waiting)
+        if self.purse is not None:
+            book = self.purse.wallet.book
+            cell(names.BUDGET_LEASE_USD).value = book.ceiling / 1e6
+            cell(names.BUDGET_LEASE_SPENT_USD).value = book.spent / 1e6
         for provider in self.runtime.providers if self.runtime else ():
             missing = not (provider.credential and provider.credential.key())
             cell(names.CREDENTIAL_MISSING, provider=provider.name).value = float(missing)
 
     # -- leaving
     async def drain(self, grace_s: float) -> bool:
-        """Finish what is under way; say whether all of it ended in time."""
+        """Finish what is under way, then give the lease back; say whether all ended in time."""
+        try:
+            return await self._drained(grace_s)
+        finally:
+            if self.purse is not None:
+                await self.purse.close()
+
+    async def _drained(self, grace_s: float) -> bool:
         self.draining = True
         for connection in list(self.connections):
             connection.close_if_idle()
@@ -162,6 +225,12 @@ class Proxy:
                 return False
             await asyncio.sleep(0.05)
         return True
+
+
+def _lease_ids() -> Callable[[], str]:
+    """Return what names leases: unlike any other sidecar's, or our own before a restart."""
+    process, numbers = secrets.token_hex(8), count(1)
+    return lambda: f"{process}-{next(numbers)}"
 
 
 def _shown(raw: bytes) -> str:

@@ -8,7 +8,6 @@ from overspill.routing.decide import Reason, Route, Tier
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.upstream import UpstreamError
 from overspill.wire.errors import UNREADABLE, message_in, speaks, status_for
-from overspill.wire.usage import cost_usd_micros
 
 if TYPE_CHECKING:
     from overspill.sidecar.attempt import AttemptFailed, Opened
@@ -35,10 +34,9 @@ async def relay(exchange: Exchange, opened: Opened, tally: Tally) -> None:
         if await _relay_stream(exchange, opened, stream, headers, tally):
             exchange.outcome = "answered"
         return
-    usage = opened.usage
-    if upstream.price and usage and exchange.ingress.metered:
-        usd = cost_usd_micros(usage, upstream.price) / 1e6
-        headers += b"x-overspill-cost: %.6f\r\n" % usd
+    cost_usd_micros = exchange.cost_usd_micros(opened)
+    if cost_usd_micros is not None:
+        headers += b"x-overspill-cost: %.6f\r\n" % (cost_usd_micros / 1e6)
     exchange.answer.send(200, opened.first, JSON + headers)
     exchange.outcome = "answered"
 
@@ -101,10 +99,12 @@ def refuse(exchange: Exchange, route: Route) -> None:
     elif exchange.proxy.now_s() >= exchange.deadline_s:
         _tell(exchange, 504, "the request took longer than it may", "deadline", None)
     elif route.reason is Reason.BUDGET_EXHAUSTED and route.tier is Tier.NONE:
-        resets_at_s = exchange.runtime.config.budget.resets_at_s or 0
-        wait_s = max(1, int(resets_at_s - exchange.proxy.unix_s()))
+        wait_s = _resets_s(exchange)
         message = "the frontier budget of this period is spent"
         _tell(exchange, 429, message, "budget_exhausted", wait_s)
+    elif exchange.short:
+        message = "what is left of the frontier budget does not cover this request"
+        _tell(exchange, 429, message, "budget_exhausted", _short_s(exchange, route))
     elif exchange.unfit is not None and _only_unfit(exchange, route):
         _tell(exchange, 400, exchange.unfit.message, "not_translatable", None)
     else:
@@ -113,6 +113,23 @@ def refuse(exchange: Exchange, route: Route) -> None:
         if exchange.unfit is not None:
             message += f": {exchange.unfit.message}"
         _tell(exchange, 503, message, "no_capacity", wait_s)
+
+
+def _resets_s(exchange: Exchange) -> int:
+    """Return in how many seconds the period ends."""
+    purse, terms = exchange.runtime.purse, exchange.runtime.terms
+    if purse is not None and terms.frontier_open:
+        return purse.resets_in_s()
+    resets_at_s = exchange.runtime.config.budget.resets_at_s or 0
+    return max(1, int(resets_at_s - exchange.proxy.unix_s()))
+
+
+def _short_s(exchange: Exchange, route: Route) -> int:
+    """Return when to try again what could not be paid: the small tier's room, or new money."""
+    if route.tier is Tier.SMALL:
+        return exchange.proxy.room.retry_after_s(route.priority)
+    purse = exchange.runtime.purse
+    return purse.resets_in_s() if purse is not None and purse.wallet.exhausted else 1
 
 
 def _only_unfit(exchange: Exchange, route: Route) -> bool:

@@ -447,12 +447,13 @@ class Response:
 class Pool:
     """Connections to all upstreams of a sidecar."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` says whom to trust; None for whoever the system trusts."""
         self._loop = asyncio.get_running_loop()
         self.outbox = Outbox()
         self._idle: dict[Origin, list[_Connection]] = {}
         self._busy: set[_Connection] = set()
-        self._tls: ssl.SSLContext | None = None
+        self._tls = tls
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_s = FOREVER
 

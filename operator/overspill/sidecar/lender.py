@@ -1,0 +1,163 @@
+"""Who lends: the operator, over HTTPS; or, without one, the same ledger in this process."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from overspill.api.errors import InvalidConfig
+from overspill.api.leases import (
+    PATH,
+    LeaseAnswer,
+    LeaseGrant,
+    LeaseReport,
+    LeaseRequest,
+    read,
+)
+from overspill.budget.account import Limits
+from overspill.budget.lease import Grant, Report
+from overspill.budget.ledger import Ledger, renew, turned
+from overspill.budget.period import period_at
+from overspill.sidecar.purse import LenderError
+from overspill.sidecar.upstream import Origin, Pool, UpstreamError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from overspill.api.policy import Budget
+    from overspill.api.sidecar_config import LenderConfig
+
+AT_ONCE: Final = 16
+"""Reports in one message."""
+ANSWER_S: Final = 5.0
+WORDS_SHOWN: Final = 300
+"""Of an error that is not ours."""
+
+
+class OperatorLender:
+    """The operator, as a sidecar of one policy asks it."""
+
+    def __init__(
+        self, config: LenderConfig, policy: str, folder: Path, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Raises: ValueError where the certificate is none."""
+        self.made_of = (config, policy, folder)
+        url = str(config.url).rstrip("/")
+        try:
+            trust = ssl.create_default_context(cadata=config.ca_certificate)
+        except (ssl.SSLError, ValueError) as error:
+            raise ValueError(f"budget.lender.caCertificate is not PEM: {error}") from None
+        self._origin = Origin.of(url)
+        self._path = url.partition("://")[2].partition("/")[2]
+        self._policy, self._token = policy, folder / config.token_file
+        self._pool, self._now_s = Pool(trust), loop.time
+
+    async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
+        """Send reports and return the grants. Raises: LenderError."""
+        told = tuple(map(_told, reports[-AT_ONCE:]))  # older ones are told of next time
+        body = LeaseRequest(policy=self._policy, reports=told)
+        raw = body.model_dump_json(by_alias=True, exclude_none=True).encode()
+        try:
+            response = await self._pool.post(
+                self._origin, self._head(), raw, deadline_s=self._now_s() + ANSWER_S
+            )
+            async with response:
+                answer = await response.read_all()
+        except UpstreamError as error:
+            raise LenderError(f"{self._origin.authority}: {error}") from None
+        if response.status != 200:
+            raise LenderError(f"{self._origin.authority}: {response.status}, {_words(answer)}")
+        try:
+            return tuple(map(_granted, read(LeaseAnswer, answer).grants))
+        except InvalidConfig as error:
+            raise LenderError(f"{self._origin.authority}: {error}") from None
+
+    def _head(self) -> bytes:
+        path = f"/{self._path}".rstrip("/") + PATH
+        lines = (
+            f"POST {path} HTTP/1.1",
+            f"host: {self._origin.authority}",
+            f"authorization: Bearer {self._read_token()}",
+            "content-type: application/json",
+            "",
+        )
+        return "\r\n".join(lines).encode("latin-1")
+
+    def _read_token(self) -> str:
+        """Read it anew: the kubelet renews it."""
+        try:
+            token = self._token.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise LenderError(f"{self._token} cannot be read: {error}") from None
+        if not token or not token.isascii() or not token.isprintable():
+            raise LenderError(f"{self._token} holds no token")
+        return token
+
+    def close(self) -> None:
+        """Let its connections go."""
+        self._pool.close()
+
+
+class LocalLender:
+    """A ledger in memory, for a sidecar alone. It forgets everything with its process."""
+
+    def __init__(self, budget: Budget, unix_s: Callable[[], float] = time.time) -> None:
+        self._budget, self._unix_s = budget, unix_s
+        self._ledger: Ledger | None = None
+
+    async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
+        """Apply reports and return the grants."""
+        now_s, budget = self._unix_s(), self._budget
+        period = period_at(budget.period, ZoneInfo(budget.time_zone), now_s)
+        limits = Limits(limit_usd_micros=int(budget.limit * 1_000_000))
+        self._ledger, grants = renew(turned(self._ledger, period), reports, limits, now_s)
+        return grants
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _told(report: Report) -> LeaseReport:
+    try:
+        return LeaseReport(
+            lease=report.lease,
+            seq=report.seq,
+            spent_usd_micros=report.spent_usd_micros,
+            keep_usd_micros=report.keep_usd_micros,
+            need_usd_micros=report.need_usd_micros,
+            want_usd_micros=report.want_usd_micros,
+            unmetered_usd_micros=report.unmetered_usd_micros,
+            purpose=report.purpose,
+            final=report.final,
+        )
+    except ValidationError as error:
+        raise LenderError(f"a report that cannot be sent: {error}") from None
+
+
+def _granted(grant: LeaseGrant) -> Grant:
+    return Grant(
+        lease=grant.lease,
+        seq=grant.seq,
+        ceiling_usd_micros=grant.ceiling_usd_micros,
+        life_s=grant.life_seconds,
+        last=grant.last,
+        over=grant.over,
+        scarce=grant.scarce,
+        exhausted=grant.exhausted,
+        resets_in_s=grant.resets_in_seconds,
+        admit_from=grant.admit_from,
+    )
+
+
+def _words(answer: bytes) -> str:
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, KeyError, TypeError):
+        return answer[:WORDS_SHOWN].decode("latin-1")
