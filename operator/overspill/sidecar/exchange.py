@@ -13,6 +13,7 @@ from overspill.routing.limit import LATE_SHARE
 from overspill.sidecar import reply
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.attempt import AttemptFailed, open_upstream
+from overspill.sidecar.purse import WAIT_S
 from overspill.sidecar.runtime import endpoint
 from overspill.sidecar.tally import Tally
 from overspill.sidecar.upstream import FOREVER
@@ -57,6 +58,7 @@ class Exchange:
         "last",
         "lossy",
         "outcome",
+        "pay_until_s",
         "proxy",
         "queued_s",
         "reason",
@@ -95,6 +97,8 @@ class Exchange:
         self.failures = 0
         self.reserved: Reservation | None = None
         """What the attempt under way may cost; None where nobody is charged for it."""
+        self.pay_until_s = self.deadline_s
+        """It waits for money no longer, all providers together."""
         self.short = False
         """Somebody could not be asked, for want of money."""
         self.final = False
@@ -110,7 +114,7 @@ class Exchange:
         try:
             ask = self.asked = self.ingress.read(self.request.body)
             if TIMEOUT_HEADER in self.request.headers:
-                self.deadline_s = self.began_s + self._asked_timeout_s()
+                self.deadline_s = self.pay_until_s = self.began_s + self._asked_timeout_s()
             await self._route(ask)
         except BadRequest as error:
             self.proxy.meters.rejected()
@@ -210,10 +214,11 @@ class Exchange:
         if purse is None or price is None or not self.ingress.metered:
             return
         worst = worst_cost_usd_micros(self.ingress.bound(ask, upstream.target, call), price)
-        until_s = 0.0 if self.short else self.deadline_s  # one request waits once
-        self.reserved = await purse.reserve(worst, until_s)
+        began_s = self.proxy.now_s()
+        self.reserved = await purse.reserve(worst, self.pay_until_s)
         if self.reserved is None:
             self.short = True
+            self.pay_until_s = min(self.pay_until_s, began_s + WAIT_S)
             raise Unaffordable
 
     def cost_usd_micros(self, opened: Opened) -> int | None:
