@@ -54,6 +54,9 @@ demo: $(READY) ## watch it work: a policy, traffic, replicas, spill and spend on
 bench-decide: $(READY) ## how fast the scaling core decides
 	@$(BIN)/python -m bench.decide
 
+bench-debit: $(READY) ## what a budget adds to each request
+	@$(BIN)/python -m bench.debit
+
 bench-scaling: $(READY) ## what ways to scale cost on recorded traffic; ARGS="--traces FOLDER" or --short
 	@$(BIN)/python -m bench.scaling $(ARGS)
 	@$(BIN)/python -m bench.hosted $(ARGS)

@@ -43,7 +43,7 @@ async def budgeted(
     """A scene whose sidecar has a budget; the second upstream answers well."""
     other = replies.good_whole(Wire.OPENAI if road.small else road.upstream)
     async with scene(folder, road, script, other=other) as made:
-        made.stage.proxy.local_lender = LocalLender(Budget(limit=limit), lambda: NOON_S)  # type: ignore[arg-type]
+        made.stage.proxy.local_lender = LocalLender(Budget(limit=limit), lambda: NOON_S)
         made.stage.configure(**changes)
         try:
             yield made
