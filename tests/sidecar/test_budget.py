@@ -214,6 +214,32 @@ def test_a_client_that_leaves_has_bought_the_worst_case(
     play(story())
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("limit", [PLENTY, "0.004"], ids=["rich", "poor"])
+def test_whenever_a_client_leaves_each_attempt_is_settled_once(
+    tmp_path: Path, stream: bool, limit: str
+) -> None:
+    """The first provider fails after it was asked; turns of the loop are counted, not time."""
+
+    async def story() -> None:
+        script = Script(says=(b"HTTP/1.1 200 OK\r\n",), then=How.RST)
+        for turns in range(40):
+            folder = tmp_path / str(turns)
+            async with budgeted(folder, OPENAI, script, limit=limit) as made:
+                async with client(made.stage.port) as app:
+                    await app.say(post(OPENAI.path, asking(stream=stream), OPENAI.headers))
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    app.leave(How.RST)
+                    await until(lambda made=made: not made.stage.proxy.connections)  # type: ignore[misc]
+                await until(lambda made=made: book(made).held == 0)  # type: ignore[misc]
+                lease = book(made)
+                assert settled(made, unmetered=lease.unmetered), turns
+                assert lease.spent <= float(limit) * 1e6
+
+    play(story())
+
+
 # -- what cannot be paid
 async def statuses(made: Scene, count: int, *, stream: bool = False) -> list[int]:
     got = await asyncio.gather(*(made.ask(stream=stream) for _ in range(count)))

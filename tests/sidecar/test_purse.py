@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from overspill.budget.lease import LIFE_S, Grant, Report
 from overspill.budget.wallet import Wallet
@@ -271,5 +274,49 @@ def test_a_purse_out_of_use_waits_for_its_last_request() -> None:
         await retiring
         assert lender.reports[-1].final
         assert lender.reports[-1].unmetered_usd_micros == 100
+
+    play(story())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    money=st.integers(0, 2000),
+    asks=st.lists(
+        st.tuples(
+            st.integers(1, 600),  # worst case
+            st.floats(0.0, 3.0),  # comes then
+            st.floats(0.0, 3.0),  # is cancelled so long after
+            st.floats(0.0, 1.0),  # costs such a part of its worst case
+        ),
+        max_size=12,
+    ),
+    takes_s=st.floats(0.0, 1.5),
+)
+def test_whoever_comes_and_leaves_the_books_agree_with_the_lender(
+    money: int, asks: list[tuple[int, float, float, float]], takes_s: float
+) -> None:
+    async def one(purse: Purse, ask: tuple[int, float, float, float]) -> int:
+        worst, at_s, leaves_s, part = ask
+        await asyncio.sleep(at_s)
+        reserved = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(leaves_s):
+                reserved = await purse.reserve(worst, FAR_S)
+        if reserved is None:
+            return 0
+        await asyncio.sleep(part)
+        reserved.settle(cost := int(worst * part))
+        return cost
+
+    async def story() -> None:
+        lender = FakeLender(money)
+        lender.takes_s = takes_s
+        purse = made(lender)
+        costs = await asyncio.gather(*(one(purse, ask) for ask in asks))
+        book = purse.wallet.book
+        assert (book.held, book.spent) == (0, sum(costs))
+        assert sum(costs) <= money
+        await purse.close()
+        assert lender.money == money - sum(costs)
 
     play(story())
