@@ -11,7 +11,7 @@ from decimal import Decimal
 from bench import report
 from overspill.budget.lease import LIFE_S, Grant
 from overspill.budget.wallet import Wallet
-from overspill.sidecar.purse import LenderError, Purse, Reservation
+from overspill.sidecar.purse import NotAnswered, Purse, Reservation
 from overspill.wire.ask import Target
 from overspill.wire.errors import Wire
 from overspill.wire.ingress import INGRESSES
@@ -26,7 +26,7 @@ AIM_US = 5.0
 
 
 async def _nobody(reports: object) -> tuple[Grant, ...]:
-    raise LenderError("nobody lends here")
+    raise NotAnswered("nobody lends here")
 
 
 def _body() -> bytes:

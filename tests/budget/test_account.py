@@ -10,7 +10,7 @@ from overspill.budget.account import KEPT_S, LEASES_KEPT, Account, Limits, opene
 from overspill.budget.lease import LIFE_S, Lease, Report
 from overspill.budget.ledger import Ledger, renew, turned
 from overspill.budget.period import Period
-from overspill.budget.sizing import granted
+from overspill.budget.sizing import Wish, granted
 
 START_S = 1_000_000.0
 DAY = Period(start_s=START_S, end_s=START_S + 86_400)
@@ -190,28 +190,35 @@ def test_a_ledger_may_open_with_what_was_spent_before_there_was_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("available", "holders", "need", "want", "expected"),
+    ("available", "holders", "wish", "expected"),
     [
-        pytest.param(100_000, 1, 0, 500, 500, id="plenty: what is wanted"),
-        pytest.param(100_000, 1, 0, 5_000, 1_000, id="no more than a hundredth of the limit"),
-        pytest.param(100_000, 1, 3_000, 5_000, 3_000, id="but what one dear request needs"),
-        pytest.param(1_000, 8, 0, 500, 62, id="half an even share of what is left"),
-        pytest.param(1_000, 8, 900, 2_000, 900, id="at the end one request at a time"),
-        pytest.param(1_000, 8, 1_001, 2_000, 0, id="nothing where less than the need is left"),
-        pytest.param(0, 1, 0, 500, 0, id="nothing left"),
-        pytest.param(-50, 1, 0, 500, 0, id="the limit was lowered"),
+        pytest.param(100_000, 1, Wish(want=500), 500, id="plenty: what is wanted"),
+        pytest.param(100_000, 1, Wish(want=5_000), 1_000, id="no more than a hundredth at once"),
+        pytest.param(100_000, 1, Wish(need=3_000, want=5_000), 3_000, id="but one dear request"),
+        pytest.param(1_000, 8, Wish(want=500), 62, id="half an even share of what is left"),
+        pytest.param(1_000, 8, Wish(want=500, least=63), 0, id="no crumbs"),
+        pytest.param(1_000, 8, Wish(need=900, want=2_000), 900, id="one request at a time"),
+        pytest.param(1_000, 8, Wish(need=1_001, want=2_000), 0, id="less than the need is left"),
+        pytest.param(0, 1, Wish(want=500), 0, id="nothing left"),
+        pytest.param(-50, 1, Wish(want=500), 0, id="the limit was lowered"),
     ],
 )
 def test_shares_shrink_with_what_is_left(
-    available: int, holders: int, need: int, want: int, expected: int
+    available: int, holders: int, wish: Wish, expected: int
 ) -> None:
-    assert (
-        granted(
-            available_usd_micros=available,
-            limit_usd_micros=100_000,
-            holders=holders,
-            need_usd_micros=need,
-            want_usd_micros=want,
-        )
-        == expected
+    more, _ = granted(
+        wish, available_usd_micros=available, limit_usd_micros=100_000, holders=holders
     )
+    assert more == expected
+
+
+@pytest.mark.parametrize(
+    ("available", "scarce"),
+    [pytest.param(100_000, False, id="plenty"), pytest.param(9_999, True, id="no even share")],
+)
+def test_money_is_scarce_where_an_even_share_is_less_than_is_wanted(
+    available: int, scarce: bool
+) -> None:
+    wish = Wish(want=5_000)
+    told = granted(wish, available_usd_micros=available, limit_usd_micros=100_000, holders=1)
+    assert told[1] is scarce

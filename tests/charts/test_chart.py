@@ -15,11 +15,14 @@ from tests.charts.helm import CHART, ROOT, binary, helm, of_kind, template
 
 
 def test_the_charts_crd_is_the_generated_one() -> None:
-    stored = (CHART / "files" / "overspill.dev_routingpolicies.yaml").read_text()
-    assert stored == crd.render(), "run `make crds` and commit the result"
-    (rendered,) = of_kind(template(), "CustomResourceDefinition")
-    assert rendered["spec"] == crd.definition()["spec"]
-    assert rendered["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    made = {"routingpolicies": crd.definition(), "budgetledgers": crd.ledger_definition()}
+    for kind, definition in made.items():
+        stored = (CHART / "files" / f"overspill.dev_{kind}.yaml").read_text()
+        assert stored == crd.render(definition), "run `make crds` and commit the result"
+    rendered = of_kind(template(), "CustomResourceDefinition")
+    assert [one["spec"] for one in rendered] == [one["spec"] for one in made.values()]
+    for one in rendered:
+        assert one["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
 def test_the_manifests_are_the_chart_rendered() -> None:
@@ -61,7 +64,7 @@ def test_bad_values_are_refused(values: dict[str, Any], path: str) -> None:
 @pytest.mark.parametrize(
     ("values", "kinds"),
     [
-        pytest.param({}, {"PodDisruptionBudget": 0, "PodMonitor": 0, "ClusterRole": 4}, id="plain"),
+        pytest.param({}, {"PodDisruptionBudget": 0, "PodMonitor": 0, "ClusterRole": 5}, id="plain"),
         pytest.param({"replicas": 2}, {"PodDisruptionBudget": 1}, id="two replicas"),
         pytest.param(
             {"prometheus": {"url": "http://p", "podMonitor": {"enabled": True}}},
@@ -70,7 +73,7 @@ def test_bad_values_are_refused(values: dict[str, Any], path: str) -> None:
         ),
         pytest.param(
             {"operator": {"namespaces": ["a", "b"]}},
-            {"Role": 3, "RoleBinding": 3, "ClusterRole": 3},
+            {"Role": 3, "RoleBinding": 3, "ClusterRole": 4},
             id="two namespaces: roles in them, none over the cluster",
         ),
         pytest.param({"crds": {"install": False}}, {"CustomResourceDefinition": 0}, id="no CRD"),

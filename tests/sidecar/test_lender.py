@@ -16,8 +16,8 @@ from overspill.api.leases import LeaseRequest
 from overspill.api.policy import Budget
 from overspill.api.sidecar_config import LenderConfig
 from overspill.budget.lease import Grant, Report
-from overspill.sidecar.lender import LocalLender, OperatorLender
-from overspill.sidecar.purse import LenderError
+from overspill.sidecar.lender import LocalLender, RemoteLender
+from overspill.sidecar.purse import NotAnswered
 from tests.sidecar.faulty import play
 from tests.sidecar.test_tls import LOCALHOST, certificate
 
@@ -53,7 +53,7 @@ class Operator:
 @asynccontextmanager
 async def lent(
     folder: Path, operator: Operator, *, own_ca: bool = True
-) -> AsyncIterator[OperatorLender]:
+) -> AsyncIterator[RemoteLender]:
     """A lender's client, and an operator with a certificate for `localhost`."""
     ca = certificate(folder, "ca", LOCALHOST, None)
     other = certificate(folder, "other", LOCALHOST, None)
@@ -67,7 +67,7 @@ async def lent(
         {"url": f"https://localhost:{port}", "caCertificate": trusted}
     )
     (folder / "token").write_text("first\n")
-    lender = OperatorLender(config, "team/chat", folder, asyncio.get_running_loop())
+    lender = RemoteLender(config, "team/chat", folder)
     try:
         yield lender
     finally:
@@ -106,7 +106,7 @@ def test_no_token_goes_to_a_stranger(tmp_path: Path) -> None:
     async def story() -> None:
         operator = Operator()
         async with lent(tmp_path, operator, own_ca=False) as lender:
-            with pytest.raises(LenderError, match="TLS"):
+            with pytest.raises(NotAnswered, match="TLS"):
                 await lender((REPORT,))
             assert operator.heads == []
 
@@ -127,7 +127,7 @@ def test_any_other_answer_is_an_error_that_says_why(
 ) -> None:
     async def story() -> None:
         async with lent(tmp_path, Operator(status, answer)) as lender:
-            with pytest.raises(LenderError, match=said):
+            with pytest.raises(NotAnswered, match=said):
                 await lender((REPORT,))
 
     play(story())
@@ -141,7 +141,7 @@ def test_a_token_that_is_none_is_not_sent(tmp_path: Path, token: str | None) -> 
             (tmp_path / "token").unlink()
             if token is not None:
                 (tmp_path / "token").write_text(token)
-            with pytest.raises(LenderError, match="token"):
+            with pytest.raises(NotAnswered, match="token"):
                 await lender((REPORT,))
             assert operator.heads == []
 
@@ -152,7 +152,7 @@ def test_a_certificate_that_is_none_is_refused(tmp_path: Path) -> None:
     async def story() -> None:
         config = LenderConfig.model_validate({"url": "https://x", "caCertificate": "none"})
         with pytest.raises(ValueError, match="caCertificate"):
-            OperatorLender(config, "team/chat", tmp_path, asyncio.get_running_loop())
+            RemoteLender(config, "team/chat", tmp_path)
 
     play(story())
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from overspill.budget.lease import LIFE_S, Grant, Report
 from overspill.budget.wallet import Wallet
-from overspill.sidecar.purse import EXCHANGE_S, LEAVE_S, RETRY_S, WAIT_S, LenderError, Purse
+from overspill.sidecar.purse import EXCHANGE_S, LEAVE_S, RETRY_S, WAIT_S, NotAnswered, Purse
 from tests.simulate.virtual_time import play
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class FakeLender:
         if self.takes_s:
             await asyncio.sleep(self.takes_s)
         if self.fails:
-            raise LenderError("it is away")
+            raise NotAnswered("it is away")
         return tuple(map(self._grant, reports))
 
     def _grant(self, report: Report) -> Grant:

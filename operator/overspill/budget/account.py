@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from overspill.budget.lease import LIFE_S, Grant, Lease, Report
-from overspill.budget.sizing import granted
+from overspill.budget.sizing import Wish, granted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -167,12 +167,11 @@ def _granted(
     want = limits.limit_usd_micros // 1000
     if report.want_usd_micros is not None:
         want = report.want_usd_micros
-    more = granted(
+    more, scarce = granted(
+        Wish(need=report.need_usd_micros, want=want, least=report.least_usd_micros),
         available_usd_micros=available,
         limit_usd_micros=limits.purposes.get(report.purpose, limits.limit_usd_micros),
         holders=account.holders(now_s),
-        need_usd_micros=report.need_usd_micros,
-        want_usd_micros=want,
     )
     ceiling = lease.ceiling_usd_micros + more
     account = _with(account, replace(lease, ceiling_usd_micros=ceiling))
@@ -187,7 +186,7 @@ def _granted(
         ceiling_usd_micros=ceiling,
         life_s=life_s,
         last=life_s < limits.life_s,
-        scarce=more < want or available < more + want,
+        scarce=scarce,
         exhausted=exhausted,
         resets_in_s=account.period.end_s - now_s,
         admit_from=limits.admit_from,

@@ -33,6 +33,8 @@ class Report:
     """What a waiting request lacks beyond that; less is of no use. 0 where none waits."""
     want_usd_micros: int | None = None
     """What it would like beyond that; None where it has no experience yet."""
+    least_usd_micros: int = 0
+    """Of what it would like: less is of no use."""
     unmetered_usd_micros: int = 0
     """Of what is settled: charged at worst case, because no usage was told."""
     purpose: str = ""

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 LARGEST_PART: Final = 100
-"""Of the limit: what one crashed sidecar can cost at most, but for a single dear request."""
+"""Of the limit: no single grant is more, but for one dear request."""
 FAIR_PART: Final = 2
 """Of an even share of what is left: who asks next finds as much again."""
 
 
-def granted(
-    *,
-    available_usd_micros: int,
-    limit_usd_micros: int,
-    holders: int,
-    need_usd_micros: int,
-    want_usd_micros: int,
-) -> int:
-    """Return what to add to one lease, in micro-dollars: 0 where less than the need is left.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What one lease would like added, in micro-dollars."""
 
-    Shares shrink with what is left, so the last dollar goes out one request at a time.
+    need: int = 0
+    """What a waiting request lacks; 0 where none waits."""
+    want: int = 0
+    least: int = 0
+    """Less than this is of no use."""
+
+
+def granted(
+    wish: Wish, *, available_usd_micros: int, limit_usd_micros: int, holders: int
+) -> tuple[int, bool]:
+    """Return what to add to one lease, and whether money is scarce: others must give back.
+
+    Shares shrink with what is left, and crumbs are not given out: so the last dollar goes out one
+    request at a time.
     """
-    if available_usd_micros < max(1, need_usd_micros):
-        return 0
-    share = available_usd_micros // (FAIR_PART * max(1, holders))
-    generous = min(share, limit_usd_micros // LARGEST_PART)
-    return max(need_usd_micros, min(want_usd_micros, generous))
+    share = max(0, available_usd_micros) // (FAIR_PART * max(1, holders))
+    scarce = share < max(wish.want, wish.need)
+    if available_usd_micros < max(1, wish.need):
+        return 0, scarce
+    generous = min(wish.want, share, limit_usd_micros // LARGEST_PART)
+    if not wish.need and generous < wish.least:
+        return 0, scarce
+    return max(wish.need, generous), scarce

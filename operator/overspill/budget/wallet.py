@@ -64,6 +64,8 @@ class Wallet:
         self.book = Book(new_lease())
         self._leaving: list[Book] = []
         self.scarce = False
+        self._short = False
+        """The last grant left less than it should have."""
         self.exhausted = False
         self.admit_from = 0.0
         self.resets_s = float("inf")
@@ -115,12 +117,13 @@ class Wallet:
     def due_s(self, now_s: float) -> float:
         """When the next renewal is due; in the past where it is now."""
         book = self.book
-        if now_s >= book.expires_s or (self.low and not self.scarce):
+        if now_s >= book.expires_s or (self.low and not self.scarce and not self._short):
             return now_s
         if any(not one.held for one in self._leaving):
             return now_s
         hoards = self.scarce and book.free > 0
-        every_s = SCARCE_S if hoards else LIFE_S * RENEW_PART
+        lacks = self._short and not self.scarce
+        every_s = SCARCE_S if hoards or lacks else LIFE_S * RENEW_PART
         return min(self._renewed_s + every_s, book.expires_s)
 
     @property
@@ -180,6 +183,7 @@ class Wallet:
         book.ceiling = max(grant.ceiling_usd_micros, book.spent + book.held)
         book.expires_s, book.last = asked_s + grant.life_s, grant.last
         self.scarce, self.exhausted = grant.scarce, grant.exhausted
+        self._short = self.low
         self.admit_from = grant.admit_from
         self.resets_s = asked_s + grant.resets_in_s
         if self._needed and not gained:
@@ -228,6 +232,7 @@ class Wallet:
             keep_usd_micros=book.ceiling,
             need_usd_micros=need,
             want_usd_micros=want,
+            least_usd_micros=0 if final else max(0, self._largest - book.free),
             unmetered_usd_micros=book.unmetered,
             purpose=self._purpose,
             final=final,

@@ -58,14 +58,15 @@ async def _answer(request: web.Request, credentials: Credentials, lender: Lender
     namespace, _, name = asked.policy.partition("/")
     reports = [_report(one, bearer.pod) for one in asked.reports]
     grants = await lender.renew(PolicyKey(namespace, name), bearer, reports)
-    return LeaseAnswer(grants=tuple(_grant(one) for one in grants))
+    return LeaseAnswer(grants=tuple(worded(one) for one in grants))
 
 
 def _report(told: LeaseReport, pod: str) -> Report:
     return Report(pod=pod, **told.model_dump())
 
 
-def _grant(one: Grant) -> LeaseGrant:
+def worded(one: Grant) -> LeaseGrant:
+    """Return a grant as it is sent."""
     return LeaseGrant(
         lease=one.lease,
         seq=one.seq,

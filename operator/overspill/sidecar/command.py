@@ -132,6 +132,7 @@ async def _serve(
     told = await until_told(stop, watching)
     main.close()
     drained = await proxy.drain(args.grace)
+    await proxy.give_back()
     side.close()
     proxy.pool.close()
     if proxy.tracer:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
+import secrets
 import ssl
 import time
 from typing import TYPE_CHECKING, Final
@@ -23,11 +26,10 @@ from overspill.budget.account import Limits
 from overspill.budget.lease import Grant, Report
 from overspill.budget.ledger import Ledger, renew, turned
 from overspill.budget.period import period_at
-from overspill.sidecar.purse import LenderError
+from overspill.sidecar.purse import NotAnswered
 from overspill.sidecar.upstream import Origin, Pool, UpstreamError
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
     from pathlib import Path
 
@@ -41,26 +43,25 @@ WORDS_SHOWN: Final = 300
 """Of an error that is not ours."""
 
 
-class OperatorLender:
+class RemoteLender:
     """The operator, as a sidecar of one policy asks it."""
 
-    def __init__(
-        self, config: LenderConfig, policy: str, folder: Path, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, config: LenderConfig, policy: str, folder: Path) -> None:
         """Raises: ValueError where the certificate is none."""
         self.made_of = (config, policy, folder)
         url = str(config.url).rstrip("/")
+        self._origin, trust = Origin.of(url), None
         try:
-            trust = ssl.create_default_context(cadata=config.ca_certificate)
+            if self._origin.tls:
+                trust = ssl.create_default_context(cadata=config.ca_certificate)
         except (ssl.SSLError, ValueError) as error:
             raise ValueError(f"budget.lender.caCertificate is not PEM: {error}") from None
-        self._origin = Origin.of(url)
         self._path = url.partition("://")[2].partition("/")[2]
         self._policy, self._token = policy, folder / config.token_file
-        self._pool, self._now_s = Pool(trust), loop.time
+        self._pool, self._now_s = Pool(trust), asyncio.get_running_loop().time
 
     async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
-        """Send reports and return the grants. Raises: LenderError."""
+        """Send reports and return the grants. Raises: NotAnswered."""
         told = tuple(map(_told, reports[-AT_ONCE:]))  # older ones are told of next time
         body = LeaseRequest(policy=self._policy, reports=told)
         raw = body.model_dump_json(by_alias=True, exclude_none=True).encode()
@@ -71,13 +72,13 @@ class OperatorLender:
             async with response:
                 answer = await response.read_all()
         except UpstreamError as error:
-            raise LenderError(f"{self._origin.authority}: {error}") from None
+            raise NotAnswered(f"{self._origin.authority}: {error}") from None
         if response.status != 200:
-            raise LenderError(f"{self._origin.authority}: {response.status}, {_words(answer)}")
+            raise NotAnswered(f"{self._origin.authority}: {response.status}, {_words(answer)}")
         try:
             return tuple(map(_granted, read(LeaseAnswer, answer).grants))
         except InvalidConfig as error:
-            raise LenderError(f"{self._origin.authority}: {error}") from None
+            raise NotAnswered(f"{self._origin.authority}: {error}") from None
 
     def _head(self) -> bytes:
         path = f"/{self._path}".rstrip("/") + PATH
@@ -95,9 +96,9 @@ class OperatorLender:
         try:
             token = self._token.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise LenderError(f"{self._token} cannot be read: {error}") from None
+            raise NotAnswered(f"{self._token} cannot be read: {error}") from None
         if not token or not token.isascii() or not token.isprintable():
-            raise LenderError(f"{self._token} holds no token")
+            raise NotAnswered(f"{self._token} holds no token")
         return token
 
     def close(self) -> None:
@@ -124,12 +125,19 @@ class LocalLender:
         """Nothing is held."""
 
 
+def lease_names() -> Callable[[], str]:
+    """Return what names leases: unlike any other sidecar's, or our own before a restart."""
+    process, numbers = secrets.token_hex(8), itertools.count(1)
+    return lambda: f"{process}-{next(numbers)}"
+
+
 def _told(report: Report) -> LeaseReport:
     try:
         return LeaseReport(
             lease=report.lease,
             seq=report.seq,
             spent_usd_micros=report.spent_usd_micros,
+            least_usd_micros=report.least_usd_micros,
             keep_usd_micros=report.keep_usd_micros,
             need_usd_micros=report.need_usd_micros,
             want_usd_micros=report.want_usd_micros,
@@ -138,7 +146,7 @@ def _told(report: Report) -> LeaseReport:
             final=report.final,
         )
     except ValidationError as error:
-        raise LenderError(f"a report that cannot be sent: {error}") from None
+        raise NotAnswered(f"a report that cannot be sent: {error}") from None
 
 
 def _granted(grant: LeaseGrant) -> Grant:

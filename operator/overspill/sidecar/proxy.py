@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
 import time
-from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from overspill.api.policy import Mode
@@ -17,10 +15,10 @@ from overspill.routing.decide import Tier
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.exchange import Exchange
 from overspill.sidecar.http import Connections
-from overspill.sidecar.lender import OperatorLender
+from overspill.sidecar.lender import RemoteLender, lease_names
 from overspill.sidecar.meters import Meters
 from overspill.sidecar.metrics import Metrics
-from overspill.sidecar.purse import Purse
+from overspill.sidecar.purse import LEAVE_S, Purse
 from overspill.sidecar.request import Limits
 from overspill.sidecar.room import Room
 from overspill.sidecar.runtime import AUTO_MODEL, VERSION_HEADER, compile_runtime
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
     from overspill.sidecar.runtime import Runtime
     from overspill.sidecar.tracing import Tracer
 
-    Lender = LocalLender | OperatorLender
+    Lender = LocalLender | RemoteLender
 
 TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
 METRICS_TEXT: Final = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
@@ -108,15 +106,16 @@ class Proxy:
         if told is None:
             return self.local_lender
         made_of = (told, config.policy, folder)
-        if isinstance(self._lender, OperatorLender) and self._lender.made_of == made_of:
+        if isinstance(self._lender, RemoteLender) and self._lender.made_of == made_of:
             return self._lender
-        return OperatorLender(*made_of, asyncio.get_running_loop())
+        return RemoteLender(*made_of)
 
     def _purse_for(self, lender: Lender | None) -> Purse | None:
         """Return the purse to use: the present one goes on whoever lends, and so does its lease."""
         if lender is None:
             return None
-        return self.purse or Purse(Wallet("", _lease_ids(), self.now_s()), lender)
+        wallet = Wallet("", lease_names(), self.now_s())
+        return self.purse or Purse(wallet, lender, start=False)
 
     def _use_purse(self, purse: Purse | None, lender: Lender | None) -> None:
         before, self.purse = self.purse, purse
@@ -200,22 +199,26 @@ class Proxy:
         cell(names.QUEUED).value = float(self.room.waiting)
         if self.purse is not None:
             book = self.purse.wallet.book
-            cell(names.BUDGET_LEASE_USD).value = book.ceiling / 1e6
-            cell(names.BUDGET_LEASE_SPENT_USD).value = book.spent / 1e6
+            cell(names.LEASE_USD).value = book.ceiling / 1e6
+            cell(names.LEASE_SPENT_USD).value = book.spent / 1e6
         for provider in self.runtime.providers if self.runtime else ():
             missing = not (provider.credential and provider.credential.key())
             cell(names.CREDENTIAL_MISSING, provider=provider.name).value = float(missing)
 
     # -- leaving
-    async def drain(self, grace_s: float) -> bool:
-        """Finish what is under way, then give the lease back; say whether all ended in time."""
-        try:
-            return await self._drained(grace_s)
-        finally:
-            if self.purse is not None:
-                await self.purse.close()
+    async def give_back(self) -> None:
+        """Return the lease: the last thing a sidecar does."""
+        purse, self.purse = self.purse, None
+        if purse is not None:
+            await purse.close()
+        if self._retiring:
+            await asyncio.wait(self._retiring, timeout=LEAVE_S)
+        if self._lender is not None:
+            self._lender.close()
+            self._lender = None
 
-    async def _drained(self, grace_s: float) -> bool:
+    async def drain(self, grace_s: float) -> bool:
+        """Finish what is under way; say whether all of it ended in time."""
         self.draining = True
         for connection in list(self.connections):
             connection.close_if_idle()
@@ -225,12 +228,6 @@ class Proxy:
                 return False
             await asyncio.sleep(0.05)
         return True
-
-
-def _lease_ids() -> Callable[[], str]:
-    """Return what names leases: unlike any other sidecar's, or our own before a restart."""
-    process, numbers = secrets.token_hex(8), count(1)
-    return lambda: f"{process}-{next(numbers)}"
 
 
 def _shown(raw: bytes) -> str:

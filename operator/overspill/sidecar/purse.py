@@ -11,6 +11,7 @@ from contextlib import suppress
 from math import ceil, inf
 from typing import TYPE_CHECKING, Final
 
+from overspill.api.errors import OverspillError
 from overspill.budget.lease import Grant, Report
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ SETTLING_S: Final = 3600.0
 log = logging.getLogger(__name__)
 
 AskLender = Callable[[tuple[Report, ...]], Awaitable[tuple[Grant, ...]]]
-"""Sends reports, and returns one grant for each. Raises: LenderError."""
+"""Sends reports, and returns one grant for each. Raises: NotAnswered."""
 
 
-class LenderError(Exception):
-    """The lender gave no answer; says why."""
+class NotAnswered(OverspillError):
+    """Who lends did not answer, or answered no; the message says why."""
 
 
 class Reservation:
@@ -58,18 +59,24 @@ class Reservation:
 class Purse:
     """One wallet, who waits for it, and the task that renews its lease. All in one event loop."""
 
-    def __init__(
-        self, wallet: Wallet, ask_lender: AskLender, now_s: Callable[[], float] | None = None
-    ) -> None:
+    def __init__(self, wallet: Wallet, ask_lender: AskLender, *, start: bool = True) -> None:
+        """It renews from now on, or from `start()`."""
         self._loop = asyncio.get_running_loop()
         self.wallet, self.ask_lender = wallet, ask_lender
-        self._now_s = now_s or self._loop.time
+        self._now_s = self._loop.time
         self._waiting: deque[tuple[int, asyncio.Future[Book | None]]] = deque()
         self._wake = asyncio.Event()
         self._trouble = ""
         """Why the last exchange failed; empty where it did not."""
         self._not_before_s = float("-inf")
         self._task: asyncio.Task[None] | None = None
+        if start:
+            self.start()
+
+    @property
+    def problem(self) -> str:
+        """Why nobody lends; empty where somebody does."""
+        return self._trouble
 
     def start(self) -> None:
         """Renew from now on."""
@@ -133,7 +140,7 @@ class Purse:
             if turn.done():
                 continue
             book = self.wallet.debit(worst, now_s)
-            if book is not None or self._trouble or self.wallet.hopeless(worst, now_s):
+            if book is not None or self.wallet.hopeless(worst, now_s):
                 turn.set_result(book)
 
     # -- renewal
@@ -165,7 +172,7 @@ class Purse:
         try:
             async with asyncio.timeout(LEAVE_S if leaving else EXCHANGE_S):
                 grants = await self.ask_lender(reports)
-        except (LenderError, TimeoutError) as error:
+        except (NotAnswered, TimeoutError) as error:
             wallet.failed()
             self._failed(str(error) or "it did not answer in time")
         except Exception as error:  # a fault of ours, and no reason never to ask again
@@ -213,7 +220,8 @@ class Purse:
             task.cancel()
             await asyncio.wait((task,))
         self._trouble = self._trouble or "the sidecar leaves"
-        self._serve()
+        for _, turn in self._waiting:
+            _turn_away(turn)
 
 
 def _turn_away(turn: asyncio.Future[Book | None]) -> None:

@@ -102,9 +102,9 @@ def refuse(exchange: Exchange, route: Route) -> None:
         wait_s = _resets_s(exchange)
         message = "the frontier budget of this period is spent"
         _tell(exchange, 429, message, "budget_exhausted", wait_s)
-    elif exchange.short:
+    elif exchange.short and route.tier is not Tier.SMALL:
         message = "what is left of the frontier budget does not cover this request"
-        _tell(exchange, 429, message, "budget_exhausted", _short_s(exchange, route))
+        _tell(exchange, 429, message, "budget_exhausted", _short_s(exchange))
     elif exchange.unfit is not None and _only_unfit(exchange, route):
         _tell(exchange, 400, exchange.unfit.message, "not_translatable", None)
     else:
@@ -117,19 +117,16 @@ def refuse(exchange: Exchange, route: Route) -> None:
 
 def _resets_s(exchange: Exchange) -> int:
     """Return in how many seconds the period ends."""
-    purse, terms = exchange.runtime.purse, exchange.runtime.terms
-    if purse is not None and terms.frontier_open:
-        return purse.resets_in_s()
-    resets_at_s = exchange.runtime.config.budget.resets_at_s or 0
+    purse, resets_at_s = exchange.runtime.purse, exchange.runtime.config.budget.resets_at_s
+    if resets_at_s is None:
+        return purse.resets_in_s() if purse is not None else 1
     return max(1, int(resets_at_s - exchange.proxy.unix_s()))
 
 
-def _short_s(exchange: Exchange, route: Route) -> int:
-    """Return when to try again what could not be paid: the small tier's room, or new money."""
-    if route.tier is Tier.SMALL:
-        return exchange.proxy.room.retry_after_s(route.priority)
+def _short_s(exchange: Exchange) -> int:
+    """Return when to try again what could not be paid: others may give back, or time passes."""
     purse = exchange.runtime.purse
-    return purse.resets_in_s() if purse is not None and purse.wallet.exhausted else 1
+    return _resets_s(exchange) if purse is not None and purse.wallet.exhausted else 1
 
 
 def _only_unfit(exchange: Exchange, route: Route) -> bool:

@@ -1,0 +1,216 @@
+"""Granting leases: written before they are given, by whichever replica is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from overspill.budget.lease import LIFE_S, Report
+from overspill.controller.credentials import Bearer, Foreign
+from overspill.controller.errors import Conflict, NotFound, Unavailable
+from overspill.controller.keys import POLICY_LABEL
+from overspill.controller.ledgers import ledger_in
+from overspill.controller.lending import Lender, NotLent
+from tests.controller.fakes import KEY, START_S, resource
+
+if TYPE_CHECKING:
+    from overspill.controller.keys import Manifest
+    from overspill.controller.kube import Api
+
+BUDGET = {"limit": "500", "period": "Day"}
+MINE = Bearer(
+    namespace="legal", pod="a", labels={"app": "contracts-api", POLICY_LABEL: "contracts"}
+)
+POLICY = "/apis/overspill.dev/v1alpha1/namespaces/legal/routingpolicies/contracts"
+LEDGERS = "/apis/overspill.dev/v1alpha1/namespaces/legal/budgetledgers"
+LEDGER = f"{LEDGERS}/contracts"
+
+
+@dataclass
+class FakeApi:
+    """One policy and its ledger; compare-and-swap by resourceVersion."""
+
+    objects: dict[str, Manifest] = field(default_factory=lambda: {POLICY: resource(budget=BUDGET)})
+    version: int = 0
+    writes: int = 0
+    down: bool = False
+    after_write: Exception | None = None
+    """What the writer hears though its write was done."""
+
+    async def get(self, path: str, **params: str) -> Manifest:
+        await asyncio.sleep(0)
+        if self.down:
+            raise Unavailable("the API server did not answer")
+        if path not in self.objects:
+            raise NotFound(404, path)
+        return deepcopy(self.objects[path])
+
+    async def create(self, path: str, body: Manifest) -> Manifest:
+        await asyncio.sleep(0)
+        return self._store(f"{path}/{body['metadata']['name']}", body, None)
+
+    async def replace(self, path: str, body: Manifest) -> Manifest:
+        await asyncio.sleep(0)
+        return self._store(path, body, body["metadata"]["resourceVersion"])
+
+    def _store(self, path: str, body: Manifest, read: str | None) -> Manifest:
+        if self.down:
+            raise Unavailable("the API server did not answer")
+        stored = self.objects.get(path)
+        if (stored or {}).get("metadata", {}).get("resourceVersion") != read:
+            raise Conflict(409, "changed")
+        self.version, self.writes = self.version + 1, self.writes + 1
+        meta = {**body["metadata"], "resourceVersion": str(self.version)}
+        self.objects[path] = deepcopy({**body, "metadata": meta})
+        if self.after_write:
+            raise self.after_write
+        return deepcopy(self.objects[path])
+
+    @property
+    def committed(self) -> int:
+        return ledger_in(self.objects[LEDGER]).current.committed_usd_micros()
+
+
+def _lender(api: FakeApi, now_s: float = START_S) -> Lender:
+    return Lender(cast("Api", api), lambda: now_s)
+
+
+def _report(lease: str = "a-1", *, seq: int = 1, **others: int) -> Report:
+    first = Report(lease=lease, pod="a", seq=seq, spent_usd_micros=0, keep_usd_micros=0)
+    changes: dict[str, Any] = {"need_usd_micros": 1_000, **others}
+    return replace(first, **changes)
+
+
+@pytest.mark.asyncio
+async def test_a_grant_is_in_the_api_server_before_it_is_given() -> None:
+    api = FakeApi()
+    (grant,) = await _lender(api).renew(KEY, MINE, [_report()])
+    assert grant.ceiling_usd_micros >= 1_000
+    assert grant.life_s == LIFE_S
+    assert api.committed == grant.ceiling_usd_micros
+    assert api.objects[LEDGER]["limitUsd"] == "500"
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_given_that_was_not_written() -> None:
+    api = FakeApi()
+    lender = _lender(api)
+    await lender.renew(KEY, MINE, [_report()])
+    api.down = True
+    with pytest.raises(Unavailable):
+        await lender.renew(KEY, MINE, [_report(seq=2, keep_usd_micros=1_000)])
+
+
+@pytest.mark.asyncio
+async def test_a_write_that_was_done_and_not_heard_of_is_put_right_by_the_next_report() -> None:
+    api = FakeApi()
+    lender = _lender(api)
+    api.after_write = Unavailable("the connection broke")
+    with pytest.raises(Unavailable):
+        await lender.renew(KEY, MINE, [_report()])
+    api.after_write = None
+    (grant,) = await lender.renew(KEY, MINE, [_report(seq=2)])
+    assert api.committed == grant.ceiling_usd_micros
+
+
+@pytest.mark.asyncio
+async def test_two_replicas_grant_no_dollar_twice() -> None:
+    api = FakeApi(objects={POLICY: resource(budget={"limit": "0.01"})})
+    lenders = [_lender(api), _lender(api)]
+    asked = [
+        lenders[n % 2].renew(KEY, MINE, [_report(f"s{n}-1", need_usd_micros=1_500)])
+        for n in range(20)
+    ]
+    grants = [grant for (grant,) in await asyncio.gather(*asked)]
+    assert sum(grant.ceiling_usd_micros for grant in grants) == api.committed <= 10_000
+    assert sum(grant.ceiling_usd_micros > 0 for grant in grants) == 6
+
+
+@pytest.mark.asyncio
+async def test_500_sidecars_that_ask_at_once_cost_a_few_writes() -> None:
+    api = FakeApi()
+    lender = _lender(api)
+    asked = [lender.renew(KEY, MINE, [_report(f"s{n}-1")]) for n in range(500)]
+    grants = await asyncio.gather(*asked)
+    assert len(grants) == 500
+    assert api.writes <= 3
+
+
+@pytest.mark.asyncio
+async def test_a_renewal_that_says_nothing_new_is_not_written() -> None:
+    api = FakeApi()
+    (first,) = await _lender(api).renew(KEY, MINE, [_report()])
+    keep = first.ceiling_usd_micros
+    same = _report(keep_usd_micros=keep, need_usd_micros=0, want_usd_micros=0)
+    soon, late = START_S + LIFE_S / 3, START_S + 2 * LIFE_S / 3
+    await _lender(api, soon).renew(KEY, MINE, [replace(same, seq=2)])
+    assert api.writes == 1
+    await _lender(api, late).renew(KEY, MINE, [replace(same, seq=3)])
+    assert api.writes == 2
+
+
+@pytest.mark.asyncio
+async def test_a_lowered_limit_binds_the_next_grant() -> None:
+    api = FakeApi()
+    lender = _lender(api)
+    await lender.renew(KEY, MINE, [_report()])
+    api.objects[POLICY] = resource(budget={"limit": "0.0005"})
+    (grant,) = await lender.renew(KEY, MINE, [_report("b-1")])
+    assert grant.ceiling_usd_micros == 0
+
+
+@pytest.mark.asyncio
+async def test_a_first_ledger_opens_with_what_was_metered_before() -> None:
+    policy = resource(budget=BUDGET)
+    policy["status"] = {"spend": {"periodStart": "2027-01-15T00:00:00Z", "usd": "12.34"}}
+    api = FakeApi(objects={POLICY: policy})
+    (grant,) = await _lender(api).renew(KEY, MINE, [_report()])
+    assert api.committed == 12_340_000 + grant.ceiling_usd_micros
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        pytest.param(None, "there is no RoutingPolicy", id="no policy"),
+        pytest.param(resource(budget=None), "has no budget", id="no budget"),
+        pytest.param(resource(budget={"limit": 5}), "is not valid", id="not valid"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_where_there_is_no_budget_nothing_is_lent(policy: Manifest | None, why: str) -> None:
+    api = FakeApi(objects={POLICY: policy} if policy else {})
+    with pytest.raises(NotLent, match=why):
+        await _lender(api).renew(KEY, MINE, [_report()])
+
+
+@pytest.mark.parametrize(
+    "bearer",
+    [
+        pytest.param(replace(MINE, namespace="other"), id="another namespace"),
+        pytest.param(
+            replace(MINE, labels={"app": "contracts-api"}), id="a pod without the sidecar"
+        ),
+        pytest.param(
+            replace(MINE, labels={"app": "other", POLICY_LABEL: "contracts"}),
+            id="a pod that the policy does not select",
+        ),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_pod_of_somebody_else_gets_nothing_and_keeps_nobody_from_his(
+    bearer: Bearer,
+) -> None:
+    api = FakeApi()
+    lender = _lender(api)
+    foreign, mine = await asyncio.gather(
+        lender.renew(KEY, bearer, [_report("x-1")]),
+        lender.renew(KEY, MINE, [_report()]),
+        return_exceptions=True,
+    )
+    assert isinstance(foreign, Foreign)
+    assert not isinstance(mine, BaseException)
+    assert list(ledger_in(api.objects[LEDGER]).current.leases) == ["a-1"]
