@@ -57,6 +57,9 @@ bench-decide: $(READY) ## how fast the scaling core decides
 bench-leases: $(READY) ## what the budget costs a request, and 500 sidecars at one operator
 	@$(BIN)/python -m bench.leases $(ARGS)
 
+bench-debit: $(READY) ## what a budget adds to each request
+	@$(BIN)/python -m bench.debit
+
 bench-scaling: $(READY) ## what ways to scale cost on recorded traffic; ARGS="--traces FOLDER" or --short
 	@$(BIN)/python -m bench.scaling $(ARGS)
 	@$(BIN)/python -m bench.hosted $(ARGS)

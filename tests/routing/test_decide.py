@@ -34,6 +34,8 @@ def route(
     limit: int | None = None,
     frontier_open: bool = True,
     small_when_exhausted: bool = True,
+    admit_from: float = 0.0,
+    rules: tuple[Match, ...] = RULES,
 ) -> Route:
     headers = {} if priority is None else {b"x-priority": priority.encode()}
     facts = Facts(
@@ -43,12 +45,12 @@ def route(
         headers=headers,
     )
     terms = Terms(
-        rules=RULES,
+        rules=rules,
         context_window=1000,
         frontier_open=frontier_open,
         small_when_exhausted=small_when_exhausted,
     )
-    return decide(facts, terms)
+    return decide(facts, terms, admit_from)
 
 
 S, F, N = Tier.SMALL, Tier.FRONTIER, Tier.NONE
@@ -126,3 +128,34 @@ def test_a_request_is_routed(
         eligible,
         may_overflow,
     )
+
+
+@pytest.mark.parametrize(
+    ("priority", "admit_from", "tier"),
+    [
+        (1, 0.0, F),
+        (1, 0.8, F),
+        (1, 0.9, S),
+        (0, 0.5, F),
+        (0, 0.6, S),
+        (-1, 0.1, F),
+        (-1, 0.2, S),
+    ],
+)
+def test_while_money_is_spread_what_is_worth_less_tries_the_small_model_first(
+    priority: int, admit_from: float, tier: Tier
+) -> None:
+    rule = Match(name="any", header=None, model=None, tier=F, may_overflow=True, priority=priority)
+    found = route(rules=(rule,), admit_from=admit_from)
+    assert (found.tier, found.rule, found.may_overflow) == (tier, "any", True)
+    assert found.reason is (Reason.BUDGET_PACED if tier is S else Reason.RULE_MATCHED)
+
+
+def test_what_the_small_model_cannot_hold_is_not_paced() -> None:
+    assert route(size=2000, admit_from=1.0).tier is F
+
+
+def test_pacing_opens_no_closed_frontier() -> None:
+    found = route(model="o1", admit_from=1.0, frontier_open=False)
+    assert (found.tier, found.reason) == (S, Reason.BUDGET_EXHAUSTED)
+    assert not found.may_overflow

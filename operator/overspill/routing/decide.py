@@ -31,6 +31,7 @@ class Reason(StrEnum):
     RULE_MATCHED = "RuleMatched"
     CONTEXT_TOO_LONG = "ContextTooLong"
     BUDGET_EXHAUSTED = "BudgetExhausted"
+    BUDGET_PACED = "BudgetPaced"
     SMALL_FITS = "SmallFits"
     MODEL_PINNED = "ModelPinned"
     NOT_TRANSLATABLE = "NotTranslatable"
@@ -109,11 +110,15 @@ _TOO_LONG: Final = Route(
 _SMALL_FITS: Final = Route(tier=Tier.SMALL, reason=Reason.SMALL_FITS)
 
 
-def decide(facts: Facts, terms: Terms) -> Route:
-    """Route one request. Order: rules, context fit, budget."""
+def decide(facts: Facts, terms: Terms, admit_from: float = 0.0) -> Route:
+    """Route one request. Order: rules, context fit, budget.
+
+    `admit_from` is the value, 0..1, from which requests are worth the frontier while money is
+    spread over its period.
+    """
     wanted = _wanted(facts, terms)
     if terms.frontier_open:
-        return wanted
+        return _paced(wanted, admit_from) if admit_from > 0 else wanted
     if wanted.tier is Tier.FRONTIER:
         return _exhausted(wanted, terms)
     return Route(
@@ -155,6 +160,24 @@ def _ruled(rule: Match, *, fits: bool) -> Route:
         priority=rule.priority,
         fits_small=fits,
     )
+
+
+def _paced(wanted: Route, admit_from: float) -> Route:
+    """Let what is worth less try the small model first."""
+    if wanted.tier is not Tier.FRONTIER or not wanted.fits_small or value(wanted) >= admit_from:
+        return wanted
+    return Route(
+        tier=Tier.SMALL,
+        reason=Reason.BUDGET_PACED,
+        rule=wanted.rule,
+        eligible=wanted.eligible,
+        priority=wanted.priority,
+    )
+
+
+def value(route: Route) -> float:
+    """Return what the frontier is worth to a request, 0..1: the middle of its priority's third."""
+    return (route.priority + 1.5) / 3
 
 
 def _exhausted(wanted: Route, terms: Terms) -> Route:

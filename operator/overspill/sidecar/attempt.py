@@ -10,7 +10,7 @@ from overspill.wire.errors import UNREADABLE, Wire, status_in
 from overspill.wire.preamble import begun
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from overspill.sidecar.runtime import Upstream
     from overspill.sidecar.upstream import Pool, Response
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 CLIENT_FAULTS: Final = frozenset({400, 413, 422})
 """The request itself is wrong: another upstream would say the same."""
+NOT_ASKED: Final = frozenset({"connect", "tls", "credential", "cooling"})
+"""Failures before anything was sent."""
 OVERLOAD: Final = frozenset({429, 503, 529})
 """The upstream has no room now; its `Retry-After` says until when."""
 ERROR_BODY_S: Final = 1.0
 """For the words of a refusal in all: the next upstream waits for them."""
 ERROR_BODY_BYTES: Final = 64 * 2**10
-FREE: Final = frozenset({"credential", "cooling", "budget", "connect", "tls"})
-"""Kinds of failure before the request was sent."""
 ID_HEADERS: Final = (b"request-id", b"x-request-id")
 """What a provider's support asks for."""
 
@@ -50,16 +50,14 @@ class AttemptFailed(Exception):
         super().__init__(f"{kind} ({status})")
 
     @property
+    def free(self) -> bool:
+        """Whether the upstream can have charged nothing: it refused, or was never asked."""
+        return self.kind in NOT_ASKED or self.kind.startswith("http_")
+
+    @property
     def final(self) -> bool:
         """Whether no other upstream need be asked."""
         return self.status in CLIENT_FAULTS
-
-    @property
-    def charged(self) -> bool:
-        """Whether the upstream may charge for it all the same: it had the request, and no error
-        of its own came back.
-        """
-        return self.kind not in FREE and not self.kind.startswith("http_")
 
     @property
     def overload(self) -> bool:
@@ -109,21 +107,18 @@ async def open_upstream(
     ask: Ask,
     own_headers: bytes,
     *,
+    call: Call,
     now_s: float,
     deadline_s: float,
     first_byte_s: float = FOREVER,
-    pay: Callable[[Call], Awaitable[None]] | None = None,
 ) -> Opened:
-    """Ask one upstream. Raises: AttemptFailed, Untranslatable, BadRequest.
+    """Ask one upstream. Raises: AttemptFailed.
 
-    `now_s` is Unix time; the limits are in the loop's. `pay` reserves what it may cost.
+    `now_s` is Unix time; the limits are in the loop's.
     """
-    call = ingress.call(ask, upstream.target)
     head = upstream.head(call.endpoint)
     if head is None:
         raise AttemptFailed("credential", 502)
-    if pay is not None:
-        await pay(call)
     try:
         response = await pool.post(
             upstream.origin,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 
 from overspill.api.errors import InvalidPolicy
+from overspill.api.policy import OnExhausted
 from overspill.api.policy_file import read_policy
 from overspill.api.sidecar_config import (
     CREDENTIALS_DIR,
@@ -27,12 +28,14 @@ from overspill.sidecar import memory
 from overspill.sidecar.access_log import access_log
 from overspill.sidecar.config_file import ConfigFile
 from overspill.sidecar.http import Connection
+from overspill.sidecar.lender import LocalLender
 from overspill.sidecar.proxy import Admin, Proxy
 
 if TYPE_CHECKING:
     import argparse
 
-    from overspill.api.policy import FrontierProvider, RoutingPolicySpec
+    from overspill.api.policy import Budget, FrontierProvider, RoutingPolicySpec
+    from overspill.api.policy_file import PolicyFile
     from overspill.sidecar.tracing import Tracer
 
 HELP: Final = "Route an app's model calls: small tier, else frontier. In a pod, or alone."
@@ -89,15 +92,24 @@ def run(args: argparse.Namespace) -> int:
     try:
         if not args.policy:  # in a pod nothing is written: the root file system is read-only
             return uvloop.run(_serve(args, None, Path()))
+        file = read_policy(Path(args.policy))
         with tempfile.TemporaryDirectory(prefix="overspill-") as keys:
-            return uvloop.run(_serve(args, _alone(args, Path(keys)), Path(keys)))
+            config = _alone(args, file, Path(keys))
+            return uvloop.run(_serve(args, config, Path(keys), file.spec.budget))
     except (InvalidPolicy, OSError, ValueError) as error:
         sys.stderr.write(f"overspill sidecar: {error}\n")
         return 2
 
 
-async def _serve(args: argparse.Namespace, alone: SidecarConfig | None, keys: Path) -> int:
+async def _serve(
+    args: argparse.Namespace,
+    alone: SidecarConfig | None,
+    keys: Path,
+    budget: Budget | None = None,
+) -> int:
     proxy = Proxy()
+    if budget is not None:
+        proxy.local_lender = LocalLender(budget)
     proxy.tracer = _tracer()
     if args.access_log:
         proxy.access_log = access_log(sys.stdout)
@@ -113,7 +125,7 @@ async def _serve(args: argparse.Namespace, alone: SidecarConfig | None, keys: Pa
     watching = None
     if alone:
         proxy.configure(alone, keys)
-        _greet(args, alone)
+        _greet(args, alone, budget)
     else:
         watching = asyncio.create_task(watch(proxy, Path(args.config)))
     memory.settle()
@@ -177,9 +189,8 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _alone(args: argparse.Namespace, keys: Path) -> SidecarConfig:
-    """Make the configuration that the operator would publish. Raises: InvalidPolicy, OSError."""
-    file = read_policy(Path(args.policy))
+def _alone(args: argparse.Namespace, file: PolicyFile, keys: Path) -> SidecarConfig:
+    """Make the configuration that the operator would publish. Raises: OSError."""
     policy = file.spec
     endpoints = tuple(url.partition("://")[2] or url for url in args.small.split(",") if url)
     _write_keys(args, policy, keys)
@@ -203,7 +214,9 @@ def _alone(args: argparse.Namespace, keys: Path) -> SidecarConfig:
         rules=policy.routing.rules,
         queue_max_wait_s=policy.routing.queue.max_wait,
         request_timeout_s=policy.routing.request_timeout,
-        budget=BudgetConfig(),
+        budget=BudgetConfig(
+            on_exhausted=policy.budget.on_exhausted if policy.budget else OnExhausted.SMALL_ONLY
+        ),
     )
 
 
@@ -234,7 +247,7 @@ def _write_keys(args: argparse.Namespace, policy: RoutingPolicySpec, keys: Path)
             sys.stderr.write(f"overspill sidecar: {variable} is not set: {provider} is not used\n")
 
 
-def _greet(args: argparse.Namespace, config: SidecarConfig) -> None:
+def _greet(args: argparse.Namespace, config: SidecarConfig, budget: Budget | None) -> None:
     host, port = _address(args.admin_listen)
     shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
     small = ", ".join(config.small.endpoints) or "none: everything goes to the frontier"
@@ -244,6 +257,14 @@ def _greet(args: argparse.Namespace, config: SidecarConfig) -> None:
         f"overspill sidecar for {config.policy}\n"
         f"  small     {small}\n"
         f"  frontier  {frontier}\n"
+        f"  budget    {_budget(budget)}\n"
         f"  metrics   http://{shown}:{port}/metrics\n"
         f"  in your app's shell:  export OPENAI_BASE_URL=http://{args.listen}/v1\n"
     )
+
+
+def _budget(budget: Budget | None) -> str:
+    if budget is None:
+        return "none: the frontier may cost what it will"
+    kept = "kept in memory: a restart begins it anew"
+    return f"{budget.limit} USD a {budget.period.lower()} ({budget.time_zone}); {kept}"

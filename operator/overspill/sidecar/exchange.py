@@ -8,12 +8,12 @@ import logging
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
-from overspill.budget.wallet import Wallet
 from overspill.routing.decide import Facts, Reason, Route, Tier, decide, pinned
 from overspill.routing.limit import LATE_SHARE
 from overspill.sidecar import reply
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.attempt import AttemptFailed, open_upstream
+from overspill.sidecar.purse import WAIT_S
 from overspill.sidecar.runtime import endpoint
 from overspill.sidecar.tally import Tally
 from overspill.sidecar.upstream import FOREVER
@@ -21,11 +21,11 @@ from overspill.wire.errors import BadRequest, Untranslatable, Wire
 from overspill.wire.usage import cost_usd_micros, worst_cost_usd_micros
 
 if TYPE_CHECKING:
-    from overspill.budget.wallet import Book
     from overspill.routing.capacity import Slot
     from overspill.sidecar.answer import Answer
     from overspill.sidecar.attempt import Opened
     from overspill.sidecar.proxy import Proxy
+    from overspill.sidecar.purse import Reservation
     from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime, Upstream
     from overspill.wire.ask import Ask, Call
@@ -39,6 +39,10 @@ SHED_OUTPUT_TOKENS: Final = 256
 log = logging.getLogger(__name__)
 
 
+class Unaffordable(Exception):
+    """What is left of the budget does not cover what an attempt may cost; nothing was sent."""
+
+
 class Exchange:
     """Answers one request, whichever protocol it came in."""
 
@@ -50,23 +54,24 @@ class Exchange:
         "deadline_s",
         "failures",
         "final",
-        "held",
         "ingress",
         "last",
         "lossy",
         "outcome",
+        "pay_until_s",
         "proxy",
         "queued_s",
         "reason",
         "request",
+        "reserved",
         "rule",
         "runtime",
+        "short",
         "span",
         "tally",
         "tier",
         "ttft_s",
         "unfit",
-        "unpaid",
         "upstream",
     )
 
@@ -90,12 +95,14 @@ class Exchange:
         """Why an upstream could not be asked."""
         self.lossy: tuple[str, ...] = ()
         self.failures = 0
+        self.reserved: Reservation | None = None
+        """What the attempt under way may cost; None where nobody is charged for it."""
+        self.pay_until_s = self.deadline_s
+        """It waits for money no longer, all providers together."""
+        self.short = False
+        """Somebody could not be asked, for want of money."""
         self.final = False
         """Who was asked last says that the request is wrong in itself."""
-        self.held: tuple[Book, int] | None = None
-        """The lease that pays for who was asked last, and the worst case reserved in it."""
-        self.unpaid = False
-        """There was no money for somebody who would have been asked."""
         self.queued_s = 0.0
         self.ttft_s = 0.0
         self.outcome = "rejected"
@@ -107,14 +114,15 @@ class Exchange:
         try:
             ask = self.asked = self.ingress.read(self.request.body)
             if TIMEOUT_HEADER in self.request.headers:
-                self.deadline_s = self.began_s + self._asked_timeout_s()
+                self.deadline_s = self.pay_until_s = self.began_s + self._asked_timeout_s()
             await self._route(ask)
         except BadRequest as error:
             self.proxy.meters.rejected()
             body = self.ingress.error(400, error.message, param=error.param)
             self.answer.send(400, body, JSON + self.told())
         finally:
-            self._pay(None)  # nothing is held here, unless a fault of ours came in between
+            if self.reserved is not None:  # a fault of ours, somewhere between two lines
+                self._charge_worst()
             if self.span:
                 self.span.end(self)
             if self.proxy.access_log:
@@ -144,7 +152,10 @@ class Exchange:
             max_tokens=ask.max_tokens,
             headers=self.request.headers,
         )
-        return decide(facts, runtime.terms)
+        purse = runtime.purse
+        if purse is None:
+            return decide(facts, runtime.terms)
+        return decide(facts, runtime.terms, purse.wallet.admit_from)
 
     async def _route(self, ask: Ask) -> None:
         route = self._decide(ask)
@@ -163,7 +174,7 @@ class Exchange:
             if not self.at_work:
                 tally.shed(ask.max_tokens or SHED_OUTPUT_TOKENS)
             else:  # left before the first byte: who was asked may have begun, and charges
-                self._settle(tally, None)
+                self._settle(tally, None, told=False)
             raise
         if opened is None:
             if self.last is None and (guess := self.ingress.guess(ask)) is not None:
@@ -185,52 +196,64 @@ class Exchange:
             usage = stream.usage if stream else opened.usage
             self._settle(tally, usage, told=not opened.estimated)
 
-    def _settle(self, tally: Tally, usage: Usage | None, *, told: bool = False) -> None:
+    def _settle(self, tally: Tally, usage: Usage | None, *, told: bool) -> None:
         upstream = self.upstream
         assert upstream
         meter = self.proxy.meters.of(upstream, self.ingress.operation)
         price = upstream.price if self.ingress.metered else None
-        charge = self._pay(usage if told else None)
-        tally.settle(usage, meter, price, self.outcome, self.proxy.now_s() - self.began_s, charge)
+        charged = None
+        if self.reserved is not None:
+            charged = self._charge(usage if told else None)
+        took_s = self.proxy.now_s() - self.began_s
+        tally.settle(usage, meter, price, self.outcome, took_s, charged)
 
-    # -- what it costs
-    async def _reserve(self, call: Call) -> None:
-        """Reserve the worst case of asking who is asked now. Raises: AttemptFailed."""
-        purse, upstream, ask = self.proxy.purse, self.upstream, self.asked
-        if purse is None or upstream is None or upstream.price is None or ask is None:
+    # -- money, where a budget is in force
+    async def _reserve(self, upstream: Upstream, ask: Ask, call: Call) -> None:
+        """Reserve what this attempt may cost. Raises: Unaffordable."""
+        purse, price = self.runtime.purse, upstream.price
+        if purse is None or price is None or not self.ingress.metered:
             return
-        bound = self.ingress.bound(ask, upstream.target, call)
-        worst = worst_cost_usd_micros(bound, upstream.price)
-        book = purse.debit(worst) or await purse.wait_for(worst, self.deadline_s)
-        if book is None:
-            self.unpaid = True
-            raise AttemptFailed("budget", 429)
-        self.held = (book, worst)
+        worst = worst_cost_usd_micros(self.ingress.bound(ask, upstream.target, call), price)
+        began_s = self.proxy.now_s()
+        self.reserved = await purse.reserve(worst, self.pay_until_s)
+        if self.reserved is None:
+            self.short = True
+            self.pay_until_s = min(self.pay_until_s, began_s + WAIT_S)
+            raise Unaffordable
 
-    def _pay(self, usage: Usage | None) -> int | None:
-        """Settle with the lease; without usage, the worst case. Return micro-dollars, if any."""
-        held, self.held = self.held, None
-        upstream = self.upstream
-        if held is None or upstream is None or upstream.price is None:
+    def cost_usd_micros(self, opened: Opened) -> int | None:
+        """Return what a whole answer costs, failed attempts included; None where it is free."""
+        price, usage = opened.upstream.price, opened.usage
+        if price is None or not self.ingress.metered:
             return None
-        book, worst = held
-        cost = worst if usage is None else cost_usd_micros(usage, upstream.price)
-        Wallet.settle(book, worst, cost, metered=usage is not None)
-        if usage is None:
-            self.proxy.meters.unmetered(upstream.name, cost)
+        before = self.tally.cost_usd_micros if self.tally else 0
+        if self.reserved is not None and opened.estimated:
+            return before + self.reserved.worst_usd_micros
+        return before + cost_usd_micros(usage, price) if usage else None
+
+    def _charge(self, usage: Usage | None) -> int:
+        """End the reservation at what was used, or at worst case where nobody told."""
+        reserved, self.reserved = self.reserved, None
+        upstream, tally = self.upstream, self.tally
+        assert reserved
+        assert tally
+        assert upstream
+        assert upstream.price
+        metered = usage is not None
+        cost = cost_usd_micros(usage, upstream.price) if usage else reserved.worst_usd_micros
+        reserved.settle(cost, metered=metered)
+        tally.cost_usd_micros += cost
+        meter = self.proxy.meters.of(upstream, self.ingress.operation)
+        meter.paid(cost, metered=metered)
         return cost
 
-    def _unreserve(self, failure: AttemptFailed) -> None:
-        """An attempt failed: nothing is paid, unless the provider may charge for it."""
-        if self.held is None:
-            return
-        if failure.charged:
-            upstream, cost = self.upstream, self._pay(None)
-            if upstream is not None and cost is not None:
-                self.proxy.meters.charged(upstream.name, cost)
-            return
-        (book, worst), self.held = self.held, None
-        Wallet.settle(book, worst, 0)
+    def _charge_worst(self) -> None:
+        self._charge(None)
+
+    def _give_back(self) -> None:
+        reserved, self.reserved = self.reserved, None
+        if reserved is not None:
+            reserved.give_back()
 
     # -- who answers
     async def _open(self, ask: Ask, route: Route) -> Opened | None:
@@ -254,19 +277,23 @@ class Exchange:
             return await self._try_all(runtime.frontier, ask)
         self._decided(Tier.FRONTIER)
         opened = await self._try_all(runtime.frontier, ask)
-        if opened is None and self.unpaid and not runtime.terms.small_when_exhausted:
-            return None
         if opened is None and route.fits_small and not self._is_final():
+            if self._only_short() and not runtime.terms.small_when_exhausted:
+                return None
             opened = await self._fall_back(ask, route)
         return opened
 
+    def _only_short(self) -> bool:
+        """Whether money alone was missing: everybody who could be paid would have been asked."""
+        return self.short and self.last is None
+
     async def _fall_back(self, ask: Ask, route: Route) -> Opened | None:
         """With no frontier, an answer of the small class is better than none."""
-        failed = self.last
+        failed, short = self.last, self._only_short()
         opened = await self._try_small(ask, route)
         if opened is None and self.runtime.hosted and not self._is_final():
             opened = await self._try_all(self.runtime.hosted, ask)
-        self.reason = Reason.BUDGET_EXHAUSTED if self.unpaid else Reason.FRONTIER_FAILED
+        self.reason = Reason.BUDGET_EXHAUSTED if short else Reason.FRONTIER_FAILED
         if opened is None and failed is not None:
             self.last = failed  # the client asked the frontier: its error is the one to tell
         return opened
@@ -381,8 +408,10 @@ class Exchange:
         except Untranslatable as unfit:
             self.unfit = unfit
             return None
+        except Unaffordable:
+            return None
         except AttemptFailed as failure:
-            if not failure.final and failure.kind not in ("deadline", "budget"):
+            if not failure.final and failure.kind != "deadline":
                 rest_s = failure.retry_after_s if failure.overload else None
                 health.failed(sent_s, self.proxy.now_s(), rest_s)
             return None
@@ -399,8 +428,10 @@ class Exchange:
             headers = {**headers, **self.span.headers()}
         own_headers = upstream.own_headers(headers, native=native)
         left_out = upstream.left_out(headers, native=native)
-        before, self.upstream, self.at_work = self.upstream, upstream, True
         self.final = False
+        call = self.ingress.call(ask, upstream.target)
+        await self._reserve(upstream, ask, call)
+        self.upstream, self.at_work = upstream, True
         try:
             opened = await open_upstream(
                 proxy.pool,
@@ -408,32 +439,22 @@ class Exchange:
                 self.ingress,
                 ask,
                 own_headers,
+                call=call,
                 now_s=proxy.unix_s(),
                 deadline_s=self.deadline_s,
                 first_byte_s=first_byte_s,
-                pay=self._reserve if self._pays(upstream) else None,
             )
         except AttemptFailed as failure:
-            self._unreserve(failure)
-            if failure.kind == "budget":
-                self.upstream, self.at_work = before, False
-                raise
             failure.body = upstream.masked(failure.body)
             self.lossy, self.at_work, self.final = left_out, False, failure.final
+            if self.reserved is not None:
+                self._give_back() if failure.free else self._charge_worst()
             self._note(failure)
             self.failures += 1
             self._failed(upstream, failure)
             raise
-        except Untranslatable:
-            self.upstream, self.at_work = before, False
-            raise
         self.tier, self.lossy = upstream.tier, (*opened.call.lossy, *left_out)
         return opened
-
-    def _pays(self, upstream: Upstream) -> bool:
-        """Whether the budget has a say: not for what is free, nor where only watching."""
-        priced = upstream.price is not None and self.ingress.metered
-        return priced and self.proxy.purse is not None and not self.runtime.observing
 
     # -- what the client gets where nobody answered
     def _note(self, failure: AttemptFailed) -> None:

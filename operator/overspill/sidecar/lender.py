@@ -1,118 +1,171 @@
-"""Asking the operator for leases, over HTTPS."""
+"""Who lends: the operator, over HTTPS; or, without one, the same ledger in this process."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import json
 import secrets
 import ssl
+import time
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
-from overspill.api import leases
+from pydantic import ValidationError
+
 from overspill.api.errors import InvalidConfig
-from overspill.api.leases import LeaseAnswer, LeaseReport, LeaseRequest
-from overspill.budget.lease import Grant
+from overspill.api.leases import (
+    PATH,
+    LeaseAnswer,
+    LeaseGrant,
+    LeaseReport,
+    LeaseRequest,
+    read,
+)
+from overspill.budget.account import Limits
+from overspill.budget.lease import Grant, Report
+from overspill.budget.ledger import Ledger, renew, turned
+from overspill.budget.period import period_at
 from overspill.sidecar.purse import NotAnswered
 from overspill.sidecar.upstream import Origin, Pool, UpstreamError
-from overspill.wire.document import compact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from overspill.api.policy import Budget
     from overspill.api.sidecar_config import LenderConfig
-    from overspill.budget.lease import Report
 
+AT_ONCE: Final = 16
+"""Reports in one message."""
 ANSWER_S: Final = 5.0
-_SAID_BYTES: Final = 300
+WORDS_SHOWN: Final = 300
+"""Of an error that is not ours."""
 
 
 class RemoteLender:
-    """The lease service of one operator. Raises: NotAnswered."""
+    """The operator, as a sidecar of one policy asks it."""
 
     def __init__(self, config: LenderConfig, policy: str, folder: Path) -> None:
-        self._policy = policy
-        self._token = folder / config.token_file
-        self._origin = Origin.of(config.url)
-        tls = None
-        if self._origin.tls:
-            tls = ssl.create_default_context(cadata=config.ca_certificate)
-        self._pool = Pool(tls)
+        """Raises: ValueError where the certificate is none."""
+        self.made_of = (config, policy, folder)
+        url = str(config.url).rstrip("/")
+        self._origin, trust = Origin.of(url), None
+        try:
+            if self._origin.tls:
+                trust = ssl.create_default_context(cadata=config.ca_certificate)
+        except (ssl.SSLError, ValueError) as error:
+            raise ValueError(f"budget.lender.caCertificate is not PEM: {error}") from None
+        self._path = url.partition("://")[2].partition("/")[2]
+        self._policy, self._token = policy, folder / config.token_file
+        self._pool, self._now_s = Pool(trust), asyncio.get_running_loop().time
 
     async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
-        """Send reports; return what was granted."""
-        told = LeaseRequest(policy=self._policy, reports=tuple(_worded(one) for one in reports))
+        """Send reports and return the grants. Raises: NotAnswered."""
+        told = tuple(map(_told, reports[-AT_ONCE:]))  # older ones are told of next time
+        body = LeaseRequest(policy=self._policy, reports=told)
+        raw = body.model_dump_json(by_alias=True, exclude_none=True).encode()
         try:
             response = await self._pool.post(
-                self._origin,
-                self._head(),
-                compact(told.to_json()),
-                deadline_s=self._pool.now_s() + ANSWER_S,
+                self._origin, self._head(), raw, deadline_s=self._now_s() + ANSWER_S
             )
-            said = await response.read_all()
+            async with response:
+                answer = await response.read_all()
         except UpstreamError as error:
             raise NotAnswered(f"{self._origin.authority}: {error}") from None
         if response.status != 200:
-            words = said[:_SAID_BYTES].decode(errors="replace")
-            raise NotAnswered(f"{self._origin.authority} answered {response.status}: {words}")
+            raise NotAnswered(f"{self._origin.authority}: {response.status}, {_words(answer)}")
         try:
-            answer = leases.read(LeaseAnswer, said)
+            return tuple(map(_granted, read(LeaseAnswer, answer).grants))
         except InvalidConfig as error:
             raise NotAnswered(f"{self._origin.authority}: {error}") from None
-        return tuple(_granted(one) for one in answer.grants)
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._pool.close()
 
     def _head(self) -> bytes:
-        try:
-            token = self._token.read_text().strip()
-        except OSError as error:
-            raise NotAnswered(
-                f"{self._token} cannot be read ({error.strerror}); restart the pod, so that it is "
-                "injected with a token"
-            ) from None
-        lines = [
-            f"POST {leases.PATH} HTTP/1.1",
+        path = f"/{self._path}".rstrip("/") + PATH
+        lines = (
+            f"POST {path} HTTP/1.1",
             f"host: {self._origin.authority}",
-            f"authorization: Bearer {token}",
+            f"authorization: Bearer {self._read_token()}",
             "content-type: application/json",
             "",
-        ]
+        )
         return "\r\n".join(lines).encode("latin-1")
+
+    def _read_token(self) -> str:
+        """Read it anew: the kubelet renews it."""
+        try:
+            token = self._token.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise NotAnswered(f"{self._token} cannot be read: {error}") from None
+        if not token or not token.isascii() or not token.isprintable():
+            raise NotAnswered(f"{self._token} holds no token")
+        return token
+
+    def close(self) -> None:
+        """Let its connections go."""
+        self._pool.close()
+
+
+class LocalLender:
+    """A ledger in memory, for a sidecar alone. It forgets everything with its process."""
+
+    def __init__(self, budget: Budget, unix_s: Callable[[], float] = time.time) -> None:
+        self._budget, self._unix_s = budget, unix_s
+        self._ledger: Ledger | None = None
+
+    async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
+        """Apply reports and return the grants."""
+        now_s, budget = self._unix_s(), self._budget
+        period = period_at(budget.period, ZoneInfo(budget.time_zone), now_s)
+        limits = Limits(limit_usd_micros=int(budget.limit * 1_000_000))
+        self._ledger, grants = renew(turned(self._ledger, period), reports, limits, now_s)
+        return grants
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def lease_names() -> Callable[[], str]:
-    """Return what names one lease after the other; no two processes name one alike."""
-    start, numbers = secrets.token_hex(8), itertools.count(1)
-    return lambda: f"{start}-{next(numbers)}"
+    """Return what names leases: unlike any other sidecar's, or our own before a restart."""
+    process, numbers = secrets.token_hex(8), itertools.count(1)
+    return lambda: f"{process}-{next(numbers)}"
 
 
-def _worded(one: Report) -> LeaseReport:
-    return LeaseReport(
-        lease=one.lease,
-        seq=one.seq,
-        spent_usd_micros=one.spent_usd_micros,
-        keep_usd_micros=one.keep_usd_micros,
-        need_usd_micros=one.need_usd_micros,
-        want_usd_micros=one.want_usd_micros,
-        least_usd_micros=one.least_usd_micros,
-        unmetered_usd_micros=one.unmetered_usd_micros,
-        purpose=one.purpose,
-        final=one.final,
-    )
+def _told(report: Report) -> LeaseReport:
+    try:
+        return LeaseReport(
+            lease=report.lease,
+            seq=report.seq,
+            spent_usd_micros=report.spent_usd_micros,
+            least_usd_micros=report.least_usd_micros,
+            keep_usd_micros=report.keep_usd_micros,
+            need_usd_micros=report.need_usd_micros,
+            want_usd_micros=report.want_usd_micros,
+            unmetered_usd_micros=report.unmetered_usd_micros,
+            purpose=report.purpose,
+            final=report.final,
+        )
+    except ValidationError as error:
+        raise NotAnswered(f"a report that cannot be sent: {error}") from None
 
 
-def _granted(one: leases.LeaseGrant) -> Grant:
+def _granted(grant: LeaseGrant) -> Grant:
     return Grant(
-        lease=one.lease,
-        seq=one.seq,
-        ceiling_usd_micros=one.ceiling_usd_micros,
-        life_s=one.life_seconds,
-        last=one.last,
-        over=one.over,
-        scarce=one.scarce,
-        exhausted=one.exhausted,
-        resets_in_s=one.resets_in_seconds,
-        admit_from=one.admit_from,
+        lease=grant.lease,
+        seq=grant.seq,
+        ceiling_usd_micros=grant.ceiling_usd_micros,
+        life_s=grant.life_seconds,
+        last=grant.last,
+        over=grant.over,
+        scarce=grant.scarce,
+        exhausted=grant.exhausted,
+        resets_in_s=grant.resets_in_seconds,
+        admit_from=grant.admit_from,
     )
+
+
+def _words(answer: bytes) -> str:
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, KeyError, TypeError):
+        return answer[:WORDS_SHOWN].decode("latin-1")

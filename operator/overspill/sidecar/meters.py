@@ -29,6 +29,7 @@ class UpstreamMeter:
     input_tokens: Cell
     output_tokens: Cell
     spend_usd: Cell | None
+    unmetered_usd: Cell | None
     ttft_s: Histogram
     duration_s: Histogram
     labels: dict[str, str]
@@ -36,6 +37,13 @@ class UpstreamMeter:
     gen_ai_output: Histogram
     gen_ai_first_chunk: Histogram
     gen_ai_answered: Histogram
+
+    def paid(self, cost_usd_micros: int, *, metered: bool = True) -> None:
+        """Count dollars."""
+        if self.spend_usd is not None:
+            self.spend_usd.value += cost_usd_micros / 1e6
+        if not metered and self.unmetered_usd is not None:
+            self.unmetered_usd.value += cost_usd_micros / 1e6
 
     def ended(self, outcome: str, duration_s: float) -> None:
         """Count a request that ended."""
@@ -90,14 +98,6 @@ class Meters:
         labels = {"tier": Tier.NONE, "provider": "", "outcome": outcome}
         self.metrics.cell(names.REQUESTS, **labels).value += 1
 
-    def unmetered(self, provider: str, usd_micros: int) -> None:
-        """Count what was charged at worst case."""
-        self.metrics.cell(names.UNMETERED_USD, provider=provider).value += usd_micros / 1e6
-
-    def charged(self, provider: str, usd_micros: int) -> None:
-        """Count what an attempt may have cost that gave no answer."""
-        self.metrics.cell(names.SPEND_USD, provider=provider).value += usd_micros / 1e6
-
     def failed(self, tier: Tier, provider: str, kind: str) -> None:
         """Count an attempt that failed before the first byte."""
         labels = {"tier": tier, "provider": provider, "kind": kind}
@@ -128,6 +128,7 @@ class Meters:
             input_tokens=cell(names.INPUT_TOKENS, tier=tier, provider=name),
             output_tokens=cell(names.OUTPUT_TOKENS, tier=tier, provider=name),
             spend_usd=cell(names.SPEND_USD, provider=name) if upstream.price else None,
+            unmetered_usd=cell(names.UNMETERED_USD, provider=name) if upstream.price else None,
             ttft_s=histogram(names.TTFT_SECONDS, tier=tier),
             duration_s=histogram(names.DURATION_SECONDS, tier=tier),
             labels=labels,

@@ -8,6 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from overspill.api.policy import Mode
 from overspill.budget.wallet import Wallet
 from overspill.routing.capacity import SmallCapacity
 from overspill.routing.decide import Tier
@@ -17,7 +18,7 @@ from overspill.sidecar.http import Connections
 from overspill.sidecar.lender import RemoteLender, lease_names
 from overspill.sidecar.meters import Meters
 from overspill.sidecar.metrics import Metrics
-from overspill.sidecar.purse import Purse
+from overspill.sidecar.purse import LEAVE_S, Purse
 from overspill.sidecar.request import Limits
 from overspill.sidecar.room import Room
 from overspill.sidecar.runtime import AUTO_MODEL, VERSION_HEADER, compile_runtime
@@ -31,11 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from overspill.api.sidecar_config import LenderConfig, SidecarConfig
+    from overspill.api.sidecar_config import SidecarConfig
     from overspill.sidecar.answer import Answer
+    from overspill.sidecar.lender import LocalLender
     from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime
     from overspill.sidecar.tracing import Tracer
+
+    Lender = LocalLender | RemoteLender
 
 TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
 METRICS_TEXT: Final = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
@@ -64,8 +68,10 @@ class Proxy:
         self.access_log: Callable[[Exchange], None] | None = None
         self.tracer: Tracer | None = None
         self.purse: Purse | None = None
-        self._lender: tuple[LenderConfig, RemoteLender] | None = None
-        self._partings: set[asyncio.Task[None]] = set()
+        self.local_lender: LocalLender | None = None
+        """Lends where no operator does."""
+        self._lender: Lender | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
 
     # -- configuration
     def configure(self, config: SidecarConfig, folder: Path) -> None:
@@ -73,12 +79,14 @@ class Proxy:
 
         One that cannot be compiled leaves everything as it was.
         """
-        runtime = compile_runtime(config, folder, self.runtime)
+        lender = self._lender_of(config, folder)
+        purse = self._purse_for(lender)
+        runtime = compile_runtime(config, folder, self.runtime, purse)
+        self._use_purse(purse, lender)
         if self.runtime is None:
             self.metrics = Metrics(config.policy)
             self.meters = Meters(self.metrics)
         self.runtime = runtime
-        self._borrow(config, folder)
         self.capacity.configure(config.small.endpoints, config.small.slots_per_endpoint)
         upstreams = (*self.runtime.providers, *self.runtime.small.values())
         self.pool.keep_only({upstream.origin for upstream in upstreams})
@@ -86,33 +94,41 @@ class Proxy:
         self.meters.show_from_zero(self.runtime)
         self.room.call_next()
 
-    def _borrow(self, config: SidecarConfig, folder: Path) -> None:
-        """Have a purse where somebody lends; requests under way settle with the one they began."""
-        wanted = config.budget.lender
-        if wanted == (self._lender[0] if self._lender else None):
-            return
-        if self.purse is not None:
-            parting = asyncio.create_task(self._part(self.purse, self._lender))
-            self._partings.add(parting)
-            parting.add_done_callback(self._partings.discard)
-        self.purse = self._lender = None
-        if wanted is not None:
-            lender = RemoteLender(wanted, config.policy, folder)
-            wallet = Wallet(config.policy, lease_names(), self.now_s())
-            self._lender, self.purse = (wanted, lender), Purse(wallet, lender)
+    # -- money
+    def _lender_of(self, config: SidecarConfig, folder: Path) -> Lender | None:
+        """Return who lends; None where nobody does, or where nothing is to be changed.
 
-    @staticmethod
-    async def _part(purse: Purse, lent: tuple[LenderConfig, RemoteLender] | None) -> None:
-        await purse.close()
-        if lent is not None:
-            lent[1].close()
+        Raises: ValueError where its certificate cannot be read.
+        """
+        told = config.budget.lender
+        if config.mode is Mode.OBSERVE or (told is None and self.local_lender is None):
+            return None
+        if told is None:
+            return self.local_lender
+        made_of = (told, config.policy, folder)
+        if isinstance(self._lender, RemoteLender) and self._lender.made_of == made_of:
+            return self._lender
+        return RemoteLender(*made_of)
 
-    async def give_back(self) -> None:
-        """Return the lease: the last thing a sidecar does."""
-        if self.purse is not None:
-            await self._part(self.purse, self._lender)
-            self.purse = self._lender = None
-        await asyncio.gather(*self._partings)
+    def _purse_for(self, lender: Lender | None) -> Purse | None:
+        """Return the purse to use: the present one goes on whoever lends, and so does its lease."""
+        if lender is None:
+            return None
+        wallet = Wallet("", lease_names(), self.now_s())
+        return self.purse or Purse(wallet, lender, start=False)
+
+    def _use_purse(self, purse: Purse | None, lender: Lender | None) -> None:
+        before, self.purse = self.purse, purse
+        if before is not None and before is not purse:
+            task = asyncio.get_running_loop().create_task(before.retire())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        elif self._lender is not None and self._lender is not lender:
+            self._lender.close()
+        self._lender = lender
+        if purse is not None and lender is not None:
+            purse.ask_lender = lender
+            purse.start()
 
     # -- clocks
     def unix_s(self) -> float:
@@ -190,6 +206,17 @@ class Proxy:
             cell(names.CREDENTIAL_MISSING, provider=provider.name).value = float(missing)
 
     # -- leaving
+    async def give_back(self) -> None:
+        """Return the lease: the last thing a sidecar does."""
+        purse, self.purse = self.purse, None
+        if purse is not None:
+            await purse.close()
+        if self._retiring:
+            await asyncio.wait(self._retiring, timeout=LEAVE_S)
+        if self._lender is not None:
+            self._lender.close()
+            self._lender = None
+
     async def drain(self, grace_s: float) -> bool:
         """Finish what is under way; say whether all of it ended in time."""
         self.draining = True

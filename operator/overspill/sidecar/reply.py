@@ -8,7 +8,6 @@ from overspill.routing.decide import Reason, Route, Tier
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.upstream import UpstreamError
 from overspill.wire.errors import UNREADABLE, message_in, speaks, status_for
-from overspill.wire.usage import cost_usd_micros
 
 if TYPE_CHECKING:
     from overspill.sidecar.attempt import AttemptFailed, Opened
@@ -35,13 +34,9 @@ async def relay(exchange: Exchange, opened: Opened, tally: Tally) -> None:
         if await _relay_stream(exchange, opened, stream, headers, tally):
             exchange.outcome = "answered"
         return
-    usage = opened.usage
-    if upstream.price and usage and exchange.ingress.metered:
-        held = exchange.held
-        worst = held is not None and opened.estimated
-        cost = held[1] if worst and held else cost_usd_micros(usage, upstream.price)
-        usd = cost / 1e6
-        headers += b"x-overspill-cost: %.6f\r\n" % usd
+    cost_usd_micros = exchange.cost_usd_micros(opened)
+    if cost_usd_micros is not None:
+        headers += b"x-overspill-cost: %.6f\r\n" % (cost_usd_micros / 1e6)
     exchange.answer.send(200, opened.first, JSON + headers)
     exchange.outcome = "answered"
 
@@ -103,10 +98,13 @@ def refuse(exchange: Exchange, route: Route) -> None:
         _tell_failure(exchange, exchange.last)
     elif exchange.proxy.now_s() >= exchange.deadline_s:
         _tell(exchange, 504, "the request took longer than it may", "deadline", None)
-    elif _is_broke(exchange, route):
-        wait_s = _until_money_s(exchange)
+    elif route.reason is Reason.BUDGET_EXHAUSTED and route.tier is Tier.NONE:
+        wait_s = _resets_s(exchange)
         message = "the frontier budget of this period is spent"
         _tell(exchange, 429, message, "budget_exhausted", wait_s)
+    elif exchange.short and route.tier is not Tier.SMALL:
+        message = "what is left of the frontier budget does not cover this request"
+        _tell(exchange, 429, message, "budget_exhausted", _short_s(exchange))
     elif exchange.unfit is not None and _only_unfit(exchange, route):
         _tell(exchange, 400, exchange.unfit.message, "not_translatable", None)
     else:
@@ -115,6 +113,20 @@ def refuse(exchange: Exchange, route: Route) -> None:
         if exchange.unfit is not None:
             message += f": {exchange.unfit.message}"
         _tell(exchange, 503, message, "no_capacity", wait_s)
+
+
+def _resets_s(exchange: Exchange) -> int:
+    """Return in how many seconds the period ends."""
+    purse, resets_at_s = exchange.runtime.purse, exchange.runtime.config.budget.resets_at_s
+    if resets_at_s is None:
+        return purse.resets_in_s() if purse is not None else 1
+    return max(1, int(resets_at_s - exchange.proxy.unix_s()))
+
+
+def _short_s(exchange: Exchange) -> int:
+    """Return when to try again what could not be paid: others may give back, or time passes."""
+    purse = exchange.runtime.purse
+    return _resets_s(exchange) if purse is not None and purse.wallet.exhausted else 1
 
 
 def _only_unfit(exchange: Exchange, route: Route) -> bool:
@@ -153,19 +165,3 @@ def _tell_failure(exchange: Exchange, failure: AttemptFailed) -> None:
     if failure.retry_after_s is not None:
         headers += b"retry-after: %d\r\n" % max(1, round(failure.retry_after_s))
     exchange.answer.send(status, body, headers)
-
-
-def _is_broke(exchange: Exchange, route: Route) -> bool:
-    """Whether it is for want of money that nobody answers."""
-    if route.reason is Reason.BUDGET_EXHAUSTED and route.tier is Tier.NONE:
-        return True
-    return exchange.unpaid and route.tier is Tier.FRONTIER
-
-
-def _until_money_s(exchange: Exchange) -> int:
-    """Whole seconds until asking again may help: others may give back, or the period ends."""
-    purse = exchange.proxy.purse
-    if purse is not None and exchange.unpaid and not purse.wallet.exhausted:
-        return 1
-    resets_at_s = exchange.runtime.config.budget.resets_at_s or 0
-    return max(1, int(resets_at_s - exchange.proxy.unix_s()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from overspill.api import policy as spec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from overspill.api.sidecar_config import ProviderConfig, SidecarConfig
+    from overspill.sidecar.purse import Purse
 
 KEY_CHECK_S: Final = 1.0
 AUTO_MODEL: Final = "overspill/auto"
@@ -159,6 +161,8 @@ class Runtime:
     first_token_s: float
     queue_s: float
     timeout_s: float
+    purse: Purse | None = None
+    """None where no budget is in force, or nothing is to be changed."""
 
     @property
     def providers(self) -> tuple[Upstream, ...]:
@@ -173,18 +177,22 @@ class Runtime:
         return self.rungs[0][1]
 
 
-def compile_runtime(config: SidecarConfig, folder: Path, before: Runtime | None = None) -> Runtime:
+def compile_runtime(
+    config: SidecarConfig,
+    folder: Path,
+    before: Runtime | None = None,
+    purse: Purse | None = None,
+) -> Runtime:
     """Compile a configuration; credential files are relative to `folder`.
 
-    A provider that stays keeps its standing from `before`.
+    A provider that stays keeps its standing from `before`. With a `purse` every provider is sent a
+    limit of output: without one nobody knows what a request costs at most.
     """
     target = Target(wire=Wire.OPENAI, model=config.small.model, open_model=True)
     standing = {provider.name: provider.health for provider in before.providers} if before else {}
-    capped = config.budget.lender is not None  # else there is no worst case to reserve
-    hosted, frontier = (
-        tuple(_provider(one, folder, tier, standing, capped=capped) for one in given)
-        for tier, given in ((Tier.HOSTED, config.hosted), (Tier.FRONTIER, config.frontier))
-    )
+    made = partial(_provider, folder=folder, standing=standing, capped=purse is not None)
+    hosted = tuple(made(one, tier=Tier.HOSTED) for one in config.hosted)
+    frontier = tuple(made(one, tier=Tier.FRONTIER) for one in config.frontier)
     return Runtime(
         config=config,
         terms=Terms(
@@ -205,6 +213,7 @@ def compile_runtime(config: SidecarConfig, folder: Path, before: Runtime | None 
         first_token_s=config.small.first_token_deadline_s,
         queue_s=config.queue_max_wait_s,
         timeout_s=config.request_timeout_s,
+        purse=purse,
     )
 
 
@@ -227,10 +236,10 @@ def _match(rule: spec.Rule) -> Match:
 
 def _provider(
     config: ProviderConfig,
+    *,
     folder: Path,
     tier: Tier,
     standing: dict[str, Health],
-    *,
     capped: bool,
 ) -> Upstream:
     _, _, path = config.base_url.partition("://")[2].partition("/")
@@ -244,8 +253,8 @@ def _provider(
             wire=Wire.ANTHROPIC if config.api is spec.FrontierAPI.ANTHROPIC else Wire.OPENAI,
             model=config.model,
             max_output_tokens=config.max_output_tokens,
-            capped=capped,
             open_model=tier is Tier.HOSTED,
+            capped=capped,
         ),
         price=_price(config),
         credential=Credential(folder / config.credential_file),

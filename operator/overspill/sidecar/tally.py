@@ -68,12 +68,12 @@ class Tally:
         price: TokenPrice | None,
         outcome: str,
         duration_s: float,
-        charge_usd_micros: int | None = None,
+        charged_usd_micros: int | None = None,
     ) -> None:
         """End a request that an upstream worked on, whatever became of it.
 
-        An answer is metered by its usage; one that was cut, by what was delivered of it. What a
-        lease was charged is what it cost.
+        An answer is metered by its usage; one that was cut, by what was delivered of it. Under a
+        budget it costs what was `charged`, which is counted already.
         """
         final = self._final(usage, complete=outcome == "answered")
         self.usage = final
@@ -82,10 +82,10 @@ class Tally:
         meter.output_tokens.value += final.output_tokens
         meter.gen_ai_input.observe(final.input_tokens)
         meter.gen_ai_output.observe(final.output_tokens)
-        if price is not None and meter.spend_usd is not None:
-            charge = charge_usd_micros
-            self.cost_usd_micros = cost_usd_micros(final, price) if charge is None else charge
-            meter.spend_usd.value += self.cost_usd_micros / 1e6
+        if charged_usd_micros is None and price is not None:
+            cost = cost_usd_micros(final, price)
+            self.cost_usd_micros += cost
+            meter.paid(cost)
         self._count_demand(final)
 
     def _final(self, usage: Usage | None, *, complete: bool) -> Usage:

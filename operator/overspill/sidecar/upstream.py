@@ -448,8 +448,8 @@ class Pool:
     """Connections to all upstreams of a sidecar."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` says whom to trust; None for whoever the system trusts."""
         self._loop = asyncio.get_running_loop()
-        self.now_s = self._loop.time
         self.outbox = Outbox()
         self._idle: dict[Origin, list[_Connection]] = {}
         self._busy: set[_Connection] = set()
