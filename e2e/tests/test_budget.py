@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import sys
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -47,8 +48,9 @@ def _write(name: str, **figures: object) -> None:
 
 
 def _ledger(scene: Scene) -> dict[str, Any]:
-    words = ["overspill", "ledger", "chat", "-n", scene.ns, "--json"]
-    said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    words = ["ledger", "chat", "-n", scene.ns, "--json"]
+    command = [sys.executable, "-m", "overspill", *words]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     seen: dict[str, Any] = json.loads(said.stdout)
     return seen
 
