@@ -141,16 +141,17 @@ async def test_500_sidecars_that_ask_at_once_cost_a_few_writes() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_renewal_that_says_nothing_new_is_not_written() -> None:
-    api = FakeApi()
-    (first,) = await _lender(api).renew(KEY, MINE, [_report()])
-    keep = first.ceiling_usd_micros
-    same = _report(keep_usd_micros=keep, need_usd_micros=0, want_usd_micros=0)
-    soon, late = START_S + LIFE_S / 3, START_S + 2 * LIFE_S / 3
-    await _lender(api, soon).renew(KEY, MINE, [replace(same, seq=2)])
-    assert api.writes == 1
-    await _lender(api, late).renew(KEY, MINE, [replace(same, seq=3)])
-    assert api.writes == 2
+async def test_a_replica_that_knows_an_old_ledger_lends_no_dollar_twice() -> None:
+    """What one gave back at the other replica, and somebody else got, is not his any more."""
+    api = FakeApi(objects={POLICY: resource(budget={"limit": "0.0001"})})
+    stale, other = _lender(api), _lender(api)
+    await stale.renew(KEY, MINE, [_report(need_usd_micros=100)])
+    await other.renew(KEY, MINE, [_report(seq=2, keep_usd_micros=50, need_usd_micros=0)])
+    await other.renew(KEY, MINE, [_report("b-1", need_usd_micros=50)])
+    again = _report(seq=3, keep_usd_micros=50, need_usd_micros=50)
+    (grant,) = await stale.renew(KEY, MINE, [again])
+    assert grant.ceiling_usd_micros == 50
+    assert api.committed <= 100
 
 
 @pytest.mark.asyncio

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,6 @@ from overspill.api import InvalidPolicy, parse_policy
 from overspill.api import ledger as kinds
 from overspill.api.errors import InvalidConfig, OverspillError
 from overspill.budget.account import Limits
-from overspill.budget.lease import LIFE_S
 from overspill.budget.ledger import renew, turned
 from overspill.budget.period import period_at
 from overspill.controller import credentials
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from overspill.api.policy import Budget
-    from overspill.budget.account import Account
     from overspill.budget.lease import Grant, Report
     from overspill.budget.ledger import Ledger
     from overspill.controller.credentials import Bearer
@@ -163,9 +161,9 @@ class Lender:
         limit: int,
         now_s: float,
     ) -> None:
-        """Write the ledger, unless it says nothing new."""
-        if before is not None and _same(before[1], ledger):
-            return
+        """Write the ledger, even where it says nothing new: only the write shows that what was
+        known of it is still so, and that no other replica has lent the same money.
+        """
         old = before[0] if before else None
         fresh = manifest_of(key, ledger, limit_usd_micros=limit, now_s=now_s, before=old)
         folder = _folder(key, kinds.PLURAL)
@@ -185,27 +183,6 @@ def _belongs(waiter: _Waiter, key: PolicyKey, policy: Manifest) -> bool:
             waiter.turn.set_exception(error)
         return False
     return True
-
-
-def _same(before: Ledger, after: Ledger) -> bool:
-    """Whether nothing changed but that leases live on: money never depends on that.
-
-    It is written at least once in half a life all the same, so that a look at the ledger is true.
-    """
-    if before.previous != after.previous or before.current.leases.keys() != set(
-        after.current.leases
-    ):
-        return False
-    return _bare(before.current, after.current) == _bare(after.current, after.current)
-
-
-def _bare(account: Account, newer: Account) -> Account:
-    leases = {
-        name: replace(lease, expires_s=0.0, seq=0)
-        for name, lease in account.leases.items()
-        if newer.leases[name].expires_s - lease.expires_s < LIFE_S / 2
-    }
-    return replace(account, leases=leases)
 
 
 def _told(error: Exception) -> OverspillError:
