@@ -48,7 +48,8 @@ def _rich() -> Purse:
     return Purse(wallet, _nobody)
 
 
-async def _microseconds() -> list[float]:
+async def microseconds() -> list[float]:
+    """Return what one request pays, in µs, once a run."""
     ingress, purse = INGRESSES["/v1/chat/completions"], _rich()
     target = Target(wire=Wire.OPENAI, model="m", capped=True)
     ask = ingress.read(_body())
@@ -67,7 +68,7 @@ async def _microseconds() -> list[float]:
 
 def main() -> None:
     """Measure, print, write."""
-    taken = asyncio.run(_microseconds())
+    taken = asyncio.run(microseconds())
     median = statistics.median(taken)
     rows = [
         ["body, bytes", "median µs", "min µs", "max µs", "aim µs"],

@@ -1,6 +1,6 @@
 """How a sidecar asks for money and is answered: the JSON of `POST /v1/leases`.
 
-What the fields mean is said where they are used, in `overspill.budget.lease`.
+The fields are those of `overspill.budget.lease`, by the same names; what they mean is said there.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class LeaseGrant(Model):
     lease: str
     seq: int
     ceiling_usd_micros: int
-    life_seconds: float = 0.0
+    life_s: float = Field(default=0.0, alias="lifeSeconds")
     last: bool = False
     over: bool = False
     scarce: bool = False
     exhausted: bool = False
-    resets_in_seconds: float = 0.0
+    resets_in_s: float = Field(default=0.0, alias="resetsInSeconds")
     admit_from: float = 0.0
 
 

@@ -126,15 +126,15 @@ def renewed(
     """Take in a report and answer it. The answer may go out only once the account is written."""
     lease = account.leases.get(report.lease)
     if lease is None and (report.final or report.spent_usd_micros or report.keep_usd_micros):
-        return account, _over(report)  # forgotten: it was counted as spent in full
+        return account, over(report)  # forgotten: it was counted as spent in full
     if lease is not None and (lease.closed or lease.pod != report.pod):
-        return account, _over(report)
+        return account, over(report)
     if lease is not None and report.seq <= lease.seq:
         return account, _repeated(lease, report, now_s)
     known = lease or _fresh(report)
     reported = _reported(known, report, now_s + _life_s(account, limits, now_s))
     if report.final:
-        return _with(account, replace(reported, closed=True)), _over(report)
+        return _with(account, replace(reported, closed=True)), over(report)
     return _granted(_with(account, reported), reported, report, limits, now_s)
 
 
@@ -231,7 +231,8 @@ def _reported(lease: Lease, report: Report, expires_s: float) -> Lease:
     )
 
 
-def _over(report: Report) -> Grant:
+def over(report: Report) -> Grant:
+    """Answer that its lease is closed."""
     spent = report.spent_usd_micros
     return Grant(lease=report.lease, seq=report.seq, ceiling_usd_micros=spent, over=True)
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from overspill.budget.account import Account, Limits, informed, opened, renewed, tidied
-from overspill.budget.lease import Grant
+from overspill.budget.account import Account, Limits, informed, opened, over, renewed, tidied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from overspill.budget.lease import Report
+    from overspill.budget.lease import Grant, Report
     from overspill.budget.period import Period
 
 
@@ -59,12 +58,6 @@ def renew(
 def _renew(ledger: Ledger, report: Report, limits: Limits, now_s: float) -> tuple[Ledger, Grant]:
     before = ledger.previous
     if before is not None and report.lease in before.leases:
-        grant = Grant(
-            lease=report.lease,
-            seq=report.seq,
-            ceiling_usd_micros=report.spent_usd_micros,
-            over=True,
-        )
-        return replace(ledger, previous=informed(before, report)), grant
+        return replace(ledger, previous=informed(before, report)), over(report)
     account, grant = renewed(ledger.current, report, limits, now_s)
     return replace(ledger, current=account), grant

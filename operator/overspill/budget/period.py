@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from overspill.api.policy import BudgetPeriod
 
 if TYPE_CHECKING:
     from datetime import tzinfo
+
+    from overspill.api.policy import Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,11 @@ def period_at(kind: BudgetPeriod, zone: tzinfo, now_s: float) -> Period:
     today = datetime.fromtimestamp(now_s, zone).date()
     first = _first_day(kind, today)
     return Period(start_s=_midnight(first, zone), end_s=_midnight(_next_first(kind, first), zone))
+
+
+def current_period(budget: Budget, now_s: float) -> Period:
+    """Return the budget's period that holds now."""
+    return period_at(budget.period, ZoneInfo(budget.time_zone), now_s)
 
 
 def _first_day(kind: BudgetPeriod, day: date) -> date:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -67,18 +68,7 @@ def _report(told: LeaseReport, pod: str) -> Report:
 
 def worded(one: Grant) -> LeaseGrant:
     """Return a grant as it is sent."""
-    return LeaseGrant(
-        lease=one.lease,
-        seq=one.seq,
-        ceiling_usd_micros=one.ceiling_usd_micros,
-        life_seconds=one.life_s,
-        last=one.last,
-        over=one.over,
-        scarce=one.scarce,
-        exhausted=one.exhausted,
-        resets_in_seconds=one.resets_in_s,
-        admit_from=one.admit_from,
-    )
+    return LeaseGrant(**asdict(one))
 
 
 def _refusal(status: int, message: str) -> web.Response:

@@ -6,7 +6,10 @@ import asyncio
 import json
 import sys
 import time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
+
+from overspill.budget.money import usd, usd_micros
 
 if TYPE_CHECKING:
     import argparse
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from overspill.controller.keys import Manifest
 
 HELP: Final = "Print what a policy's sidecars were granted, what they settled and what remains."
-_MICROS: Final = 1_000_000
 _HEADS: Final = ("POD", "LEASE", "STATE", "GRANTED", "SETTLED", "HELD", "LOST", "UNMETERED")
 
 
@@ -128,15 +130,10 @@ def _totals(name: str, seen: dict[str, Any]) -> str:
 
 
 def _usd(micros: int) -> str:
-    sign = "-" if micros < 0 else ""
-    return f"{sign}{abs(micros) // _MICROS}.{abs(micros) % _MICROS:06d}"
+    return f"{usd(micros):.6f}"
 
 
 def _limit(manifest: Manifest) -> int:
-    from decimal import Decimal  # noqa: PLC0415
-
-    from overspill.controller.ledgers import usd_micros  # noqa: PLC0415
-
     return usd_micros(Decimal(manifest["limitUsd"]))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from dataclasses import asdict
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
@@ -15,24 +15,14 @@ from overspill.api.ledger import AccountRecord, LeaseRecord, LedgerRecord, PastR
 from overspill.budget.account import Account, Past
 from overspill.budget.lease import Lease
 from overspill.budget.ledger import Ledger
+from overspill.budget.money import usd
 from overspill.budget.period import Period
 from overspill.controller.times import timestamp, unix_s
 
 if TYPE_CHECKING:
     from overspill.controller.keys import Manifest, PolicyKey
 
-MICROS: Final = 1_000_000
 _OBJECT: Final = frozenset({"apiVersion", "kind", "metadata"})
-
-
-def usd_micros(usd: Decimal) -> int:
-    """Return whole micro-dollars, rounded down: a limit is never overstated."""
-    return int(usd * MICROS)
-
-
-def usd(micros: int) -> Decimal:
-    """Return micro-dollars as dollars, exactly."""
-    return Decimal(micros) / MICROS
 
 
 def manifest_of(
@@ -82,13 +72,7 @@ def _account(account: Account) -> AccountRecord:
         period_end=timestamp(account.period.end_s),
         refused_usd_micros=account.refused_usd_micros,
         past=tuple(
-            PastRecord(
-                purpose=purpose,
-                settled_usd_micros=past.settled_usd_micros,
-                lost_usd_micros=past.lost_usd_micros,
-                unmetered_usd_micros=past.unmetered_usd_micros,
-            )
-            for purpose, past in account.past.items()
+            PastRecord(purpose=purpose, **asdict(past)) for purpose, past in account.past.items()
         ),
         leases=tuple(_lease(lease) for lease in account.leases.values()),
     )
@@ -113,14 +97,7 @@ def _read(record: AccountRecord) -> Account:
     return Account(
         period=period,
         refused_usd_micros=record.refused_usd_micros,
-        past={
-            past.purpose: Past(
-                settled_usd_micros=past.settled_usd_micros,
-                lost_usd_micros=past.lost_usd_micros,
-                unmetered_usd_micros=past.unmetered_usd_micros,
-            )
-            for past in record.past
-        },
+        past={past.purpose: Past(**past.model_dump(exclude={"purpose"})) for past in record.past},
         leases={
             one.lease: Lease(
                 id=one.lease,

@@ -11,7 +11,6 @@ import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 from overspill import api
 from overspill.api import InvalidPolicy, parse_policy
@@ -19,11 +18,12 @@ from overspill.api import ledger as kinds
 from overspill.api.errors import InvalidConfig, OverspillError
 from overspill.budget.account import Limits
 from overspill.budget.ledger import renew, turned
-from overspill.budget.period import period_at
+from overspill.budget.money import usd_micros
+from overspill.budget.period import current_period
 from overspill.controller import credentials
 from overspill.controller.errors import Conflict, NotFound, Unavailable
-from overspill.controller.ledgers import ledger_in, manifest_of, usd_micros
-from overspill.controller.spend import saved_state
+from overspill.controller.ledgers import ledger_in, manifest_of
+from overspill.controller.spend import saved_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from overspill.api.policy import Budget
     from overspill.budget.lease import Grant, Report
     from overspill.budget.ledger import Ledger
+    from overspill.budget.period import Period
     from overspill.controller.credentials import Bearer
     from overspill.controller.keys import Manifest, PolicyKey
     from overspill.controller.kube import Api
@@ -95,6 +96,8 @@ class Lender:
         for _ in range(TRIES):
             policy, budget = await self._policy(key)
             ours = [waiter for waiter in batch if _belongs(waiter, key, policy)]
+            if not ours:
+                return
             before = self._known.get(key) or await self._read(key)
             known = before[1] if before else None
             now_s = self._clock()
@@ -121,10 +124,8 @@ class Lender:
         batch: list[_Waiter],
         now_s: float,
     ) -> tuple[Ledger, list[tuple[Grant, ...]]]:
-        period = period_at(budget.period, ZoneInfo(budget.time_zone), now_s)
-        metered = saved_state(policy.get("status") or {}, period, budget.limit)
-        spent = usd_micros(metered.spent_usd) if metered and metered.spent_usd else 0
-        ledger = turned(known, period, spent)
+        period = current_period(budget, now_s)
+        ledger = turned(known, period, _metered(policy, period) if known is None else 0)
         limits = Limits(limit_usd_micros=usd_micros(budget.limit))
         answers = []
         for waiter in batch:
@@ -172,6 +173,12 @@ class Lender:
         else:
             written = await self._api.replace(f"{folder}/{key.name}", fresh)
         self._known[key] = (written, ledger)
+
+
+def _metered(policy: Manifest, period: Period) -> int:
+    """What was spent of the period before there was a ledger, as far as is known."""
+    spent = saved_usd(policy.get("status") or {}, period)
+    return usd_micros(spent) if spent else 0
 
 
 def _belongs(waiter: _Waiter, key: PolicyKey, policy: Manifest) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from overspill.api import InvalidPolicy, parse_policy
 from overspill.api.errors import InvalidConfig
+from overspill.budget.period import current_period
 from overspill.controller import happenings, publication
 from overspill.controller import status as statuses
 from overspill.controller.case import Case, generation_of
@@ -29,7 +30,7 @@ from overspill.controller.memory import (
 )
 from overspill.controller.observe import coverage, node_labels, observe
 from overspill.controller.snapshot import UNASKED, Snapshot, demand_of
-from overspill.controller.spend import absorbing, budget_state, current_period, suspended
+from overspill.controller.spend import absorbing, budget_state, suspended
 from overspill.controller.times import timestamp
 from overspill.scaling import Learned, Situation, decide
 from overspill.scaling.economics import economics_of

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
-from overspill.budget import BudgetState, Effect, Period, observe_spend, period_at
+from overspill.budget import BudgetState, Effect, Period, observe_spend
 from overspill.budget.account import Limits
-from overspill.controller.ledgers import usd, usd_micros
+from overspill.budget.money import usd, usd_micros
+from overspill.budget.period import current_period
 from overspill.controller.times import timestamp
 
 if TYPE_CHECKING:
-    from overspill.api.policy import Budget, RoutingPolicySpec
+    from overspill.api.policy import RoutingPolicySpec
     from overspill.budget.account import Account
     from overspill.budget.ledger import Ledger
     from overspill.controller.keys import Manifest
     from overspill.controller.memory import Memory
     from overspill.controller.snapshot import Snapshot
-
-
-def current_period(budget: Budget, now_s: float) -> Period:
-    """Return the budget's period that holds now."""
-    return period_at(budget.period, ZoneInfo(budget.time_zone), now_s)
 
 
 def budget_state(
@@ -80,11 +75,18 @@ def absorbing(spec: RoutingPolicySpec, state: BudgetState | None) -> bool:
 
 def saved_state(status: Manifest, period: Period, limit_usd: Decimal) -> BudgetState | None:
     """Read back what an earlier process knew of the spend of this very period."""
+    spent = saved_usd(status, period)
+    if spent is None:
+        return None
+    return BudgetState(period=period, limit_usd=limit_usd, spent_usd=spent)
+
+
+def saved_usd(status: Manifest, period: Period) -> Decimal | None:
+    """Return the spend of this very period as a status has it; None where it has none."""
     spend = status.get("spend") or {}
     if spend.get("periodStart") != timestamp(period.start_s):
         return None
     try:
-        usd = Decimal(spend["usd"])
+        return Decimal(spend["usd"])
     except (ArithmeticError, KeyError, TypeError, ValueError):
         return None
-    return BudgetState(period=period, limit_usd=limit_usd, spent_usd=usd)

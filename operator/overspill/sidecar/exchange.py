@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from overspill.sidecar.answer import Answer
     from overspill.sidecar.attempt import Opened
     from overspill.sidecar.proxy import Proxy
-    from overspill.sidecar.purse import Reservation
+    from overspill.sidecar.purse import Purse, Reservation
     from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime, Upstream
     from overspill.wire.ask import Ask, Call
     from overspill.wire.ingress import Ingress
-    from overspill.wire.usage import Usage
+    from overspill.wire.usage import TokenPrice, Usage
 
 TIMEOUT_HEADER: Final = b"x-overspill-timeout"
 _NOT_ELSEWHERE: Final = (Reason.FIRST_TOKEN_DEADLINE, Reason.SMALL_REFUSED)
@@ -122,7 +122,7 @@ class Exchange:
             self.answer.send(400, body, JSON + self.told())
         finally:
             if self.reserved is not None:  # a fault of ours, somewhere between two lines
-                self._charge_worst()
+                self._charge(None)
             if self.span:
                 self.span.end(self)
             if self.proxy.access_log:
@@ -208,11 +208,10 @@ class Exchange:
         tally.settle(usage, meter, price, self.outcome, took_s, charged)
 
     # -- money, where a budget is in force
-    async def _reserve(self, upstream: Upstream, ask: Ask, call: Call) -> None:
+    async def _reserve(
+        self, purse: Purse, price: TokenPrice, upstream: Upstream, ask: Ask, call: Call
+    ) -> None:
         """Reserve what this attempt may cost. Raises: Unaffordable."""
-        purse, price = self.runtime.purse, upstream.price
-        if purse is None or price is None or not self.ingress.metered:
-            return
         worst = worst_cost_usd_micros(self.ingress.bound(ask, upstream.target, call), price)
         began_s = self.proxy.now_s()
         self.reserved = await purse.reserve(worst, self.pay_until_s)
@@ -247,13 +246,13 @@ class Exchange:
         meter.paid(cost, metered=metered)
         return cost
 
-    def _charge_worst(self) -> None:
-        self._charge(None)
-
-    def _give_back(self) -> None:
-        reserved, self.reserved = self.reserved, None
-        if reserved is not None:
+    def _failed_under(self, reserved: Reservation, failure: AttemptFailed) -> None:
+        """An attempt failed: nothing is paid, unless the provider may charge for it."""
+        if failure.free:
+            self.reserved = None
             reserved.give_back()
+        else:
+            self._charge(None)
 
     # -- who answers
     async def _open(self, ask: Ask, route: Route) -> Opened | None:
@@ -430,7 +429,9 @@ class Exchange:
         left_out = upstream.left_out(headers, native=native)
         self.final = False
         call = self.ingress.call(ask, upstream.target)
-        await self._reserve(upstream, ask, call)
+        purse, price = self.runtime.purse, upstream.price
+        if purse is not None and price is not None and self.ingress.metered:
+            await self._reserve(purse, price, upstream, ask, call)
         self.upstream, self.at_work = upstream, True
         try:
             opened = await open_upstream(
@@ -448,7 +449,7 @@ class Exchange:
             failure.body = upstream.masked(failure.body)
             self.lossy, self.at_work, self.final = left_out, False, failure.final
             if self.reserved is not None:
-                self._give_back() if failure.free else self._charge_worst()
+                self._failed_under(self.reserved, failure)
             self._note(failure)
             self.failures += 1
             self._failed(upstream, failure)

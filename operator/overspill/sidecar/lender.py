@@ -8,8 +8,8 @@ import json
 import secrets
 import ssl
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
@@ -17,7 +17,6 @@ from overspill.api.errors import InvalidConfig
 from overspill.api.leases import (
     PATH,
     LeaseAnswer,
-    LeaseGrant,
     LeaseReport,
     LeaseRequest,
     read,
@@ -25,7 +24,8 @@ from overspill.api.leases import (
 from overspill.budget.account import Limits
 from overspill.budget.lease import Grant, Report
 from overspill.budget.ledger import Ledger, renew, turned
-from overspill.budget.period import period_at
+from overspill.budget.money import usd_micros
+from overspill.budget.period import current_period
 from overspill.sidecar.purse import NotAnswered
 from overspill.sidecar.upstream import Origin, Pool, UpstreamError
 
@@ -76,7 +76,7 @@ class RemoteLender:
         if response.status != 200:
             raise NotAnswered(f"{self._origin.authority}: {response.status}, {_words(answer)}")
         try:
-            return tuple(map(_granted, read(LeaseAnswer, answer).grants))
+            return tuple(Grant(**one.model_dump()) for one in read(LeaseAnswer, answer).grants)
         except InvalidConfig as error:
             raise NotAnswered(f"{self._origin.authority}: {error}") from None
 
@@ -115,10 +115,10 @@ class LocalLender:
 
     async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
         """Apply reports and return the grants."""
-        now_s, budget = self._unix_s(), self._budget
-        period = period_at(budget.period, ZoneInfo(budget.time_zone), now_s)
-        limits = Limits(limit_usd_micros=int(budget.limit * 1_000_000))
-        self._ledger, grants = renew(turned(self._ledger, period), reports, limits, now_s)
+        now_s = self._unix_s()
+        ledger = turned(self._ledger, current_period(self._budget, now_s))
+        limits = Limits(limit_usd_micros=usd_micros(self._budget.limit))
+        self._ledger, grants = renew(ledger, reports, limits, now_s)
         return grants
 
     def close(self) -> None:
@@ -132,36 +132,12 @@ def lease_names() -> Callable[[], str]:
 
 
 def _told(report: Report) -> LeaseReport:
+    fields = asdict(report)
+    del fields["pod"]  # the token says that
     try:
-        return LeaseReport(
-            lease=report.lease,
-            seq=report.seq,
-            spent_usd_micros=report.spent_usd_micros,
-            least_usd_micros=report.least_usd_micros,
-            keep_usd_micros=report.keep_usd_micros,
-            need_usd_micros=report.need_usd_micros,
-            want_usd_micros=report.want_usd_micros,
-            unmetered_usd_micros=report.unmetered_usd_micros,
-            purpose=report.purpose,
-            final=report.final,
-        )
+        return LeaseReport(**fields)
     except ValidationError as error:
         raise NotAnswered(f"a report that cannot be sent: {error}") from None
-
-
-def _granted(grant: LeaseGrant) -> Grant:
-    return Grant(
-        lease=grant.lease,
-        seq=grant.seq,
-        ceiling_usd_micros=grant.ceiling_usd_micros,
-        life_s=grant.life_seconds,
-        last=grant.last,
-        over=grant.over,
-        scarce=grant.scarce,
-        exhausted=grant.exhausted,
-        resets_in_s=grant.resets_in_seconds,
-        admit_from=grant.admit_from,
-    )
 
 
 def _words(answer: bytes) -> str:

@@ -114,8 +114,9 @@ class Proxy:
         """Return the purse to use: the present one goes on whoever lends, and so does its lease."""
         if lender is None:
             return None
-        wallet = Wallet("", lease_names(), self.now_s())
-        return self.purse or Purse(wallet, lender, start=False)
+        if self.purse is not None:
+            return self.purse
+        return Purse(Wallet("", lease_names(), self.now_s()), lender, start=False)
 
     def _use_purse(self, purse: Purse | None, lender: Lender | None) -> None:
         before, self.purse = self.purse, purse
