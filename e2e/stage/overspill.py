@@ -43,9 +43,10 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """`helm uninstall`, and what it keeps: the CRD and the namespace."""
+    """`helm uninstall`, and what it keeps: the CRDs and the namespace."""
     helm("uninstall", RELEASE, "-n", NS, "--ignore-not-found", "--wait")
-    kube.kubectl("delete", "crd", "routingpolicies.overspill.dev", "--ignore-not-found")
+    crds = ("routingpolicies.overspill.dev", "budgetledgers.overspill.dev")
+    kube.kubectl("delete", "crd", *crds, "--ignore-not-found")
     kube.kubectl("delete", "namespace", NS, "--ignore-not-found", "--wait=false")
 
 

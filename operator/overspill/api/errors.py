@@ -6,7 +6,12 @@ OverspillError
 ├── InvalidTrace     a person corrects the file that was to be simulated
 ├── NoDemand         a person looks why Prometheus has nothing to simulate
 ├── CannotSimulate   a person asks for something else
-└── CannotPrice      a person gives another table, or writes the price
+├── CannotPrice      a person gives another table, or writes the price
+├── InvalidExamples  a person corrects the file of graded prompts
+├── Unproven         a sidecar's token vouches for no pod; a person restarts the pod
+├── Foreign          a pod asks for another policy's money; a person restarts or selects it
+├── NotLent          there is no such policy, or it has no budget
+└── NotAnswered      the sidecar asks its lender again
 """
 
 from __future__ import annotations
