@@ -56,9 +56,13 @@ class Ledger:
         return self.fault
 
     def charge(self, input_tokens: int, output_tokens: int) -> None:
-        """Count the tokens of a finished or cut answer."""
+        """Count the tokens of a finished answer, and bill them."""
         self.input_tokens += input_tokens
         self.output_tokens += output_tokens
+        self.bill(input_tokens, output_tokens)
+
+    def bill(self, input_tokens: int, output_tokens: int) -> None:
+        """Take money for tokens, whether or not anybody got them."""
         prices = self.prices
         paid = input_tokens * Fraction(prices.input) + output_tokens * Fraction(prices.output)
         self.usd_micros += paid
