@@ -16,6 +16,7 @@ from overspill.api.leases import LeaseRequest
 from overspill.api.policy import Budget
 from overspill.api.sidecar_config import LenderConfig
 from overspill.budget.lease import Grant, Report
+from overspill.sidecar import lender as lender_module
 from overspill.sidecar.lender import LocalLender, RemoteLender
 from overspill.sidecar.purse import NotAnswered
 from tests.sidecar.faulty import play
@@ -37,6 +38,10 @@ class Operator:
     answer: bytes = b'{"grants":[{"lease":"a-1","seq":2,"ceilingUsdMicros":9,"lifeSeconds":60}]}'
     heads: list[str] = field(default_factory=list)
     bodies: list[LeaseRequest] = field(default_factory=list)
+    silent: int = 0
+    """So many requests are read and never answered, as by a pod that has vanished."""
+    dropped: int = 0
+    """After those, so many connections are closed in the middle."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request a connection."""
@@ -44,6 +49,13 @@ class Operator:
         self.heads.append(head)
         size = int(head.partition("content-length: ")[2].partition("\r\n")[0])
         self.bodies.append(LeaseRequest.model_validate_json(await reader.readexactly(size)))
+        if len(self.bodies) <= self.silent:
+            await reader.read()
+            writer.close()
+            return
+        if len(self.bodies) <= self.silent + self.dropped:
+            writer.close()
+            return
         told = f"HTTP/1.1 {self.status} X\r\ncontent-length: {len(self.answer)}\r\n\r\n"
         writer.write(told.encode() + self.answer)
         await writer.drain()
@@ -98,6 +110,33 @@ def test_the_token_is_read_anew_each_time(tmp_path: Path) -> None:
             await lender((REPORT,))
         told = [head.partition("Bearer ")[2].partition("\r\n")[0] for head in operator.heads]
         assert told == ["first", "second"]
+
+    play(story())
+
+
+@pytest.mark.parametrize(("silent", "dropped"), [(1, 0), (0, 1), (1, 1), (2, 0), (0, 2)])
+def test_where_a_replica_has_vanished_another_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: int, dropped: int
+) -> None:
+    monkeypatch.setattr(lender_module, "ASK_AGAIN_S", (0.01, 0.01))
+
+    async def story() -> None:
+        operator = Operator(silent=silent, dropped=dropped)
+        async with lent(tmp_path, operator) as lender:
+            (grant,) = await lender((REPORT,))
+            assert grant.ceiling_usd_micros == 9
+            assert {body.reports[0].seq for body in operator.bodies} == {2}
+
+    play(story())
+
+
+def test_an_answer_that_says_no_is_not_asked_for_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        operator = Operator(status=403, answer=b'{"error": "not your policy"}')
+        async with lent(tmp_path, operator) as lender:
+            with pytest.raises(NotAnswered, match="403, not your policy"):
+                await lender((REPORT,))
+            assert len(operator.bodies) == 1
 
     play(story())
 

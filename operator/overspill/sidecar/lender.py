@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 16
 """Reports in one message."""
 ANSWER_S: Final = 5.0
+"""The longest that an answer may take."""
+ASK_AGAIN_S: Final = (0.7, 1.4)
+"""After so long without an answer, another replica is asked too. A connection to a pod that has
+vanished says nothing, and a report that comes twice is answered as before."""
 WORDS_SHOWN: Final = 300
 """Of an error that is not ours."""
 
@@ -65,20 +69,43 @@ class RemoteLender:
         told = tuple(map(_told, reports[-AT_ONCE:]))  # older ones are told of next time
         body = LeaseRequest(policy=self._policy, reports=told)
         raw = body.model_dump_json(by_alias=True, exclude_none=True).encode()
-        try:
-            response = await self._pool.post(
-                self._origin, self._head(), raw, deadline_s=self._now_s() + ANSWER_S
-            )
-            async with response:
-                answer = await response.read_all()
-        except UpstreamError as error:
-            raise NotAnswered(f"{self._origin.authority}: {error}") from None
-        if response.status != 200:
-            raise NotAnswered(f"{self._origin.authority}: {response.status}, {_words(answer)}")
+        status, answer = await self._first_answer(self._head(), raw)
+        if status != 200:
+            raise NotAnswered(f"{self._origin.authority}: {status}, {_words(answer)}")
         try:
             return tuple(Grant(**one.model_dump()) for one in read(LeaseAnswer, answer).grants)
         except InvalidConfig as error:
             raise NotAnswered(f"{self._origin.authority}: {error}") from None
+
+    async def _first_answer(self, head: bytes, raw: bytes) -> tuple[int, bytes]:
+        """Ask, again where nothing comes or a connection fails, and take what comes first."""
+        deadline_s = self._now_s() + ANSWER_S
+        patience_s = list(ASK_AGAIN_S)
+        asking = {asyncio.create_task(self._ask(head, raw, deadline_s))}
+        trouble: BaseException | None = None
+        try:
+            while asking:
+                ended, asking = await asyncio.wait(
+                    asking,
+                    timeout=patience_s[0] if patience_s else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for one in ended:
+                    trouble = one.exception()
+                    if not isinstance(trouble, UpstreamError):
+                        return one.result()
+                if patience_s:
+                    del patience_s[0]
+                    asking.add(asyncio.create_task(self._ask(head, raw, deadline_s)))
+        finally:
+            for task in asking:
+                task.cancel()
+        raise NotAnswered(f"{self._origin.authority}: {trouble}")
+
+    async def _ask(self, head: bytes, raw: bytes, deadline_s: float) -> tuple[int, bytes]:
+        response = await self._pool.post(self._origin, head, raw, deadline_s=deadline_s)
+        async with response:
+            return response.status, await response.read_all()
 
     def _head(self) -> bytes:
         path = f"/{self._path}".rstrip("/") + PATH

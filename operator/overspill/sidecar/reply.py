@@ -103,13 +103,14 @@ def refuse(exchange: Exchange, route: Route) -> None:
         message = "the frontier budget of this period is spent"
         _tell(exchange, 429, message, "budget_exhausted", wait_s)
     elif exchange.short and route.tier is not Tier.SMALL:
-        message = "what is left of the frontier budget does not cover this request"
-        _tell(exchange, 429, message, "budget_exhausted", _short_s(exchange))
+        _tell(exchange, 429, _unpaid(exchange), "budget_exhausted", _short_s(exchange))
     elif exchange.unfit is not None and _only_unfit(exchange, route):
         _tell(exchange, 400, exchange.unfit.message, "not_translatable", None)
     else:
         wait_s = exchange.proxy.room.retry_after_s(route.priority)
         message = "the small tier has no room, and this request may go nowhere else"
+        if exchange.short:
+            message = f"the small tier has no room, and {_unpaid(exchange)}"
         if exchange.unfit is not None:
             message += f": {exchange.unfit.message}"
         _tell(exchange, 503, message, "no_capacity", wait_s)
@@ -127,6 +128,14 @@ def _short_s(exchange: Exchange) -> int:
     """Return when to try again what could not be paid: others may give back, or time passes."""
     purse = exchange.runtime.purse
     return _resets_s(exchange) if purse is not None and purse.wallet.exhausted else 1
+
+
+def _unpaid(exchange: Exchange) -> str:
+    """Say why there was no money for it."""
+    purse = exchange.runtime.purse
+    if purse is not None and purse.problem:
+        return f"nobody lends it what the frontier would cost: {purse.problem}"
+    return "what is left of the frontier budget does not cover this request"
 
 
 def _only_unfit(exchange: Exchange, route: Route) -> bool:
