@@ -162,6 +162,8 @@ class PolicyChanges:
     """What the policy believes of a replica; else what is so."""
     limit: str = "500"
     on_exhausted: str = "SmallOnly"
+    pacing: str = "Greedy"
+    time_zone: str = "UTC"
     rules: tuple[Manifest, ...] = (
         {
             "name": "partner",
@@ -207,6 +209,11 @@ def policy(ns: str, changes: PolicyChanges | None = None) -> Manifest:
                 }
             ],
             "routing": {"rules": list(change.rules)},
-            "budget": {"limit": change.limit, "onExhausted": change.on_exhausted},
+            "budget": {
+                "limit": change.limit,
+                "timeZone": change.time_zone,
+                "onExhausted": change.on_exhausted,
+                "pacing": change.pacing,
+            },
         },
     }

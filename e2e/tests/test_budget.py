@@ -7,13 +7,14 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from e2e.app.asks import Ask
+from e2e.app.asks import Ask, steady
 from e2e.stage import killing, kube, overspill
-from e2e.stage.manifests import PolicyChanges
+from e2e.stage.manifests import FRONTIER_MODEL, SMALL_MODEL, PolicyChanges
 
 if TYPE_CHECKING:
     from e2e.stage.scene import Scene
@@ -76,6 +77,57 @@ def test_nearly_all_of_a_budget_can_be_spent_and_the_ledger_agrees_to_the_micro_
     )
     assert settled["settledUsdMicros"] == books["usd_micros"]
     assert "Exhausted" in scene.events()
+
+
+def _zone_where_it_is_noon() -> str:
+    """Half a day is left there, whenever this runs."""
+    return f"Etc/GMT{time.gmtime().tm_hour - 12:+d}"
+
+
+def test_a_budget_that_is_spread_keeps_some_for_later(scene: Scene) -> None:
+    # 2 requests/s want 0.01 USD/s of the frontier; 100 USD over half a day are 0.0023 USD/s.
+    scene.build(
+        PolicyChanges(
+            limit="100", pacing="Smooth", time_zone=_zone_where_it_is_noon(), min_replicas=1
+        ),
+        small_replicas=1,
+    )
+    kube.until("a replica", lambda: kube.ready_pods(scene.ns, "app=small"))
+    asks = steady(per_s=2, seconds=120, output_tokens=200, every_nth_high=1)
+    scene.send(replace(ask, input_tokens=200 + n) for n, ask in enumerate(asks))
+    kube.until("a value", lambda: scene.status().get("pacing", {}).get("admitFrom", 0) > 0.4)
+    assert "normal priority" in scene.condition("BudgetAvailable")["message"]
+
+    kube.until("paced ones", lambda: scene.stats()["answered"].get(SMALL_MODEL, 0) > 40, 120)
+    done = kube.until("all calls ended", scene.finished, 120)
+    assert (done["failed"], done["failures"]) == (0, {})
+    assert done["answered"][FRONTIER_MODEL] > 0
+
+
+def test_an_experiment_that_has_spent_its_budget_is_suspended(scene: Scene) -> None:
+    scene.build(
+        PolicyChanges(limit="0.30", on_exhausted="Suspend", min_replicas=1), small_replicas=1
+    )
+    kube.until("a replica", lambda: kube.ready_pods(scene.ns, "app=small"))
+    scene.send(steady(per_s=8, seconds=60, output_tokens=200, every_nth_high=2))
+    kube.until(
+        "spent", lambda: scene.condition("BudgetAvailable").get("reason") == "Exhausted", 120
+    )
+    kube.until("shut down", lambda: scene.replicas() == 0)
+    assert scene.condition("ScalingActive")["reason"] == "Suspended"
+    assert "Exhausted" in scene.events()
+    done = kube.until("all calls ended", scene.finished, 120)
+    assert done["answered"][SMALL_MODEL] > 0
+    assert done["failed"] > 0
+
+    books = scene.frontier_stats()
+    assert books["usd_micros"] <= 300_000
+    settled = kube.until(
+        "all settled",
+        lambda: (seen := _ledger(scene))["outstandingUsdMicros"] == 0 and seen,
+        90,
+    )
+    assert settled["settledUsdMicros"] == books["usd_micros"]
 
 
 def test_no_crash_makes_the_frontier_cost_more_than_the_limit(scene: Scene) -> None:

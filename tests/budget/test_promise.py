@@ -1,7 +1,8 @@
 """Whatever crashes, comes late or comes twice: what is spent stays within what was granted.
 
-Sidecars, two operators with clocks of their own, a store with compare-and-swap and a network that
-delays and repeats are played against each other. The provider's books are kept apart, as the truth.
+Sidecars, two operators with clocks and memories of their own, a store with compare-and-swap and a
+network that delays and repeats are played against each other. The provider's books are kept apart,
+as the truth.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class Sent:
 class Draft:
     """What an operator is about to write."""
 
+    operator: int
     version: int
+    """Of the ledger that it goes out from."""
     ledger: Ledger
     answer: Sent
     grants: tuple[Grant, ...]
@@ -71,6 +74,8 @@ class Promise(RuleBasedStateMachine):
         self.version, self.ledger = 0, turned(None, self.period(0.0))
         self.limits = Limits(limit_usd_micros=200_000, purposes={TRIALS: 15_000})
         self.skew_s = [0.0, 0.0]
+        self.known: list[tuple[int, Ledger] | None] = [None, None]
+        """The ledger as each operator last read or wrote it, and its version."""
         self.drafts: list[Draft | None] = [None, None]
         self.requests: list[Sent] = []
         self.answers: list[tuple[Sent, tuple[Grant, ...]]] = []
@@ -142,7 +147,9 @@ class Promise(RuleBasedStateMachine):
         self.send(which, waiting, rare=1)
         sent = self.requests[-1]
         draft = self.draft(sent, operator)
-        self.commit(draft)
+        if not self.commit(draft):
+            draft = self.draft(sent, operator)
+            assert self.commit(draft)
         self.answers.append((sent, draft.grants))
         self.take(len(self.answers) - 1)
 
@@ -188,23 +195,28 @@ class Promise(RuleBasedStateMachine):
     # -- operators
     def draft(self, sent: Sent, operator: int) -> Draft:
         skew_s = self.skew_s[operator]
-        ledger = turned(self.ledger, self.period(skew_s))
+        version, known = self.known[operator] = self.known[operator] or (self.version, self.ledger)
+        ledger = turned(known, self.period(skew_s))
         ledger, grants = renew(ledger, sent.reports, self.limits, self.now_s + skew_s)
-        return Draft(self.version, ledger, sent, grants, self.limits)
+        return Draft(operator, version, ledger, sent, grants, self.limits)
 
     @rule(operator=st.integers(0, 1), dies=st.booleans())
     def write(self, operator: int, dies: bool) -> None:
         draft, self.drafts[operator] = self.drafts[operator], None
         if draft is None:
             return
-        if draft.version != self.version:
+        if not self.commit(draft):
             self.drafts[operator] = self.draft(draft.answer, operator)
-            return
-        self.commit(draft)
-        if not dies:
+        elif dies:
+            self.known[operator] = None
+        else:
             self.answers.append((draft.answer, draft.grants))
 
-    def commit(self, draft: Draft) -> None:
+    def commit(self, draft: Draft) -> bool:
+        """Write by compare-and-swap; who was behind reads anew."""
+        self.known[draft.operator] = None
+        if draft.version != self.version:
+            return False
         self.check_grants(draft)
         account = draft.ledger.current
         start_s = account.period.start_s
@@ -214,10 +226,12 @@ class Promise(RuleBasedStateMachine):
         limit = draft.limits.limit_usd_micros
         self.ceiling[start_s] = max(self.ceiling.get(start_s, 0), limit)
         self.version, self.ledger = self.version + 1, draft.ledger
+        self.known[draft.operator] = (self.version, self.ledger)
+        return True
 
     @rule(operator=st.integers(0, 1))
     def operator_crashes(self, operator: int) -> None:
-        self.drafts[operator] = None
+        self.drafts[operator] = self.known[operator] = None
 
     def check_grants(self, draft: Draft) -> None:
         """Only what is beneath the limit in force was added."""
@@ -297,6 +311,7 @@ class Promise(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Nothing leaks: after one life everything is settled, lost in a crash, or free again."""
         self.drafts = [None, None]
+        self.known = [None, None]
         for sidecar in self.sidecars:
             for book, worst in sidecar.open:
                 self.pay(book, worst)
@@ -315,7 +330,7 @@ class Promise(RuleBasedStateMachine):
         """One exchange that nothing disturbs."""
         reports = sidecar.wallet.reports(self.now_s, leaving=leaving)
         draft = self.draft(Sent(sidecar, 0, reports, self.now_s), 0)
-        self.ledger = draft.ledger
+        assert self.commit(draft)
         sidecar.wallet.apply(draft.grants, self.now_s)
 
 

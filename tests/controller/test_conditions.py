@@ -55,6 +55,7 @@ def look(**facts: Any) -> Look:  # noqa: ANN401
         refusal=None,
         decision=decision(),
         budget=None,
+        pace=None,
         economics=economics_of(parse_policy(policy())),
     )
     return replace(base, **facts)

@@ -96,6 +96,17 @@ async def test_a_grant_is_in_the_api_server_before_it_is_given() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(("pacing", "value"), [("Smooth", 0.4), ("Greedy", 0.0)])
+async def test_a_budget_that_is_spread_is_lent_with_the_value_that_binds(
+    pacing: str, value: float
+) -> None:
+    policy = resource(budget={**BUDGET, "pacing": pacing})
+    api = FakeApi(objects={POLICY: policy | {"status": {"pacing": {"admitFrom": 0.4}}}})
+    (grant,) = await _lender(api).renew(KEY, MINE, [_report()])
+    assert grant.admit_from == value
+
+
+@pytest.mark.asyncio
 async def test_nothing_is_given_that_was_not_written() -> None:
     api = FakeApi()
     lender = _lender(api)

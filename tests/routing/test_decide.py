@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from overspill.routing.decide import Facts, Match, Reason, Route, Terms, Tier, decide
+from overspill.routing.decide import Facts, Match, Reason, Route, Terms, Tier, decide, paced
 
 RULES = (
     Match(
@@ -50,7 +50,7 @@ def route(
         frontier_open=frontier_open,
         small_when_exhausted=small_when_exhausted,
     )
-    return decide(facts, terms, admit_from)
+    return paced(decide(facts, terms), admit_from, rank=0.5)
 
 
 S, F, N = Tier.SMALL, Tier.FRONTIER, Tier.NONE

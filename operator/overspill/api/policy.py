@@ -398,12 +398,24 @@ class Routing(Model):
         return self
 
 
+class Pacing(StrEnum):
+    """How a budget is spent over its period."""
+
+    GREEDY = "Greedy"
+    SMOOTH = "Smooth"
+
+
 class Budget(Model):
     """Frontier dollars per calendar period."""
 
     limit: Quantity = Field(description="USD per period.")
     period: BudgetPeriod = BudgetPeriod.DAY
     time_zone: TimeZone = "UTC"
+    pacing: Pacing = Field(
+        default=Pacing.GREEDY,
+        description="Smooth: the budget lasts as long as its period; where more is asked of the "
+        "frontier than that affords, low priorities try the small tier first.",
+    )
     on_exhausted: OnExhausted = OnExhausted.SMALL_ONLY
 
 

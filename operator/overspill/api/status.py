@@ -49,6 +49,23 @@ class SpendStatus(Model):
     display: str = Field(description="spend/limit, for the printer column.")
 
 
+class PacingState(Model):
+    """How the budget is spread; written and read by the operator, which lends by it."""
+
+    version: int = 1
+    updated_at: str
+    admit_from: float = Field(
+        ge=0,
+        le=1,
+        description="From this value on, 0..1, requests go to the frontier at once: the thirds are "
+        "low, normal and high priority.",
+    )
+    usd_micros_per_hour: tuple[int, ...] = Field(
+        description="Asked of the frontier by hour of the week, from Monday's first."
+    )
+    seen_seconds: tuple[int, ...] = Field(description="What each of them rests on.")
+
+
 class DecisionStatus(Model):
     """The last scaling decision."""
 
@@ -132,6 +149,7 @@ class RoutingPolicyStatus(Model):
     replicas: ReplicaStatus | None = None
     demand: DemandStatus | None = None
     spend: SpendStatus | None = None
+    pacing: PacingState | None = None
     frontier_share: str | None = None
     last_decision: DecisionStatus | None = None
     scaling_state: ScalingState | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from overspill.api.policy import Mode
+from overspill.controller.pacing import held_back
 from overspill.controller.snapshot import providers_without_key
 from overspill.controller.times import timestamp
 from overspill.scaling import Learned, Reason, Unknown
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from overspill.budget import BudgetState
     from overspill.controller.errors import Missing
     from overspill.controller.observation import Coverage
+    from overspill.controller.pacing import Pace
     from overspill.controller.snapshot import Snapshot
     from overspill.scaling import Decision, Demand, Economics
 
@@ -65,6 +67,7 @@ class Look:
     decision: Decision | None
     """None where there is nothing to scale."""
     budget: BudgetState | None
+    pace: Pace | None
     economics: Economics
     """What the decision was reckoned with."""
     learned: Learned = field(default_factory=Learned)
@@ -191,6 +194,8 @@ def _budget(look: Look) -> tuple[Truth, str, str]:
         return "False", "Exhausted", f"{spent}; {effect} until {until}; raise the limit or wait"
     if state.leased_usd:
         spent += f", {state.leased_usd:.2f} USD held by sidecars"
+    if look.pace is not None and (whom := held_back(look.pace.admit_from)):
+        spent += f"; to last the period, {whom} tries the small tier first"
     for share, word in ((0.8, "NearlySpent"), (0.5, "HalfSpent")):
         if state.used is not None and state.used >= share:
             return "True", word, f"{spent}; resets at {until}"

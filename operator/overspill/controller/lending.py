@@ -23,6 +23,7 @@ from overspill.budget.period import current_period
 from overspill.controller import credentials
 from overspill.controller.errors import Conflict, NotFound, Unavailable
 from overspill.controller.ledgers import ledger_in, manifest_of
+from overspill.controller.pacing import saved_admit_from
 from overspill.controller.spend import saved_usd
 
 if TYPE_CHECKING:
@@ -126,7 +127,10 @@ class Lender:
     ) -> tuple[Ledger, list[tuple[Grant, ...]]]:
         period = current_period(budget, now_s)
         ledger = turned(known, period, _metered(policy, period) if known is None else 0)
-        limits = Limits(limit_usd_micros=usd_micros(budget.limit))
+        limits = Limits(
+            limit_usd_micros=usd_micros(budget.limit),
+            admit_from=saved_admit_from(budget, policy.get("status") or {}),
+        )
         answers = []
         for waiter in batch:
             ledger, grants = renew(ledger, waiter.reports, limits, now_s)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from overspill.budget import BudgetState
     from overspill.controller.keys import Manifest
     from overspill.controller.learning import Lessons
+    from overspill.controller.pacing import Pace
     from overspill.scaling import Economics, Replicas
 
 
@@ -38,6 +39,7 @@ class Memory:
     """When demand was last credited."""
     desired: int | None = None
     budget: BudgetState | None = None
+    pace: Pace | None = None
     status: Manifest | None = None
     """The status as last written."""
     revision: str = ""

@@ -76,6 +76,8 @@ def poll(ask: Ask, window_s: int, period_starts_s: Iterable[float], now_s: float
             taken_at_s=now_s,
             work_tokens_per_s=_values(ask, queries.work_tokens_per_s(window_s)),
             frontier_usd_per_s=_values(ask, queries.frontier_equivalent_usd_per_s(window_s)),
+            frontier_asked_usd_per_s=_nested(ask, queries.frontier_asked_usd_per_s(window_s)),
+            overflow_usd_per_s=_values(ask, queries.overflow_usd_per_s(window_s)),
             small_output_tokens_per_s=_values(ask, queries.small_output_tokens_per_s(window_s)),
             small_input_tokens_per_s=_values(ask, queries.small_input_tokens_per_s(window_s)),
             small_occupancy=_values(ask, queries.small_occupancy(window_s)),

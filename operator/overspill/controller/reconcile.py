@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from overspill.api import InvalidPolicy, parse_policy
 from overspill.api.errors import InvalidConfig
 from overspill.budget.period import current_period
-from overspill.controller import happenings, publication
+from overspill.controller import happenings, pacing, publication
 from overspill.controller import status as statuses
 from overspill.controller.case import Case, generation_of
 from overspill.controller.conditions import Look
@@ -32,7 +32,7 @@ from overspill.controller.observe import coverage, node_labels, observe
 from overspill.controller.snapshot import UNASKED, Snapshot, demand_of
 from overspill.controller.spend import absorbing, budget_state, suspended
 from overspill.controller.times import timestamp
-from overspill.scaling import Learned, Situation, decide
+from overspill.scaling import Learned, Situation, Unknown, decide
 from overspill.scaling.economics import economics_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from overspill.controller.keys import Manifest
     from overspill.controller.meters import Meters
     from overspill.controller.observe import Observed
-    from overspill.scaling import Decision, Demand, Unknown
+    from overspill.scaling import Decision, Demand
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,8 @@ class Reconciler:
     async def _obey(self, case: Case, memory: Memory) -> None:
         observed = await observe(self.cluster, self.watched, case.key, case.spec)
         demand = self._demand(case)
-        memory = await self._cover(case, self._spend(case, memory))
+        memory = self._pace(case, self._spend(case, memory), demand)
+        memory = await self._cover(case, memory)
         memory, problem = seeded(memory, observed.replicas, case.spec)
         memory = await self._learn(case, memory, observed, demand)
         decision, memory = self._decide(case, memory, observed, demand)
@@ -185,6 +186,20 @@ class Reconciler:
         ledger = self._ledger(case.key)
         budget = budget_state(str(case.key), case.spec, memory, self.snapshot, case.now_s, ledger)
         return replace(memory, budget=budget)
+
+    def _pace(self, case: Case, memory: Memory, demand: Demand | Unknown) -> Memory:
+        known = memory.pace or pacing.recalled((memory.status or {}).get("pacing"), case.now_s)
+        asked = pacing.asked_of(self.snapshot, str(case.key))
+        pace = pacing.paced(
+            known,
+            case.spec.budget,
+            memory.budget,
+            None if isinstance(demand, Unknown) else asked,
+            self.snapshot.overflow_usd_per_s.get(str(case.key), 0.0),
+            now_s=case.now_s,
+            at_most_s=2 * self._interval_s,
+        )
+        return replace(memory, pace=pace)
 
     def _ledger(self, key: PolicyKey) -> Ledger | None:
         manifest = self.watched.ledger(key)
@@ -275,6 +290,7 @@ class Reconciler:
             refusal=refusal,
             decision=decision,
             budget=memory.budget,
+            pace=memory.pace,
             economics=memory.economics or economics_of(case.spec),
             learned=memory.lessons.learned if memory.lessons else Learned(),
             rival=observed.rival,

@@ -27,6 +27,9 @@ class Snapshot:
     """Why Prometheus could not be asked; empty where it answered."""
     work_tokens_per_s: Mapping[str, float] = field(default_factory=dict)
     frontier_usd_per_s: Mapping[str, float] = field(default_factory=dict)
+    frontier_asked_usd_per_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By priority."""
+    overflow_usd_per_s: Mapping[str, float] = field(default_factory=dict)
     small_output_tokens_per_s: Mapping[str, float] = field(default_factory=dict)
     small_input_tokens_per_s: Mapping[str, float] = field(default_factory=dict)
     small_occupancy: Mapping[str, float] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from overspill.api.status import (
 )
 from overspill.controller import conditions
 from overspill.controller.learning import learned_status
+from overspill.controller.pacing import pacing_status
 from overspill.controller.saved import dump_state, worth_writing
 from overspill.controller.snapshot import frontier_share
 from overspill.controller.times import timestamp
@@ -80,6 +81,7 @@ def status_of(
         "replicas": _replicas(look),
         "demand": _demand(look),
         "spend": _spend(look.budget),
+        "pacing": pacing_status(before.get("pacing"), look.pace, now_s),
         "frontierShare": frontier_share(look.snapshot, look.policy),
         "lastDecision": _decision(before.get("lastDecision"), look.decision, fresh, now_s),
         "scalingState": scaling_state or before.get("scalingState"),

@@ -44,6 +44,9 @@ class Reason(StrEnum):
     ESTIMATED = "Estimated"
 
 
+PRIORITY_NAMES: Final = {1: "high", 0: "normal", -1: "low"}
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a request before it is sent anywhere.
 
@@ -102,23 +105,25 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Who goes first where requests wait for room: the higher."""
     fits_small: bool = True
     """Whether the small model's context holds it."""
+    asks_frontier: bool = False
+    """Whether the policy would have the frontier answer it, were money no matter."""
 
 
 _TOO_LONG: Final = Route(
-    tier=Tier.FRONTIER, reason=Reason.CONTEXT_TOO_LONG, eligible=False, fits_small=False
+    tier=Tier.FRONTIER,
+    reason=Reason.CONTEXT_TOO_LONG,
+    eligible=False,
+    fits_small=False,
+    asks_frontier=True,
 )
 _SMALL_FITS: Final = Route(tier=Tier.SMALL, reason=Reason.SMALL_FITS)
 
 
-def decide(facts: Facts, terms: Terms, admit_from: float = 0.0) -> Route:
-    """Route one request. Order: rules, context fit, budget.
-
-    `admit_from` is the value, 0..1, from which requests are worth the frontier while money is
-    spread over its period.
-    """
+def decide(facts: Facts, terms: Terms) -> Route:
+    """Route one request. Order: rules, context fit, budget."""
     wanted = _wanted(facts, terms)
     if terms.frontier_open:
-        return _paced(wanted, admit_from) if admit_from > 0 else wanted
+        return wanted
     if wanted.tier is Tier.FRONTIER:
         return _exhausted(wanted, terms)
     return Route(
@@ -128,6 +133,7 @@ def decide(facts: Facts, terms: Terms, admit_from: float = 0.0) -> Route:
         eligible=wanted.eligible,
         may_overflow=False,
         priority=wanted.priority,
+        asks_frontier=wanted.asks_frontier,
     )
 
 
@@ -135,11 +141,13 @@ def pinned(model: str, small_models: frozenset[str], *, frontier_open: bool) -> 
     """Route a request whose answer only the model it names can give, such as an embedding."""
     if model in small_models:
         return Route(tier=Tier.SMALL, reason=Reason.MODEL_PINNED, may_overflow=False)
-    if not frontier_open:
-        return Route(
-            tier=Tier.NONE, reason=Reason.BUDGET_EXHAUSTED, eligible=False, fits_small=False
-        )
-    return Route(tier=Tier.FRONTIER, reason=Reason.MODEL_PINNED, eligible=False, fits_small=False)
+    return Route(
+        tier=Tier.FRONTIER if frontier_open else Tier.NONE,
+        reason=Reason.MODEL_PINNED if frontier_open else Reason.BUDGET_EXHAUSTED,
+        eligible=False,
+        fits_small=False,
+        asks_frontier=True,
+    )
 
 
 def _wanted(facts: Facts, terms: Terms) -> Route:
@@ -159,25 +167,26 @@ def _ruled(rule: Match, *, fits: bool) -> Route:
         may_overflow=rule.may_overflow,
         priority=rule.priority,
         fits_small=fits,
+        asks_frontier=rule.tier is Tier.FRONTIER,
     )
 
 
-def _paced(wanted: Route, admit_from: float) -> Route:
-    """Let what is worth less try the small model first."""
-    if wanted.tier is not Tier.FRONTIER or not wanted.fits_small or value(wanted) >= admit_from:
+def paced(wanted: Route, admit_from: float, rank: float) -> Route:
+    """Let what is worth less than `admit_from` try the small model first.
+
+    A request's value, 0..1, lies within its priority's third, at `rank`, 0..1. While the frontier
+    is for few, the small tier is there for the rest, and is sized for it.
+    """
+    value = (wanted.priority + 1 + rank) / 3
+    if wanted.tier is not Tier.FRONTIER or not wanted.fits_small or value >= admit_from:
         return wanted
     return Route(
         tier=Tier.SMALL,
         reason=Reason.BUDGET_PACED,
         rule=wanted.rule,
-        eligible=wanted.eligible,
         priority=wanted.priority,
+        asks_frontier=True,
     )
-
-
-def value(route: Route) -> float:
-    """Return what the frontier is worth to a request, 0..1: the middle of its priority's third."""
-    return (route.priority + 1.5) / 3
 
 
 def _exhausted(wanted: Route, terms: Terms) -> Route:
@@ -190,4 +199,5 @@ def _exhausted(wanted: Route, terms: Terms) -> Route:
         eligible=tier is Tier.SMALL,
         may_overflow=False,
         priority=wanted.priority,
+        asks_frontier=wanted.asks_frontier,
     )

@@ -8,7 +8,7 @@ import logging
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
-from overspill.routing.decide import Facts, Reason, Route, Tier, decide, pinned
+from overspill.routing.decide import Facts, Reason, Route, Tier, decide, paced, pinned
 from overspill.routing.limit import LATE_SHARE
 from overspill.sidecar import reply
 from overspill.sidecar.answer import JSON
@@ -152,10 +152,11 @@ class Exchange:
             max_tokens=ask.max_tokens,
             headers=self.request.headers,
         )
-        purse = runtime.purse
-        if purse is None:
-            return decide(facts, runtime.terms)
-        return decide(facts, runtime.terms, purse.wallet.admit_from)
+        route, purse = decide(facts, runtime.terms), runtime.purse
+        if purse is None or not purse.wallet.admit_from or route.tier is not Tier.FRONTIER:
+            return route
+        # a conversation stays with its tier: there it is known, and its prompt may be cached
+        return paced(route, purse.wallet.admit_from, ask.conversation() / 2**32)
 
     async def _route(self, ask: Ask) -> None:
         route = self._decide(ask)
@@ -163,7 +164,7 @@ class Exchange:
         tally = self.tally = Tally(
             self.proxy.meters,
             self.runtime,
-            eligible=route.eligible,
+            route=route,
             input_estimate=ask.input_tokens,
             now_s=self.began_s,
         )
@@ -241,9 +242,7 @@ class Exchange:
         metered = usage is not None
         cost = cost_usd_micros(usage, upstream.price) if usage else reserved.worst_usd_micros
         reserved.settle(cost, metered=metered)
-        tally.cost_usd_micros += cost
-        meter = self.proxy.meters.of(upstream, self.ingress.operation)
-        meter.paid(cost, metered=metered)
+        tally.pay(cost, self.proxy.meters.of(upstream, self.ingress.operation), metered=metered)
         return cost
 
     def _failed_under(self, reserved: Reservation, failure: AttemptFailed) -> None:
@@ -473,7 +472,7 @@ class Exchange:
     # -- small things
     def _not_for_small(self) -> None:
         if self.tally is not None:
-            self.tally.not_for_small(self.runtime)
+            self.tally.not_for_small()
 
     @property
     def provider_name(self) -> str:

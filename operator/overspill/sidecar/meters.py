@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from overspill.routing.decide import Reason, Tier
+from overspill.routing.decide import PRIORITY_NAMES, Reason, Tier
 from overspill.telemetry import names
 from overspill.wire.errors import Wire
 
@@ -66,6 +66,9 @@ class Meters:
     work: Cell = field(init=False)
     queue_wait_s: Histogram = field(init=False)
     equivalent: dict[bool, Cell] = field(init=False)
+    asked: dict[int, Cell] = field(init=False)
+    """Of the frontier, by priority."""
+    overflow: Cell = field(init=False)
     _upstreams: dict[tuple[str, str, str, str], UpstreamMeter] = field(default_factory=dict)
     _decisions: dict[tuple[Tier, Reason], Cell] = field(default_factory=dict)
 
@@ -77,6 +80,11 @@ class Meters:
             eligible: cell(names.FRONTIER_EQUIVALENT_USD, eligible=str(eligible).lower())
             for eligible in (True, False)
         }
+        self.asked = {
+            priority: cell(names.FRONTIER_ASKED_USD, priority=name)
+            for priority, name in PRIORITY_NAMES.items()
+        }
+        self.overflow = cell(names.OVERFLOW_USD)
 
     def decided(self, tier: Tier, reason: Reason) -> None:
         """Count a decision."""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from overspill.wire.usage import NO_USAGE, Usage, cost_usd_micros
 
 if TYPE_CHECKING:
+    from overspill.routing.decide import Route
     from overspill.sidecar.meters import Meters, UpstreamMeter
     from overspill.sidecar.runtime import Runtime
     from overspill.wire.usage import TokenPrice
@@ -24,30 +25,33 @@ class Tally:
     answers; the usage at the end adds what that left out. Counters only go up.
     """
 
-    __slots__ = ("_eligible", "_equivalent", "_input_estimate", "_live_tokens", "_meters", "_price",
-                 "_weight", "cost_usd_micros", "usage")  # fmt: skip
+    __slots__ = ("_asked", "_eligible", "_equivalent", "_frontier_price", "_input_estimate",
+                 "_live_tokens", "_meters", "_price", "_weight", "cost_usd_micros",
+                 "usage")  # fmt: skip
 
     def __init__(
         self,
         meters: Meters,
         runtime: Runtime,
         *,
-        eligible: bool,
+        route: Route,
         input_estimate: int,
         now_s: float,
     ) -> None:
         self._meters, self._weight = meters, runtime.input_weight
-        self._eligible, self._input_estimate = eligible, input_estimate
-        self._price = runtime.spill_price(now_s) if eligible else runtime.frontier_price
-        self._equivalent = meters.equivalent[eligible]
+        self._eligible, self._input_estimate = route.eligible, input_estimate
+        self._frontier_price = runtime.frontier_price
+        self._price = runtime.spill_price(now_s) if route.eligible else runtime.frontier_price
+        self._equivalent = meters.equivalent[route.eligible]
+        self._asked = meters.asked[route.priority] if route.asks_frontier else None
         self._live_tokens = 0
         self.usage = NO_USAGE
         """What the request used, once it has ended."""
         self.cost_usd_micros = 0
 
-    def not_for_small(self, runtime: Runtime) -> None:
+    def not_for_small(self) -> None:
         """The small model cannot do it after all: more replicas of it would be of no use."""
-        self._eligible, self._price = False, runtime.frontier_price
+        self._eligible, self._price = False, self._frontier_price
         self._equivalent = self._meters.equivalent[False]
 
     def delivered(self, events: int) -> None:
@@ -83,10 +87,15 @@ class Tally:
         meter.gen_ai_input.observe(final.input_tokens)
         meter.gen_ai_output.observe(final.output_tokens)
         if charged_usd_micros is None and price is not None:
-            cost = cost_usd_micros(final, price)
-            self.cost_usd_micros += cost
-            meter.paid(cost)
+            self.pay(cost_usd_micros(final, price), meter)
         self._count_demand(final)
+
+    def pay(self, cost_usd_micros: int, meter: UpstreamMeter, *, metered: bool = True) -> None:
+        """Count what an upstream charges."""
+        self.cost_usd_micros += cost_usd_micros
+        meter.paid(cost_usd_micros, metered=metered)
+        if self._asked is None:
+            self._meters.overflow.value += cost_usd_micros / 1e6
 
     def _final(self, usage: Usage | None, *, complete: bool) -> Usage:
         if usage is None:
@@ -105,6 +114,8 @@ class Tally:
         self._meters.rejected()
 
     def _count_demand(self, usage: Usage) -> None:
+        if self._asked is not None:
+            self._asked.value += cost_usd_micros(usage, self._frontier_price) / 1e6
         rest = cost_usd_micros(usage, self._price)
         live = self._live_tokens
         if live:

@@ -27,6 +27,11 @@ UNMETERED_USD: Final = "overspill_unmetered_usd_total"
 FRONTIER_EQUIVALENT_USD: Final = "overspill_frontier_equivalent_usd_total"
 """What all answers would have cost outside the small tier; label eligible (true, false): what
 the small tier could do at the price of the first rung it would spill to, else the frontier's."""
+FRONTIER_ASKED_USD: Final = "overspill_frontier_asked_usd_total"
+"""What all requests that the policy would send to the frontier cost there, wherever they went;
+label priority (low, normal, high)."""
+OVERFLOW_USD: Final = "overspill_overflow_usd_total"
+"""Dollars paid for what the policy would have the small tier answer."""
 UPSTREAM_ERRORS: Final = "overspill_upstream_errors_total"
 """Attempts that failed before the first byte; labels tier, provider, kind."""
 

@@ -39,6 +39,16 @@ def frontier_equivalent_usd_per_s(window_s: int) -> Query:
     return _rate(names.FRONTIER_EQUIVALENT_USD, window_s, match='{eligible="true"}')
 
 
+def frontier_asked_usd_per_s(window_s: int) -> Query:
+    """What the policy would have the frontier answer, in dollars per second, by priority."""
+    return _rate(names.FRONTIER_ASKED_USD, window_s, by="priority")
+
+
+def overflow_usd_per_s(window_s: int) -> Query:
+    """Dollars per second that are paid for work of the small tier."""
+    return _rate(names.OVERFLOW_USD, window_s)
+
+
 def work_tokens_per_s_of(policy: str, window_s: int) -> str:
     """Return one policy's `work_tokens_per_s`, to be asked for over a range of time."""
     return _rate_of(policy, names.WORK_TOKENS, window_s)
