@@ -42,7 +42,13 @@ _FULL: dict[str, Any] = {
         ],
         "overflow": {"firstTokenDeadline": "2s"},
     },
-    "budget": {"limit": "500", "period": "Day", "timeZone": "UTC", "onExhausted": "SmallOnly"},
+    "budget": {
+        "limit": "500",
+        "period": "Day",
+        "timeZone": "UTC",
+        "pacing": "Greedy",
+        "onExhausted": "SmallOnly",
+    },
 }
 
 

@@ -113,6 +113,11 @@ class FakeCluster:
         stored = self.policies[key]
         self.policies[key] = stored | {"status": merged(stored.get("status", {}), patch)}
 
+    async def delete_ledger(self, key: PolicyKey, manifest: Manifest) -> None:
+        self.writes.append("delete ledger")
+        if self.ledgers.get(key) is manifest:
+            del self.ledgers[key]
+
     async def post_event(self, manifest: Manifest) -> None:
         self.events.append(manifest)
 

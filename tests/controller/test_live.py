@@ -204,3 +204,18 @@ STATUSES = [
 @pytest.mark.parametrize(("status", "kind"), STATUSES)
 async def test_a_status_says_whose_turn_it_is(status: int, kind: type[Exception]) -> None:
     assert type(refusal(status, "m")) is kind
+
+
+@pytest.mark.parametrize("status", [200, 404, 409])
+async def test_a_ledger_is_deleted_as_it_was_read_or_not_at_all(status: int) -> None:
+    server = ApiServer()
+    path = "/apis/overspill.dev/v1alpha1/namespaces/legal/budgetledgers/contracts"
+    server.answer("DELETE", path, {"message": "said"}, status)
+    meta = {"uid": "u", "resourceVersion": "7", "name": "contracts"}
+
+    async def story(cluster: LiveCluster) -> None:
+        await cluster.delete_ledger(KEY, {"metadata": meta})
+
+    await server.run(story)
+    ((_, _, _, body),) = server.asked
+    assert body == {"preconditions": {"uid": "u", "resourceVersion": "7"}}

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import pytest
 
 from overspill.api import parse_sidecar_config
+from overspill.api.policy import BudgetPeriod
+from overspill.budget.account import KEPT_S, opened
+from overspill.budget.ledger import Ledger
+from overspill.budget.period import period_at
 from overspill.controller.cluster import Scale
 from overspill.controller.errors import Missing
 from overspill.controller.keys import PAUSED_ANNOTATION
+from overspill.controller.ledgers import manifest_of
 from overspill.controller.snapshot import Snapshot
 from tests.controller.fakes import KEY, Stage, pod
 
@@ -299,6 +305,21 @@ async def test_app_pods_are_listed_once_a_minute_or_after_an_edit() -> None:
     stage.cluster.edit()
     await stage.look(after_s=15.0)
     assert stage.cluster.lists == 3
+
+
+async def test_the_ledger_of_a_deleted_policy_is_swept_once_its_period_is_over() -> None:
+    stage = Stage()
+    ledger = Ledger(current=opened(period_at(BudgetPeriod.DAY, UTC, stage.clock()), 7))
+    kept = manifest_of(KEY, ledger, limit_usd_micros=9, now_s=stage.clock())
+    stage.cluster.ledgers[KEY] = kept
+    del stage.cluster.policies[KEY]
+    await stage.look()
+    await stage.look(after_s=ledger.current.period.end_s - stage.clock())
+    assert stage.cluster.ledgers == {KEY: kept}  # made again, the policy would go on with it
+    await stage.look(after_s=KEPT_S + 1)
+    assert stage.cluster.ledgers == {}
+    await stage.look(after_s=15)
+    assert stage.cluster.writes.count("delete ledger") == 1
 
 
 async def test_a_deleted_config_map_comes_back() -> None:

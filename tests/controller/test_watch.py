@@ -31,7 +31,7 @@ def test_a_policy_deserves_a_look_when_a_person_changed_it(
     assert (fingerprint(changed) == fingerprint(resource())) is same
 
 
-def test_policies_and_pods_that_name_a_gone_policy_are_all_looked_at() -> None:
+def test_policies_and_what_names_a_gone_policy_are_all_looked_at() -> None:
     watched = Indices()
     watched.bind(
         {
@@ -40,10 +40,14 @@ def test_policies_and_pods_that_name_a_gone_policy_are_all_looked_at() -> None:
             "by_service": {("legal", "glm-small"): ["contracts"]},
             "by_target": {("legal", "Deployment", "glm-small"): ["contracts", "gone"]},
             "slices": {},
-            "ledgers": {},
+            "ledgers": {("legal", "spent"): [{}]},
         }
     )
-    assert set(watched.all_keys()) == {KEY, PolicyKey("legal", "gone")}
+    assert set(watched.all_keys()) == {
+        KEY,
+        PolicyKey("legal", "gone"),
+        PolicyKey("legal", "spent"),
+    }
     assert watched.policy(KEY) == resource()
     assert watched.policy(PolicyKey("legal", "gone")) is None
     assert list(watched.injected(KEY)) == [pod("a")]

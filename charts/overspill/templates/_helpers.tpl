@@ -28,7 +28,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   verbs: [get, patch]
 - apiGroups: [overspill.dev]
   resources: [budgetledgers]
-  verbs: [get, list, watch, create, update]
+  verbs: [get, list, watch, create, update, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, patch]

@@ -89,6 +89,9 @@ class Cluster(Protocol):
     async def patch_status(self, key: PolicyKey, patch: Manifest) -> None:
         """Merge into the policy's status; a policy that is gone is no error."""
 
+    async def delete_ledger(self, key: PolicyKey, manifest: Manifest) -> None:
+        """Delete exactly this version of a BudgetLedger; another one stays."""
+
     async def post_event(self, manifest: Manifest) -> None:
         """Record an Event. Best effort: never raises for a refusal."""
 
@@ -112,4 +115,4 @@ class Watched(Protocol):
         """Return the policy's BudgetLedger as last seen, or None."""
 
     def all_keys(self) -> Iterable[PolicyKey]:
-        """Every policy there is, and every policy that some pod still names."""
+        """Every policy there is, and every one that left a pod with its name or a ledger."""

@@ -85,6 +85,11 @@ class Api:
         """Change parts of an object."""
         return await self.request("PATCH", path, body=body, content_type=kind, params=params)
 
+    async def delete(self, path: str, meta: Manifest) -> None:
+        """Delete an object as it was read. Raises: Conflict where it has changed."""
+        exactly = {name: meta[name] for name in ("uid", "resourceVersion")}
+        await self.request("DELETE", path, body={"preconditions": exactly})
+
     async def request(
         self,
         method: str,

@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from overspill import api
+from overspill.api import ledger as kinds
 from overspill.controller import kube, observation
 from overspill.controller.discovery import ScalePaths
-from overspill.controller.errors import Missing, NotFound, Refused, Unavailable
+from overspill.controller.errors import Conflict, Missing, NotFound, Refused, Unavailable
 from overspill.controller.keys import FIELD_MANAGER
 
 if TYPE_CHECKING:
@@ -125,6 +126,14 @@ class LiveCluster:
             await self._api.patch(path, {"status": patch}, fieldManager=FIELD_MANAGER)
         except NotFound:
             log.debug("policy %s is gone", key)
+
+    async def delete_ledger(self, key: PolicyKey, manifest: Manifest) -> None:
+        """Delete it by uid and resourceVersion."""
+        path = f"{_group()}/namespaces/{key.namespace}/{kinds.PLURAL}/{key.name}"
+        try:
+            await self._api.delete(path, manifest["metadata"])
+        except (NotFound, Conflict):
+            log.debug("the ledger of %s is gone, or has been written to", key)
 
     async def post_event(self, manifest: Manifest) -> None:
         """Create an Event; one that is refused is logged and dropped."""

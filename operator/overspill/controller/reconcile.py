@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from overspill.api import InvalidPolicy, parse_policy
 from overspill.api.errors import InvalidConfig
+from overspill.budget.account import KEPT_S
 from overspill.budget.period import current_period
 from overspill.controller import happenings, pacing, publication
 from overspill.controller import status as statuses
@@ -122,10 +123,16 @@ class Reconciler:
         return memory
 
     async def _forget(self, key: PolicyKey) -> None:
-        """Sweep up after a policy that is gone. Its ConfigMap is garbage collected."""
+        """Sweep up after a policy that is gone. Its ConfigMap is garbage collected.
+
+        Its ledger stays until the period is over: a policy that is made again goes on with it.
+        """
         self.memories.pop(key, None)
         self.meters.forget(key)
         await self._stamp(key, None)
+        manifest, ledger = self.watched.ledger(key), self._ledger(key)
+        if manifest and ledger and self._clock() > ledger.current.period.end_s + KEPT_S:
+            await self.cluster.delete_ledger(key, manifest)
 
     async def _refuse(
         self, key: PolicyKey, policy: Manifest, memory: Memory, error: InvalidPolicy

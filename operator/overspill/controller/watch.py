@@ -68,8 +68,10 @@ class Indices:
         return next(iter(self._stored("ledgers", key)), None)
 
     def all_keys(self) -> Iterable[PolicyKey]:
-        """Every policy there is, and every policy that some pod still names."""
-        named = [*self._indices["policies"], *self._indices["injected"]]
+        """Every policy there is, and every one that left a pod with its name or a ledger."""
+        named = [
+            name for index in ("policies", "injected", "ledgers") for name in self._indices[index]
+        ]
         return {PolicyKey(*key) for key in named}
 
     def behind(self, namespace: str, service: str) -> Iterable[PolicyKey]:
