@@ -57,6 +57,9 @@ bench-decide: $(READY) ## how fast the scaling core decides
 bench-leases: $(READY) ## what the budget costs a request, and 500 sidecars at one operator
 	@$(BIN)/python -m bench.leases $(ARGS)
 
+bench-pacing: $(READY) ## what a budget buys over recorded days, spent greedily and spread
+	@$(BIN)/python -m bench.pacing $(ARGS)
+
 bench-debit: $(READY) ## what a budget adds to each request
 	@$(BIN)/python -m bench.debit
 

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from overspill.budget.account import KEPT_S, LEASES_KEPT, Account, Limits, opened, renewed, tidied
+from overspill.budget.account import (
+    IN_VAIN_S,
+    KEPT_S,
+    LEASES_KEPT,
+    Account,
+    Limits,
+    opened,
+    renewed,
+    tidied,
+)
 from overspill.budget.lease import LIFE_S, Lease, Report
 from overspill.budget.ledger import Ledger, renew, turned
 from overspill.budget.period import Period
@@ -147,6 +156,24 @@ def test_one_dear_request_that_does_not_fit_closes_the_frontier_to_nobody_else()
     assert not account.exhausted(limits, START_S)
 
 
+def test_what_has_bought_nothing_for_minutes_is_nothing() -> None:
+    limits = Limits(limit_usd_micros=1_000)
+    account = _leased(900, spent=900)
+
+    def asked(account: Account, seq: int, need: int, after_s: float) -> Account:
+        said = _report(seq, spent_usd_micros=900, keep_usd_micros=900, need_usd_micros=need)
+        return renewed(account, said, limits, START_S + after_s)[0]
+
+    for seq, after_s in enumerate((0, 10, IN_VAIN_S - 1), start=6):
+        account = asked(account, seq, 200, after_s)
+        assert not account.exhausted(limits, START_S + after_s)
+    bought = asked(account, 9, 50, IN_VAIN_S)
+    assert not asked(bought, 10, 200, IN_VAIN_S + 9).exhausted(limits, START_S)
+    account = asked(account, 9, 200, IN_VAIN_S)
+    assert account.exhausted(limits, START_S + IN_VAIN_S)
+    assert not account.exhausted(Limits(limit_usd_micros=1_100), START_S + IN_VAIN_S)
+
+
 def test_money_that_others_hold_is_scarce_and_not_exhausted() -> None:
     limits = Limits(limit_usd_micros=1_000)
     said = _report(lease="b-1", need_usd_micros=200)
@@ -193,6 +220,8 @@ def test_a_ledger_may_open_with_what_was_spent_before_there_was_one() -> None:
     ("available", "holders", "wish", "expected"),
     [
         pytest.param(100_000, 1, Wish(want=500), 500, id="plenty: what is wanted"),
+        pytest.param(100_000, 1, Wish(want=500, spare=300), 800, id="plenty: and the spare"),
+        pytest.param(1_000, 1, Wish(want=500, spare=300), 500, id="less than plenty: no spare"),
         pytest.param(100_000, 1, Wish(want=5_000), 1_000, id="no more than a hundredth at once"),
         pytest.param(100_000, 1, Wish(need=3_000, want=5_000), 3_000, id="but one dear request"),
         pytest.param(1_000, 8, Wish(want=500), 62, id="half an even share of what is left"),

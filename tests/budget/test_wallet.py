@@ -119,6 +119,29 @@ def test_it_asks_for_as_much_as_it_spends_until_long_after_the_next_renewal() ->
     assert held + (report.want_usd_micros or 0) == pytest.approx(100 * AHEAD_S, rel=0.1)
 
 
+def test_it_would_like_to_be_ready_for_all_of_its_traffic() -> None:
+    wallet = _funded(1_000_000)
+    book = wallet.debit(10, 1.0)
+    assert book is not None
+    wallet.settle(book, 10, 10)
+    (report,) = wallet.reports(10.0, offered_usd_micros=10_000)
+    ready = READY_FOR * 10
+    assert report.keep_usd_micros == 10 + 1_000 * AHEAD_S  # what it has beyond goes back
+    assert (report.want_usd_micros, report.spare_usd_micros) == (0, 0)
+
+    wallet = _funded(ready)
+    wallet.settle(wallet.debit(10, 1.0) or wallet.book, 10, 10)
+    (report,) = wallet.reports(10.0, offered_usd_micros=10_000)
+    assert report.want_usd_micros == 10
+    assert report.spare_usd_micros == 1_000 * AHEAD_S - ready
+
+
+def test_while_money_is_short_it_keeps_nothing_for_what_might_come() -> None:
+    wallet = _funded(1_000_000, scarce=True)
+    (report,) = wallet.reports(10.0, offered_usd_micros=10_000)
+    assert report.keep_usd_micros == 0
+
+
 def test_a_waiting_request_is_a_need_beyond_what_is_idle() -> None:
     wallet = _funded(50)
     assert wallet.debit(80, 1.0) is None

@@ -39,6 +39,8 @@ accounts = st.builds(
     leases=st.lists(leases, max_size=5).map(lambda found: {one.id: one for one in found}),
     past=st.dictionaries(purposes, pasts),
     refused_usd_micros=micros,
+    refused_from_s=st.integers(0, 4 * 10**9).map(float),
+    refused_to_s=st.integers(0, 4 * 10**9).map(float),
 )
 ledgers = st.builds(Ledger, current=accounts, previous=st.none() | accounts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,12 +24,15 @@ from overspill.controller.pacing import (
 from tests.controller.fakes import KEY, START_S, Stage
 from tests.controller.test_conditions import snapshot
 
+if TYPE_CHECKING:
+    from overspill.controller.snapshot import Snapshot
+
 DAY_S = 86_400
 SMOOTH = Budget.model_validate({"limit": "864", "pacing": "Smooth"})
 """0.01 USD a second, all through a day."""
 MIDNIGHT_S = START_S - START_S % DAY_S
-ASKED = (0.01, 0.01, 0.01)
-"""Of low, normal and high priority: three times what is affordable."""
+ASKED = (0.01, 0.01, 0.01, 0.0)
+"""Of low, normal and high priority, three times what is affordable; and no overflow."""
 
 
 def state(spent: str | None = "0") -> BudgetState:
@@ -43,7 +46,6 @@ def pace(before: Pace | None = None, **changes: Any) -> Pace | None:  # noqa: AN
         "budget": SMOOTH,
         "state": state(),
         "asked_usd_per_s": ASKED,
-        "overflow_usd_per_s": 0.0,
         "now_s": MIDNIGHT_S,
         "at_most_s": 30.0,
     }
@@ -60,9 +62,9 @@ def value(**changes: Any) -> float:  # noqa: ANN401
     ("changes", "expected"),
     [
         pytest.param({}, 2 / 3, id="a third is affordable: high priority alone"),
-        pytest.param({"asked_usd_per_s": (0.001, 0.001, 0.001)}, 0.0, id="all is affordable"),
-        pytest.param({"overflow_usd_per_s": 0.005}, 5 / 6, id="overflow comes first"),
-        pytest.param({"overflow_usd_per_s": 0.02}, 1.0, id="overflow takes all"),
+        pytest.param({"asked_usd_per_s": (0.001, 0.001, 0.001, 0.0)}, 0.0, id="all is affordable"),
+        pytest.param({"asked_usd_per_s": (*ASKED[:3], 0.005)}, 5 / 6, id="overflow comes first"),
+        pytest.param({"asked_usd_per_s": (*ASKED[:3], 0.02)}, 1.0, id="overflow takes all"),
         pytest.param({"state": state("864")}, 1.0, id="all is spent"),
         pytest.param({"state": state("900")}, 1.0, id="more is spent than a lowered limit"),
         pytest.param({"now_s": MIDNIGHT_S + DAY_S / 2}, 1 / 3, id="half a day saved up"),
@@ -106,10 +108,16 @@ def test_the_pattern_learns_no_more_than_was_looked_at() -> None:
 
 def test_a_priority_that_prometheus_does_not_tell_of_is_missing_and_not_zero() -> None:
     name, usd = "legal/contracts", {"low": 0.1, "normal": 0.2}
-    assert asked_of(snapshot(frontier_asked_usd_per_s={name: usd}), name) is None
-    told = snapshot(frontier_asked_usd_per_s={name: {**usd, "high": 0.3}})
-    assert asked_of(told, name) == (0.1, 0.2, 0.3)
-    assert asked_of(told, "another/policy") is None
+    whole = {name: {**usd, "high": 0.3}}
+    overflow = {name: 0.4}
+
+    def told(asked: dict[str, dict[str, float]], overflow: dict[str, float]) -> Snapshot:
+        return snapshot(frontier_asked_usd_per_s=asked, overflow_usd_per_s=overflow)
+
+    assert asked_of(told({name: usd}, overflow), name) is None
+    assert asked_of(told(whole, {}), name) is None
+    assert asked_of(told(whole, overflow), name) == (0.1, 0.2, 0.3, 0.4)
+    assert asked_of(told(whole, overflow), "another/policy") is None
 
 
 # -- keeping it
@@ -126,13 +134,23 @@ def test_a_pace_outlives_the_process() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"usdMicrosPerHour": [1] * (HOURS - 1)},
-        {"seenSeconds": [-1] * HOURS},
+        {"usdMicrosPerHour": ["1" + " 1" * (HOURS - 1)] * 3},
+        {"usdMicrosPerHour": ["1" + " 1" * (HOURS - 2)] * 4},
+        {"seenSeconds": "-1" + " 1" * (HOURS - 1)},
+        {"version": 2},
         {"admitFrom": 1.5},
         {"admitFrom": "high"},
         {"surprise": 1},
     ],
-    ids=repr,
+    ids=[
+        "a row short",
+        "an hour short",
+        "a sign",
+        "of another version",
+        "above one",
+        "a word",
+        "more",
+    ],
 )
 def test_what_no_operator_wrote_is_not_read(changes: dict[str, object]) -> None:
     written = pacing_status(None, pace(), MIDNIGHT_S)

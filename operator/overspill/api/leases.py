@@ -30,6 +30,7 @@ class LeaseReport(Model):
     keep_usd_micros: Micros
     need_usd_micros: Micros = 0
     want_usd_micros: Micros | None = None
+    spare_usd_micros: Micros = 0
     least_usd_micros: Micros = 0
     unmetered_usd_micros: Micros = 0
     purpose: Annotated[str, Field(max_length=32)] = ""

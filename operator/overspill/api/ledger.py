@@ -49,6 +49,10 @@ class AccountRecord(Model):
     refused_usd_micros: int = Field(
         default=0, description="The cheapest request that could not be paid any more; 0 for none."
     )
+    refused_from_s: int = Field(
+        default=0, description="Unix time of the first such request since the last grant."
+    )
+    refused_to_s: int = Field(default=0, description="And of the last.")
     past: tuple[PastRecord, ...] = ()
     leases: tuple[LeaseRecord, ...] = Field(
         default=(), json_schema_extra={"x-kubernetes-list-type": "atomic"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -49,6 +49,10 @@ class SpendStatus(Model):
     display: str = Field(description="spend/limit, for the printer column.")
 
 
+HoursOfWeek = Annotated[str, Field(pattern=r"^[0-9]+( [0-9]+)*$", max_length=4096)]
+"""168 whole numbers in one line: as a list they would fill a screen."""
+
+
 class PacingState(Model):
     """How the budget is spread; written and read by the operator, which lends by it."""
 
@@ -60,10 +64,11 @@ class PacingState(Model):
         description="From this value on, 0..1, requests go to the frontier at once: the thirds are "
         "low, normal and high priority.",
     )
-    usd_micros_per_hour: tuple[int, ...] = Field(
-        description="Asked of the frontier by hour of the week, from Monday's first."
+    usd_micros_per_hour: tuple[HoursOfWeek, ...] = Field(
+        description="Asked of the frontier by hour of the week, from Monday's first: low, normal "
+        "and high priority, and the overflow of the small tier."
     )
-    seen_seconds: tuple[int, ...] = Field(description="What each of them rests on.")
+    seen_seconds: HoursOfWeek = Field(description="What each of these hours rests on.")
 
 
 class DecisionStatus(Model):

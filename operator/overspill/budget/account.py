@@ -22,6 +22,8 @@ KEPT_S: Final = 3600.0
 what it then says of its spend is truer than its ceiling."""
 NEXT_TO_NOTHING: Final = 50
 """A fiftieth of the limit is."""
+IN_VAIN_S: Final = 120.0
+"""So long nobody was granted anything, and somebody was refused again and again."""
 LEASES_KEPT: Final = 4000
 """And only so many of them: the record has to fit into one object of the API server."""
 
@@ -60,6 +62,9 @@ class Account:
     """By purpose."""
     refused_usd_micros: int = 0
     """The smallest need that could not be met when nobody had anything to give back; 0 for none."""
+    refused_from_s: float = 0.0
+    refused_to_s: float = 0.0
+    """The first and the last such need since anybody was granted anything, Unix time."""
 
     def committed_usd_micros(self, purpose: str | None = None) -> int:
         """What it may cost in the end, all leases counted at their ceilings."""
@@ -99,14 +104,16 @@ class Account:
         return free
 
     def exhausted(self, limits: Limits, now_s: float) -> bool:
-        """Whether it is spent: what is left bought nothing any more, and is next to nothing.
+        """Whether it is spent: what is left buys nothing any more.
 
-        One dear request that did not fit is no reason to close the frontier to all others.
+        One dear request that did not fit is no reason to close the frontier to all others: what is
+        left must be next to nothing, or have bought nothing for minutes.
         """
         available = self.available_usd_micros(limits)
         if self.refused_usd_micros:
-            rest = limits.limit_usd_micros // NEXT_TO_NOTHING
-            return available < min(self.refused_usd_micros, rest + 1)
+            little = available <= limits.limit_usd_micros // NEXT_TO_NOTHING
+            in_vain = self.refused_to_s - self.refused_from_s >= IN_VAIN_S
+            return available < self.refused_usd_micros and (little or in_vain)
         return available <= 0 >= self.outstanding_usd_micros(now_s)
 
     def _of(self, purpose: str | None) -> Iterable[Lease]:
@@ -168,7 +175,12 @@ def _granted(
     if report.want_usd_micros is not None:
         want = report.want_usd_micros
     more, scarce = granted(
-        Wish(need=report.need_usd_micros, want=want, least=report.least_usd_micros),
+        Wish(
+            need=report.need_usd_micros,
+            want=want,
+            spare=report.spare_usd_micros,
+            least=report.least_usd_micros,
+        ),
         available_usd_micros=available,
         limit_usd_micros=limits.purposes.get(report.purpose, limits.limit_usd_micros),
         holders=account.holders(now_s),
@@ -176,9 +188,17 @@ def _granted(
     ceiling = lease.ceiling_usd_micros + more
     account = _with(account, replace(lease, ceiling_usd_micros=ceiling))
     exhausted = _refused(account, report, available, more, now_s)
-    if exhausted and report.need_usd_micros and not report.purpose:
-        least = min(account.refused_usd_micros or report.need_usd_micros, report.need_usd_micros)
-        account = replace(account, refused_usd_micros=least)
+    if more:
+        account = replace(account, refused_from_s=0.0, refused_to_s=0.0)
+    elif exhausted and report.need_usd_micros and not report.purpose:
+        account = replace(
+            account,
+            refused_usd_micros=min(
+                account.refused_usd_micros or report.need_usd_micros, report.need_usd_micros
+            ),
+            refused_from_s=account.refused_from_s or now_s,
+            refused_to_s=max(account.refused_to_s, now_s),
+        )
     life_s = _life_s(account, limits, now_s)
     return account, Grant(
         lease=lease.id,

@@ -33,6 +33,8 @@ class Report:
     """What a waiting request lacks beyond that; less is of no use. 0 where none waits."""
     want_usd_micros: int | None = None
     """What it would like beyond that; None where it has no experience yet."""
+    spare_usd_micros: int = 0
+    """What it would like on top where there is plenty: all of its traffic may overflow at once."""
     least_usd_micros: int = 0
     """Of what it would like: less is of no use."""
     unmetered_usd_micros: int = 0

@@ -1,19 +1,23 @@
 """Spreading a budget over its period: not broke at noon, and the most valuable requests first.
 
-What is left is spent in proportion to what is forecast to be asked for from now on, by the hour of
-the week. Where more is asked than that affords, a value decides: requests beneath it go to the
-small tier first. So a forecast that is wrong shifts money by hours and never past the limit, which
-is the ledger's business.
+What will be asked of the frontier until the period ends is forecast by the hour of the week. From
+it follows a price of admission, as airlines set it for seats: the value from which on requests are
+worth the frontier, such that all those still to come can be paid. So a burst of what is worth much
+goes through at once, and what is worth less waits for no better hour but tries the small tier. A
+forecast that is wrong shifts money by hours and never past the limit, which is the ledger's
+business.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import exp
+from operator import mul
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import tzinfo
 
     from overspill.budget.period import Period
@@ -23,74 +27,113 @@ DAY: Final = 24
 _HOUR_S: Final = 3600.0
 REMEMBERED_S: Final = 3 * _HOUR_S
 """Of one hour of the week: it is a mean over about three weeks."""
+RECENT_S: Final = _HOUR_S
+"""By how much the forecast is off is told from about so long."""
+
+Rates = tuple[float, ...]
+"""Micro-dollars per second, or per hour: of requests by class of value, the least first, and at
+last of what has to be paid whatever its value, the overflow of the small tier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
     """What was asked of the frontier, by hour of the local week, Monday's first hour first."""
 
-    usd_micros_per_h: tuple[int, ...] = (0,) * HOURS
-    seen_s: tuple[int, ...] = (0,) * HOURS
+    usd_micros_per_h: tuple[tuple[int, ...], ...]
+    """A row for each class, as in `Rates`."""
+    seen_s: tuple[int, ...]
     """How much each mean rests on; 0 for an hour that was never seen, which is not zero demand."""
+    recent_asked: float = 0.0
+    recent_forecast: float = 0.0
+    """What was asked for of late, and what had been forecast: today may be busier than others."""
 
-    def forecast_usd_micros_per_h(self, hour: int) -> float:
-        """Return an hour's mean, else that of the same hour on other days, else of all hours.
+    @property
+    def level(self) -> float:
+        """How many times the forecast is asked for of late; 1 where nobody knows."""
+        return self.recent_asked / self.recent_forecast if self.recent_forecast > 0 else 1.0
 
-        1 where nothing was ever seen: every hour is like every other.
+    @classmethod
+    def unknown(cls, classes: int) -> Pattern:
+        """Know nothing."""
+        return cls(usd_micros_per_h=((0,) * HOURS,) * classes, seen_s=(0,) * HOURS)
+
+    def forecast(self, row: int) -> list[float]:
+        """Return micro-dollars per hour for each hour of the week.
+
+        An hour that was never seen is like the same hour of other days, else like all hours.
         """
-        for hours in ((hour,), range(hour % DAY, HOURS, DAY), range(HOURS)):
-            seen = [one for one in hours if self.seen_s[one]]
-            if seen:
-                return sum(self.usd_micros_per_h[one] for one in seen) / len(seen)
-        return 1.0
+        told, seen = self.usd_micros_per_h[row], self.seen_s
+        always = _mean([one for one, s in zip(told, seen, strict=True) if s], 0.0)
+        daily = [
+            _mean([told[hour] for hour in range(of, HOURS, DAY) if seen[hour]], always)
+            for of in range(DAY)
+        ]
+        return [told[hour] if seen[hour] else daily[hour % DAY] for hour in range(HOURS)]
+
+    def knows(self, hours: Sequence[float]) -> bool:
+        """Whether these hours were seen on some day; `hours` has a weight for each of the week."""
+        known = {hour % DAY for hour in range(HOURS) if self.seen_s[hour]}
+        return all(hour % DAY in known for hour in range(HOURS) if hours[hour])
 
 
 def observed(
-    before: Pattern, zone: tzinfo, now_s: float, asked_usd_micros_per_s: float, elapsed_s: float
+    before: Pattern, zone: tzinfo, now_s: float, asked: Rates, elapsed_s: float
 ) -> Pattern:
-    """Take in what was asked for during the last `elapsed_s`."""
+    """Take in what was asked for per second during the last `elapsed_s`."""
     hour = _hour_of_week(zone, now_s)
     seen_s = min(REMEMBERED_S, before.seen_s[hour] + elapsed_s)
-    mean = before.usd_micros_per_h[hour]
-    fresh = asked_usd_micros_per_s * _HOUR_S
-    mean = round(mean + (fresh - mean) * min(1.0, elapsed_s / seen_s)) if seen_s else mean
+    if not seen_s:
+        return before
+    part = min(1.0, elapsed_s / seen_s)
+    forecast = sum(before.forecast(row)[hour] for row in range(len(asked)))
+    kept = exp(-elapsed_s / RECENT_S)
+    rows = (
+        _with(row, hour, round(row[hour] + (rate * _HOUR_S - row[hour]) * part))
+        for row, rate in zip(before.usd_micros_per_h, asked, strict=True)
+    )
     return replace(
         before,
-        usd_micros_per_h=_with(before.usd_micros_per_h, hour, mean),
+        usd_micros_per_h=tuple(rows),
         seen_s=_with(before.seen_s, hour, round(seen_s)),
+        recent_asked=before.recent_asked * kept + (sum(asked) * elapsed_s if forecast else 0.0),
+        recent_forecast=before.recent_forecast * kept + forecast / _HOUR_S * elapsed_s,
     )
-
-
-def affordable_usd_micros_per_s(
-    pattern: Pattern, period: Period, zone: tzinfo, now_s: float, left_usd_micros: int
-) -> float:
-    """Return what may be spent per second now so that what is left lasts as demand is forecast."""
-    now = pattern.forecast_usd_micros_per_h(_hour_of_week(zone, now_s))
-    to_come = sum(
-        seconds / _HOUR_S * pattern.forecast_usd_micros_per_h(hour)
-        for hour, seconds in _hours(zone, now_s, period.end_s)
-    )
-    if left_usd_micros <= 0 or period.end_s <= now_s:
-        return 0.0
-    if to_come <= 0:  # nothing is forecast: whoever comes may have an even share
-        return left_usd_micros / (period.end_s - now_s)
-    return left_usd_micros * now / to_come / _HOUR_S
 
 
 def admit_from(
-    asked_usd_micros_per_s: Sequence[float], affordable_usd_micros_per_s: float
+    pattern: Pattern, asked: Rates, period: Period, zone: tzinfo, now_s: float, left: int
 ) -> float:
     """Return the value, 0..1, from which requests are worth the frontier now.
 
-    `asked` is by class of value, the least first; a class of n takes 1/n of the values, evenly. 0
-    where everything can be afforded, 1 where nothing can.
+    `left` are micro-dollars. While hours are to come that no day has shown yet, no more is spent
+    than an even share of them.
     """
-    left, classes = affordable_usd_micros_per_s, len(asked_usd_micros_per_s)
+    ends_in_s = period.end_s - now_s
+    if left <= 0 or ends_in_s <= 0:
+        return 1.0
+    hours = _hours_to_come(zone, now_s, ends_in_s)
+    *to_come, overflow = (
+        pattern.level * sum(map(mul, hours, pattern.forecast(row))) for row in range(len(asked))
+    )
+    value = value_of_the_last(to_come, left - overflow)
+    if pattern.knows(hours):
+        return value
+    *now, overflow_now = asked
+    return max(value, value_of_the_last(now, left / ends_in_s - overflow_now))
+
+
+def value_of_the_last(asked: Sequence[float], affordable: float) -> float:
+    """Return the value, 0..1, from which on all that is asked can be afforded.
+
+    `asked` is by class, the least first; a class of n takes 1/n of the values, evenly. 0 where
+    everything can be afforded, 1 where nothing can.
+    """
+    left, classes = affordable, len(asked)
     for index in reversed(range(classes)):
-        asked = asked_usd_micros_per_s[index]
-        if asked > left:
-            return (index + 1 - max(0.0, left) / asked) / classes
-        left -= asked
+        if asked[index] > left:
+            part = max(0.0, left) / asked[index] if asked[index] else 0.0
+            return (index + 1 - part) / classes
+        left -= asked[index]
     return 0.0
 
 
@@ -99,14 +142,24 @@ def _hour_of_week(zone: tzinfo, at_s: float) -> int:
     return local.weekday() * DAY + local.hour
 
 
-def _hours(zone: tzinfo, from_s: float, to_s: float) -> Iterator[tuple[int, float]]:
-    """Yield each hour of the week in a stretch of time, and the seconds of it."""
-    while from_s < to_s:
-        local = datetime.fromtimestamp(from_s, zone)
-        rest_s = _HOUR_S - local.minute * 60 - local.second - local.microsecond / 1e6
-        end_s = min(to_s, from_s + max(rest_s, 1.0))
-        yield local.weekday() * DAY + local.hour, end_s - from_s
-        from_s = end_s
+def _hours_to_come(zone: tzinfo, from_s: float, length_s: float) -> list[float]:
+    """Return how often each hour of the week is to come, in hours.
+
+    A change of the clocks on the way is not minded: a forecast is off by an hour then.
+    """
+    hour = _hour_of_week(zone, from_s)
+    weeks, left = divmod(length_s / _HOUR_S, HOURS)
+    hours = [float(weeks)] * HOURS
+    local = datetime.fromtimestamp(from_s, zone)
+    rest = 1 - (local.minute * 60 + local.second + local.microsecond / 1e6) / _HOUR_S
+    while left > 0:
+        hours[hour] += min(rest, left)
+        left, rest, hour = left - rest, 1.0, (hour + 1) % HOURS
+    return hours
+
+
+def _mean(values: Sequence[float], otherwise: float) -> float:
+    return sum(values) / len(values) if values else otherwise
 
 
 def _with(values: tuple[int, ...], index: int, value: int) -> tuple[int, ...]:

@@ -18,6 +18,8 @@ class Wish:
     need: int = 0
     """What a waiting request lacks; 0 where none waits."""
     want: int = 0
+    spare: int = 0
+    """What it would like on top, where there is plenty."""
     least: int = 0
     """Less than this is of no use."""
 
@@ -34,7 +36,7 @@ def granted(
     scarce = share < max(wish.want, wish.need)
     if available_usd_micros < max(1, wish.need):
         return 0, scarce
-    generous = min(wish.want, share, limit_usd_micros // LARGEST_PART)
+    generous = min(wish.want + wish.spare, share, limit_usd_micros // LARGEST_PART)
     if not wish.need and generous < wish.least:
         return 0, scarce
     return max(wish.need, generous), scarce

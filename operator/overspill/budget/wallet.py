@@ -81,6 +81,8 @@ class Wallet:
         """The dearest worst case so far: what to have ready for the next."""
         self._rate = 0.0
         """Micro-dollars per second."""
+        self._offered = self._offered_rate = 0.0
+        """What all traffic would have cost, wherever it went, and that per second."""
         self._began_s = self._rated_s = now_s
         self._rated_spent = 0
         self._spent_before = 0
@@ -136,15 +138,22 @@ class Wallet:
 
     # -- one exchange at a time
     def reports(
-        self, now_s: float, *, waiting: Iterable[int] = (), leaving: bool = False
+        self,
+        now_s: float,
+        *,
+        waiting: Iterable[int] = (),
+        leaving: bool = False,
+        offered_usd_micros: float = 0.0,
     ) -> tuple[Report, ...]:
         """Say what to send. `waiting` are the worst cases of requests that do not fit.
+
+        `offered` is what all traffic so far would have cost if it had been paid for.
 
         From now on each lease holds itself to what it says it keeps. `leaving` gives back all that
         no request under way may need, and asks for nothing.
         """
         self._turn(now_s, leaving=leaving)
-        self._rate_now(now_s)
+        self._rate_now(now_s, offered_usd_micros)
         self._asked_s = now_s
         mine = () if leaving else (self._report(self.book, tuple(waiting)),)
         return (*(self._farewell(book) for book in self._leaving), *mine)
@@ -208,8 +217,9 @@ class Wallet:
     def _report(self, book: Book, waiting: tuple[int, ...]) -> Report:
         largest = self._largest = max((self._largest, *waiting))
         ready = max(READY_FOR * largest, book.held, int(self._rate * AHEAD_S))
+        plenty = max(ready, int(self._offered_rate * AHEAD_S))
         bound = book.spent + book.held
-        idle = 0 if self.scarce else min(book.free, ready) if largest else book.free
+        idle = 0 if self.scarce else min(book.free, plenty) if largest else book.free
         book.ceiling = bound + max(0, idle)
         self._low = int(ready * LOW_PART)
         book.seq += 1
@@ -219,14 +229,17 @@ class Wallet:
             want = max(0, ready + sum(waiting) - idle)
         elif idle:
             want = 0
-        return self._worded(book, self._needed, want)
+        spare = max(0, plenty - idle - (want or 0))
+        return self._worded(book, self._needed, want, spare=spare)
 
     def _farewell(self, book: Book) -> Report:
         book.ceiling = book.spent + book.held
         book.seq += 1
         return self._worded(book, 0, 0, final=not book.held)
 
-    def _worded(self, book: Book, need: int, want: int | None, *, final: bool = False) -> Report:
+    def _worded(
+        self, book: Book, need: int, want: int | None, *, spare: int = 0, final: bool = False
+    ) -> Report:
         return Report(
             lease=book.id,
             pod=self._pod,
@@ -235,13 +248,14 @@ class Wallet:
             keep_usd_micros=book.ceiling,
             need_usd_micros=need,
             want_usd_micros=want,
+            spare_usd_micros=spare,
             least_usd_micros=0 if final else max(0, self._largest - book.free),
             unmetered_usd_micros=book.unmetered,
             purpose=self._purpose,
             final=final,
         )
 
-    def _rate_now(self, now_s: float) -> None:
+    def _rate_now(self, now_s: float, offered: float) -> None:
         spent = self._spent_before + self.book.spent
         passed_s = now_s - self._rated_s
         if passed_s <= 0:
@@ -249,4 +263,6 @@ class Wallet:
         weight = passed_s / max(passed_s, min(REMEMBERED_S, now_s - self._began_s))
         fresh = (spent - self._rated_spent) / passed_s
         self._rate += weight * (fresh - self._rate)
+        self._offered_rate += weight * ((offered - self._offered) / passed_s - self._offered_rate)
+        self._offered = offered
         self._rated_s, self._rated_spent = now_s, spent

@@ -71,6 +71,8 @@ def _account(account: Account) -> AccountRecord:
         period_start=timestamp(account.period.start_s),
         period_end=timestamp(account.period.end_s),
         refused_usd_micros=account.refused_usd_micros,
+        refused_from_s=int(account.refused_from_s),
+        refused_to_s=int(account.refused_to_s),
         past=tuple(
             PastRecord(purpose=purpose, **asdict(past)) for purpose, past in account.past.items()
         ),
@@ -97,6 +99,8 @@ def _read(record: AccountRecord) -> Account:
     return Account(
         period=period,
         refused_usd_micros=record.refused_usd_micros,
+        refused_from_s=float(record.refused_from_s),
+        refused_to_s=float(record.refused_to_s),
         past={past.purpose: Past(**past.model_dump(exclude={"purpose"})) for past in record.past},
         leases={
             one.lease: Lease(

@@ -11,19 +11,14 @@ from pydantic import ValidationError
 from overspill.api.policy import Pacing
 from overspill.api.status import PacingState
 from overspill.budget.money import usd_micros
-from overspill.budget.pace import (
-    HOURS,
-    Pattern,
-    admit_from,
-    affordable_usd_micros_per_s,
-    observed,
-)
+from overspill.budget.pace import HOURS, Pattern, admit_from, observed
 from overspill.controller.times import timestamp
 from overspill.routing.decide import PRIORITY_NAMES
 
 if TYPE_CHECKING:
     from overspill.api.policy import Budget
     from overspill.budget import BudgetState
+    from overspill.budget.pace import Rates
     from overspill.controller.keys import Manifest
     from overspill.controller.snapshot import Snapshot
 
@@ -31,6 +26,9 @@ WORTH_WRITING: Final = 0.02
 """A value that moved by less is not written down: what it shifts, later looks put right."""
 PATTERN_EVERY_S: Final = 600.0
 _MICROS: Final = 1e6
+_NAMES: Final = tuple(PRIORITY_NAMES[priority] for priority in sorted(PRIORITY_NAMES))
+"""The least valuable first."""
+VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,41 +45,38 @@ def paced(
     before: Pace | None,
     budget: Budget | None,
     state: BudgetState | None,
-    asked_usd_per_s: tuple[float, ...] | None,
-    overflow_usd_per_s: float,
+    asked_usd_per_s: Rates | None,
     *,
     now_s: float,
     at_most_s: float,
 ) -> Pace | None:
     """Take in one look, of `at_most_s` seconds; None where the policy does not spread its budget.
 
-    What the small tier's overflow costs comes first: nobody else could answer that. Where nothing
-    is known, the value stays as it was.
+    Where nothing is known, the value stays as it was.
     """
     if budget is None or state is None or budget.pacing is not Pacing.SMOOTH:
         return None
     if asked_usd_per_s is None or state.spent_usd is None:
         return before
     zone = ZoneInfo(budget.time_zone)
-    asked = [usd * _MICROS for usd in asked_usd_per_s]
-    overflow = overflow_usd_per_s * _MICROS
+    asked = tuple(usd * _MICROS for usd in asked_usd_per_s)
     elapsed_s = min(at_most_s, max(0.0, now_s - before.seen_at_s)) if before else 0.0
-    pattern = before.pattern if before else Pattern()
-    pattern = observed(pattern, zone, now_s, sum(asked) + overflow, elapsed_s)
+    pattern = before.pattern if before else Pattern.unknown(len(asked))
+    pattern = observed(pattern, zone, now_s, asked, elapsed_s)
     left = usd_micros(state.limit_usd - state.spent_usd) if state.spent_usd < state.limit_usd else 0
-    affordable = affordable_usd_micros_per_s(pattern, state.period, zone, now_s, left)
-    return Pace(
-        pattern=pattern, admit_from=admit_from(asked, affordable - overflow), seen_at_s=now_s
-    )
+    value = admit_from(pattern, asked, state.period, zone, now_s, left)
+    return Pace(pattern=pattern, admit_from=value, seen_at_s=now_s)
 
 
-def asked_of(snapshot: Snapshot, policy: str) -> tuple[float, ...] | None:
-    """Return the dollars per second that a policy's requests ask of the frontier, the least
-    valuable first; None where Prometheus has not told of all.
+def asked_of(snapshot: Snapshot, policy: str) -> Rates | None:
+    """Return the dollars per second that a policy's requests ask of the frontier.
+
+    None where Prometheus has not told of all.
     """
     seen = snapshot.frontier_asked_usd_per_s.get(policy, {})
-    names = [PRIORITY_NAMES[priority] for priority in sorted(PRIORITY_NAMES)]
-    return tuple(seen[name] for name in names) if all(name in seen for name in names) else None
+    rates = [seen.get(name) for name in _NAMES] + [snapshot.overflow_usd_per_s.get(policy)]
+    told = tuple(rate for rate in rates if rate is not None)
+    return told if len(told) == len(rates) else None
 
 
 def recalled(saved: object, now_s: float) -> Pace | None:
@@ -90,10 +85,12 @@ def recalled(saved: object, now_s: float) -> Pace | None:
         found = PacingState.model_validate(saved)
     except ValidationError:
         return None
-    hours = (found.usd_micros_per_hour, found.seen_seconds)
-    if any(len(row) != HOURS or min(row) < 0 for row in hours):
+    rows = tuple(_numbers(row) for row in found.usd_micros_per_hour)
+    seen_s = _numbers(found.seen_seconds)
+    whole = all(len(row) == HOURS for row in (*rows, seen_s))
+    if found.version != VERSION or not whole or len(rows) != len(_NAMES) + 1:
         return None
-    pattern = Pattern(usd_micros_per_h=hours[0], seen_s=hours[1])
+    pattern = Pattern(usd_micros_per_h=rows, seen_s=seen_s)
     return Pace(pattern=pattern, admit_from=found.admit_from, seen_at_s=now_s)
 
 
@@ -106,9 +103,17 @@ def pacing_status(before: Manifest | None, pace: Pace | None, now_s: float) -> M
     return PacingState(
         updated_at=timestamp(now_s),
         admit_from=round(pace.admit_from, 3),
-        usd_micros_per_hour=pace.pattern.usd_micros_per_h,
-        seen_seconds=pace.pattern.seen_s,
+        usd_micros_per_hour=tuple(_line(row) for row in pace.pattern.usd_micros_per_h),
+        seen_seconds=_line(pace.pattern.seen_s),
     ).to_json()
+
+
+def _line(numbers: tuple[int, ...]) -> str:
+    return " ".join(map(str, numbers))
+
+
+def _numbers(line: str) -> tuple[int, ...]:
+    return tuple(map(int, line.split()))
 
 
 def _worth_writing(before: Manifest, value: float, now_s: float) -> bool:
@@ -128,9 +133,9 @@ def saved_admit_from(budget: Budget, status: Manifest) -> float:
 def held_back(value: float) -> str:
     """Say in words whom a value keeps from the frontier; empty where nobody is."""
     words = []
-    for index, priority in enumerate(sorted(PRIORITY_NAMES)):
-        share = min(1.0, max(0.0, value * len(PRIORITY_NAMES) - index))
+    for index, name in enumerate(_NAMES):
+        share = min(1.0, max(0.0, value * len(_NAMES) - index))
         if share > 0:
             part = "all" if share == 1 else f"{max(1, round(100 * share))}%"
-            words.append(f"{part} of {PRIORITY_NAMES[priority]} priority")
+            words.append(f"{part} of {name} priority")
     return ", ".join(words)

@@ -202,7 +202,6 @@ class Reconciler:
             case.spec.budget,
             memory.budget,
             None if isinstance(demand, Unknown) else asked,
-            self.snapshot.overflow_usd_per_s.get(str(case.key), 0.0),
             now_s=case.now_s,
             at_most_s=2 * self._interval_s,
         )

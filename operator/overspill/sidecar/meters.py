@@ -86,6 +86,11 @@ class Meters:
         }
         self.overflow = cell(names.OVERFLOW_USD)
 
+    @property
+    def offered_usd_micros(self) -> float:
+        """What all answers would have cost outside the small tier."""
+        return sum(cell.value for cell in self.equivalent.values()) * 1e6
+
     def decided(self, tier: Tier, reason: Reason) -> None:
         """Count a decision."""
         found = self._decisions.get((tier, reason))

@@ -116,7 +116,12 @@ class Proxy:
             return None
         if self.purse is not None:
             return self.purse
-        return Purse(Wallet("", lease_names(), self.now_s()), lender, start=False)
+        return Purse(
+            Wallet("", lease_names(), self.now_s()),
+            lender,
+            offered_usd_micros=lambda: self.meters.offered_usd_micros,
+            start=False,
+        )
 
     def _use_purse(self, purse: Purse | None, lender: Lender | None) -> None:
         before, self.purse = self.purse, purse

@@ -59,10 +59,21 @@ class Reservation:
 class Purse:
     """One wallet, who waits for it, and the task that renews its lease. All in one event loop."""
 
-    def __init__(self, wallet: Wallet, ask_lender: AskLender, *, start: bool = True) -> None:
-        """It renews from now on, or from `start()`."""
+    def __init__(
+        self,
+        wallet: Wallet,
+        ask_lender: AskLender,
+        *,
+        offered_usd_micros: Callable[[], float] = float,
+        start: bool = True,
+    ) -> None:
+        """It renews from now on, or from `start()`.
+
+        `offered_usd_micros` says what all traffic so far would have cost if it had been paid for.
+        """
         self._loop = asyncio.get_running_loop()
         self.wallet, self.ask_lender = wallet, ask_lender
+        self._offered_usd_micros = offered_usd_micros
         self._now_s = self._loop.time
         self._waiting: deque[tuple[int, asyncio.Future[Book | None]]] = deque()
         self._wake = asyncio.Event()
@@ -168,7 +179,12 @@ class Purse:
     async def renew(self, *, leaving: bool = False) -> bool:
         """Tell the lender how it stands, and take its answer; say whether it came."""
         wallet, now_s = self.wallet, self._now_s()
-        reports = wallet.reports(now_s, waiting=self._waits(), leaving=leaving)
+        reports = wallet.reports(
+            now_s,
+            waiting=self._waits(),
+            leaving=leaving,
+            offered_usd_micros=self._offered_usd_micros(),
+        )
         try:
             async with asyncio.timeout(LEAVE_S if leaving else EXCHANGE_S):
                 grants = await self.ask_lender(reports)
