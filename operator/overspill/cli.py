@@ -16,6 +16,7 @@ COMMANDS = {
     "operator": ("overspill.controller.command", "run the Kubernetes operator"),
     "sidecar": ("overspill.sidecar.command", "run the routing proxy, in a pod or alone"),
     "simulate": ("overspill.simulate.command", "compare a policy with other ways to scale"),
+    "explain": ("overspill.explain.command", "say where a request would go, why, and its cost"),
     "ledger": ("overspill.controller.ledger_command", "print what a policy's budget went to"),
     "prices": ("overspill.prices.command", "print list prices, or fill a policy's in"),
     "evaluate": ("overspill.evaluate.command", "say what the learned score is worth on examples"),

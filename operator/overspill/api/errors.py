@@ -6,6 +6,7 @@ OverspillError
 ├── InvalidTrace     a person corrects the file that was to be simulated
 ├── NoDemand         a person looks why Prometheus has nothing to simulate
 ├── CannotSimulate   a person asks for something else
+├── CannotExplain    a person corrects the request, or asks about another
 ├── CannotPrice      a person gives another table, or writes the price
 ├── InvalidExamples  a person corrects the file of graded prompts
 ├── Unproven         a sidecar's token vouches for no pod; a person restarts the pod

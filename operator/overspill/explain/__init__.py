@@ -1,0 +1,1 @@
+"""Where one request would go, why, and what the alternatives would cost."""

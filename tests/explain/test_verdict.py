@@ -1,0 +1,84 @@
+"""Ladders and notes; that verdicts are the sidecar's is tested beside a running one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from overspill.explain.setting import setting_of
+from tests.explain.questions import BULK, COUNT, HIGH, OPUS, judged, policy_file, question
+
+SMOOTH = {"budget__pacing": "Smooth"}
+SHORT_WINDOW = {"small__contextWindow": 256}
+LONG = {"max_tokens": 2_000_000}
+
+
+@pytest.mark.parametrize(
+    ("headers", "more", "changes", "exhausted", "ladder"),
+    [
+        pytest.param((), {}, {}, False, ["small", "host", "opus", "gpt"], id="what fits"),
+        pytest.param((HIGH,), {}, {}, False, ["opus", "gpt", "small", "host"], id="the frontier's"),
+        pytest.param((BULK,), {}, {}, False, ["small"], id="not to spill"),
+        pytest.param((), LONG, {}, False, ["opus", "gpt"], id="too long"),
+        pytest.param((HIGH,), {}, {}, True, ["small"], id="spent"),
+        pytest.param((), LONG, {}, True, [], id="spent and too long"),
+        pytest.param((), {}, {"mode": "Observe"}, False, ["opus", "gpt"], id="observed"),
+    ],
+)
+def test_the_ladder_is_whom_the_sidecar_would_ask(
+    headers: tuple[str, ...],
+    more: dict[str, Any],
+    changes: dict[str, Any],
+    exhausted: bool,
+    ladder: list[str],
+) -> None:
+    setting = setting_of(policy_file(**changes), exhausted=exhausted)
+    verdict = judged(question(**more) if not headers else _with(headers, more), setting)
+    assert [one.name for one in verdict.ladder] == ladder
+
+
+def _with(headers: tuple[str, ...], more: dict[str, Any]) -> Any:  # noqa: ANN401 - a Question
+    return question("/v1/chat/completions", *headers, **more)
+
+
+@pytest.mark.parametrize(
+    ("headers", "more", "changes", "exhausted", "said"),
+    [
+        pytest.param((), {}, {}, False, [], id="nothing to say"),
+        pytest.param((HIGH,), {}, SMOOTH, False, ["BudgetPaced"], id="a budget that must last"),
+        pytest.param((), {}, SMOOTH, False, [], id="pacing is for the frontier's"),
+        pytest.param(
+            (), {}, {"mode": "Observe"}, False, ["Enforce would ask small"], id="observed"
+        ),
+        pytest.param((), {}, {}, True, ["The budget is spent"], id="spent"),
+        pytest.param(
+            (HIGH,), {}, {"budget__limit": "0.01"}, False, ["raise the limit"], id="too dear"
+        ),
+        pytest.param(
+            (), LONG, {"frontier": [OPUS], "budget": None}, False, ["expect a 400"], id="too long"
+        ),
+    ],
+)
+def test_what_else_matters_is_said(
+    headers: tuple[str, ...],
+    more: dict[str, Any],
+    changes: dict[str, Any],
+    exhausted: bool,
+    said: list[str],
+) -> None:
+    setting = setting_of(policy_file(**changes), exhausted=exhausted)
+    notes = judged(_with(headers, more), setting).notes
+    assert len(notes) == len(said)
+    assert all(words in note for words, note in zip(said, notes, strict=True))
+
+
+def test_anthropics_clients_are_told_its_own_status() -> None:
+    setting = setting_of(policy_file(**SHORT_WINDOW), small_full=True)
+    bulk = question("/v1/messages", BULK)
+    assert judged(bulk, setting).status == 529
+
+
+def test_no_small_model_counts_even_where_it_is_named() -> None:
+    verdict = judged(question(COUNT, model="glm-5.1-air"))
+    assert [one.name for one in verdict.ladder] == ["opus", "gpt"]
