@@ -60,6 +60,9 @@ bench-leases: $(READY) ## what the budget costs a request, and 500 sidecars at o
 bench-pacing: $(READY) ## what a budget buys over recorded days, spent greedily and spread
 	@$(BIN)/python -m bench.pacing $(ARGS)
 
+bench-bill: $(READY) ## what routing, scaling and a budget cost together, and how good it is; ARGS="--days 14"
+	@$(BIN)/python -m bench.bill $(ARGS)
+
 bench-debit: $(READY) ## what a budget adds to each request
 	@$(BIN)/python -m bench.debit
 
