@@ -63,6 +63,9 @@ bench-pacing: $(READY) ## what a budget buys over recorded days, spent greedily 
 bench-bill: $(READY) ## what routing, scaling and a budget cost together, and how good it is; ARGS="--days 14"
 	@$(BIN)/python -m bench.bill $(ARGS)
 
+bench-stream: $(READY) ## is the promise of quality kept on live traffic; ARGS="--seeds 20 --data FOLDER"
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.stream $(ARGS)
+
 bench-debit: $(READY) ## what a budget adds to each request
 	@$(BIN)/python -m bench.debit
 

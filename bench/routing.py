@@ -68,7 +68,7 @@ def measure(name: str, sets: dict[str, Examples], seeds: int) -> dict[str, Any]:
     plain = [recovered(one.scores, examples.gains) for one in alone]
     return {
         "set": name,
-        **asdict(verdict(examples, found[0], floor=FLOOR, price_ratio=PRICE_RATIO)),
+        **asdict(verdict(examples, found[0].served(), floor=FLOOR, price_ratio=PRICE_RATIO)),
         "apgr_seeds": [apgr(curve) for curve in curves if curve is not None],
         "apgr_without_prior": [apgr(curve) for curve in plain if curve is not None],
         "plain_apgr": PLAIN.get(name),

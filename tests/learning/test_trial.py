@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ import pytest
 
 from overspill.learning.examples import Examples, InvalidExamples, read_examples
 from overspill.learning.prior import pack, shipped, train
-from overspill.learning.replay import replay
 from overspill.learning.trial import Scored, cross_validated, learned_elsewhere, verdict
 
 FILE = Path(__file__).parents[1] / "data" / "routing" / "mmlu_excerpt.jsonl"
@@ -23,20 +23,22 @@ def examples(*rows: tuple[str, float, float]) -> Examples:
 def test_shares_qualities_and_costs_are_those_of_what_was_sent() -> None:
     rows = examples(("a", 0.0, 1.0), ("b", 1.0, 1.0), ("c", 1.0, 0.0), ("d", 0.0, 1.0))
     scored = Scored(np.array([3.0, 1.0, 0.0, 2.0]), np.zeros(4, dtype=np.intp), np.array([2.5]))
-    found = verdict(rows, scored, floor=0.9, price_ratio=10.0)
+    served = scored.served()
+    found = verdict(rows, served, floor=0.9, price_ratio=10.0)
     assert (found.small_quality, found.frontier_quality) == (0.5, 0.75)
     assert found.achieved_quality == pytest.approx(1.0)
     assert found.frontier_share == 0.25
     assert found.cost_saving == pytest.approx(0.75 - 0.075)
-    trial = verdict(rows, scored, floor=0.9, price_ratio=10.0, sampled=[1])
-    assert trial.frontier_share == 0.5  # a trial is paid for at both tiers
-    assert trial.achieved_quality == found.achieved_quality
+    twice = replace(served, small=np.ones(4, dtype=bool))
+    both = verdict(rows, twice, floor=0.9, price_ratio=10.0)
+    assert both.cost_saving == pytest.approx(0.75 - 0.1)  # paid for at both tiers
+    assert both.achieved_quality == found.achieved_quality
 
 
 def test_without_a_gap_there_is_no_apgr() -> None:
     rows = examples(("a", 1.0, 0.0), ("b", 1.0, 1.0))
     scored = Scored(np.zeros(2), np.zeros(2, dtype=np.intp), np.array([np.inf]))
-    found = verdict(rows, scored, floor=0.9, price_ratio=10.0)
+    found = verdict(rows, scored.served(), floor=0.9, price_ratio=10.0)
     assert (found.apgr, found.cpt50, found.cpt80) == (None, None, None)
 
 
@@ -67,7 +69,7 @@ def test_a_handful_of_examples_can_be_judged(many: int) -> None:
     rows = read_examples(FILE).take(np.arange(many))
     scored = cross_validated(rows, shipped().linear(), floor=0.9)
     assert np.isfinite(scored.scores).all()
-    assert verdict(rows, scored, floor=0.9, price_ratio=20.0).n == many
+    assert verdict(rows, scored.served(), floor=0.9, price_ratio=20.0).n == many
 
 
 def test_the_prior_knows_what_it_was_trained_on() -> None:
@@ -80,18 +82,3 @@ def test_a_prior_of_nothing_is_none() -> None:
     assert train({}) is None
     assert train({"tiny": read_examples(FILE).take(np.arange(5))}) is None
     assert pack({3, 1}) == pack({1, 3})
-
-
-def test_live_traffic_goes_to_the_frontier_until_trials_show_that_the_floor_holds() -> None:
-    rows = [(f"say hello to number {word} of them", 1.0, 1.0) for word in "abcdefgh"] * 50
-    played = replay(examples(*rows), None, floor=0.5, confidence=0.95, sample_rate=0.5, seed=1)
-    sent = played.scored.scores >= played.scored.limits[played.scored.fold]
-    first = int(played.sampled[49]) + 1
-    assert sent[:first].all()
-    assert not sent[first:].all()
-
-
-def test_a_floor_that_the_small_tier_breaks_keeps_all_at_the_frontier() -> None:
-    rows = [(f"say hello to number {word} of them", 0.0, 1.0) for word in "abcdefgh"] * 50
-    played = replay(examples(*rows), None, floor=0.999, confidence=0.95, sample_rate=0.5, seed=1)
-    assert (played.scored.limits == -np.inf).all()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from overspill.learning.examples import Examples
     from overspill.learning.linear import Linear
-    from overspill.learning.trial import Scored, Verdict
+    from overspill.learning.trial import Served, Verdict
     from overspill.routing.score import Score
 
 HELP: Final = (
@@ -68,10 +68,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--stream",
         action="store_true",
-        help="play the file, shuffled, as live traffic: trials at the sample rate, cold start",
+        help="play the file, shuffled, as live traffic, with trials, from a cold start",
     )
     parser.add_argument(
-        "--sample-rate", type=_share, default=0.05, metavar="0.05", help="of --stream: trials"
+        "--sample-rate",
+        type=_share,
+        default=0.5,
+        metavar="0.5",
+        help="of --stream: the highest share of paid trials among what the small tier would get",
     )
     parser.add_argument(
         "--confidence",
@@ -123,10 +127,8 @@ def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None)
     if args.stream:  # a file is often sorted by subject, traffic is not
         examples = examples.take(np.random.default_rng(args.seed).permutation(len(examples)))
     prior, used = (None, "no") if args.no_prior else _honest(examples)
-    scored, sampled = _scored(args, examples, train, prior)
-    found = verdict(
-        examples, scored, floor=args.floor, price_ratio=args.price_ratio, sampled=sampled
-    )
+    served = _served(args, examples, train, prior)
+    found = verdict(examples, served, floor=args.floor, price_ratio=args.price_ratio)
     decision_us = timed_us(shipped().score, examples.prompts)
     if args.json:
         said = {"file": args.data.name, **asdict(found), "decision_us": decision_us, "prior": used}
@@ -135,23 +137,22 @@ def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None)
         Console(highlight=False).print(_table(args.data.name, found, decision_us, used))
 
 
-def _scored(
+def _served(
     args: argparse.Namespace, examples: Examples, train: Examples | None, prior: Linear | None
-) -> tuple[Scored, Sequence[int]]:
-    """Return the scores and which rows were trials. Raises: OverspillError."""
+) -> Served:
+    """Say who answers what. Raises: OverspillError."""
     if args.stream:
-        played = replay(
+        return replay(
             examples,
             prior,
             floor=args.floor,
             confidence=args.confidence,
             sample_rate=args.sample_rate,
             seed=args.seed,
-        )
-        return played.scored, played.sampled.tolist()
+        ).served
     if train is not None:
-        return learned_elsewhere(examples, train, prior, floor=args.floor), ()
-    return cross_validated(examples, prior, floor=args.floor, seed=args.seed), ()
+        return learned_elsewhere(examples, train, prior, floor=args.floor).served()
+    return cross_validated(examples, prior, floor=args.floor, seed=args.seed).served()
 
 
 def _honest(examples: Examples) -> tuple[Linear | None, str]:

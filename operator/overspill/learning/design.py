@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Indices = NDArray[np.intp]
+    Bools = NDArray[np.bool_]
 
 COLUMNS: Final = WORDS + MEASURES * KNOTS
 """Hashed words first, then the knots of the measures."""

@@ -1,45 +1,41 @@
-"""Examples as live traffic: from a cold start, learning only from the trials of a sampled share.
+"""Examples as live traffic: from a cold start, learning only from what both tiers answered.
 
-Until trials show that the floor holds, all goes to the frontier. Limits are tried from the
-strictest on, and the first that fails ends the search: so many limits do not need a correction
-each. Source: Angelopoulos et al. (2021), "Learn then test", arXiv:2110.01052. Looks repeat, so look
-k may err with 1 / (k (k + 1)) of the allowed error. The bound is the normal one, and it supposes
-that tomorrow is like today: neither is exact.
+All goes to the frontier until trials show that a plan holds the floor; then by plan. The small
+model answers what goes to the frontier too, in the background: that is supposed to find room.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from overspill.learning.design import design_of
 from overspill.learning.linear import learn
-from overspill.learning.trial import Scored, cross_validated
+from overspill.learning.promise import CAREFUL, FEWEST, Bank, Plan, Spell, Trials, bank_of, planned
+from overspill.learning.trial import Served
 
 if TYPE_CHECKING:
-    from overspill.learning.design import Floats, Indices
+    from overspill.learning.design import Design, Floats, Indices
     from overspill.learning.examples import Examples
     from overspill.learning.linear import Linear
 
-FIRST_LOOK: Final = 50
-"""Trials. Fewer bear no normal bound."""
-GROWTH: Final = 1.6
-"""From look to look."""
-STEPS: Final = 40
-"""Limits that are tried at one look, equal shares of the trials apart."""
+LOOKS: Final = 1.05
+"""From look to look, in requests."""
+LEAST_LOOK: Final = 10
+LEARNS: Final = 1.5
+"""From one score learned anew to the next, in requests."""
+PARTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What happened. `scored` has one fold and one limit a look."""
+    """What happened, and what was known of it at the end."""
 
-    scored: Scored
-    sampled: Indices
-    """Rows that both tiers answered."""
+    served: Served
+    bank: Bank
+    plan: Plan
 
 
 def replay(
@@ -50,53 +46,85 @@ def replay(
     confidence: float,
     sample_rate: float,
     seed: int = 0,
+    design: Design | None = None,
 ) -> Replay:
-    """Play the examples in their order. `seed` chooses which requests become trials."""
-    design = design_of(examples.prompts)
-    many = len(examples)
-    sampled = np.flatnonzero(np.random.default_rng(seed).random(many) < sample_rate)
-    scores, fold = np.zeros(many), np.zeros(many, dtype=np.intp)
-    limits = [-np.inf]
-    if prior is not None:
-        scores = prior.gains(design)
-    for look, known in enumerate(_looks(sampled), start=1):
-        rest = np.arange(known[-1] + 1, many)
-        if not len(rest):
-            break
-        linear = learn(design.take(known), examples.gains[known], prior=prior)
-        scores[rest], fold[rest] = linear.gains(design.take(rest)), look
-        error = (1.0 - confidence) / (look * (look + 1))
-        limits.append(_limit(examples.take(known), prior, floor, error))
-    return Replay(Scored(scores, fold, np.array(limits)), sampled)
+    """Play the examples in their order. `sample_rate` is the highest of paid trials; `seed` chooses
+    which requests become trials. `design` is that of the examples, where it is known already.
+    """
+    design = design_of(examples.prompts) if design is None else design
+    played = _Played(examples, design, prior, np.random.default_rng(seed))
+    plan, due, learn_at = CAREFUL, float(FEWEST), float(FEWEST)
+    while True:
+        played.serve(int(min(due, len(examples))), plan)
+        bank = bank_of(played.trials(), played.spells, floor)
+        if played.done == len(examples):
+            return Replay(played.served(), bank, plan)
+        if played.done >= learn_at:
+            played.learn()
+            learn_at = played.done * LEARNS
+        plan = planned(
+            played.trials(), bank, floor=floor, confidence=confidence, highest_rate=sample_rate
+        )
+        due = max(played.done * LOOKS, played.done + LEAST_LOOK)
 
 
-def _looks(sampled: Indices) -> list[Indices]:
-    """Return the trials known at each look."""
-    found, due = [], float(FIRST_LOOK)
-    while due <= len(sampled):
-        found.append(sampled[: int(due)])
-        due *= GROWTH
-    return found
+class _Played:
+    """The traffic so far."""
 
+    def __init__(
+        self,
+        examples: Examples,
+        design: Design,
+        prior: Linear | None,
+        chance: np.random.Generator,
+    ) -> None:
+        many = len(examples)
+        self._examples, self._prior, self._chance = examples, prior, chance
+        self._design = design
+        self._linear: Linear | None = prior
+        self.done = 0
+        self._scores: Floats = np.zeros(many)
+        self._odds: Floats = np.ones(many)
+        self._frontier = np.zeros(many, dtype=bool)
+        self.spells: list[Spell] = []
 
-def _limit(trials: Examples, prior: Linear | None, floor: float, error: float) -> float:
-    """Return the highest limit for which the trials show that the floor holds."""
-    scores = cross_validated(trials, prior, floor=floor).scores
-    limit = -np.inf
-    steps = np.quantile(scores, np.linspace(0.0, 1.0, STEPS + 1)[1:])
-    for candidate in (*steps.tolist(), np.inf):
-        sent = scores >= candidate
-        if sent.all():
-            continue  # says nothing: the small tier would answer none of these
-        if not _holds(
-            np.where(sent, trials.frontier, trials.small) - floor * trials.frontier, error
-        ):
-            break
-        limit = candidate
-    return limit
+    def serve(self, until: int, plan: Plan) -> None:
+        """Route the next requests."""
+        rows = np.arange(self.done, until)
+        self.done = until
+        if self._linear is not None:
+            self._scores[rows] = self._linear.gains(self._design.take(rows))
+        above = self._scores[rows] >= plan.limit
+        self._odds[rows] = np.where(above, 1.0, plan.trial_rate)
+        self._frontier[rows] = above | (self._chance.random(len(rows)) < plan.trial_rate)
+        self.spells.append(Spell(answers=int((~self._frontier[rows]).sum()), plan=plan))
 
+    def _known(self) -> Indices:
+        return np.flatnonzero(self._frontier[: self.done])
 
-def _holds(margins: Floats, error: float) -> bool:
-    """Say whether the mean of these is above 0, wrongly in at most `error` of cases."""
-    width = NormalDist().inv_cdf(1.0 - error) * float(margins.std(ddof=1)) / sqrt(len(margins))
-    return float(margins.mean()) - width >= 0.0
+    def trials(self) -> Trials:
+        """Return all that both tiers answered."""
+        known = self._known()
+        return Trials(
+            scores=self._scores[known],
+            small=self._examples.small[known],
+            frontier=self._examples.frontier[known],
+            chance=self._odds[known],
+        )
+
+    def learn(self) -> None:
+        """Learn the score anew, and score each trial by what was learned from others."""
+        known = self._known()
+        design, gains = self._design.take(known), self._examples.gains[known]
+        part = self._chance.integers(0, PARTS, len(known))
+        for one in range(PARTS):
+            seen, tested = np.flatnonzero(part != one), np.flatnonzero(part == one)
+            if len(seen) and len(tested):
+                linear = learn(design.take(seen), gains[seen], prior=self._prior)
+                self._scores[known[tested]] = linear.gains(design.take(tested))
+        self._linear = learn(design, gains, prior=self._prior)
+
+    def served(self) -> Served:
+        """Return who answered what."""
+        alone = ~self._frontier
+        return Served(scores=self._scores, frontier=self._frontier, small=alone | self._frontier)

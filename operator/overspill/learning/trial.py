@@ -14,9 +14,7 @@ from overspill.learning.linear import learn
 from overspill.learning.measures import apgr, cpt, recovered, threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from overspill.learning.design import Floats, Indices
+    from overspill.learning.design import Bools, Floats, Indices
     from overspill.learning.examples import Examples
     from overspill.learning.linear import Linear
 
@@ -43,6 +41,17 @@ class Verdict:
     """Of the bill if all went to the frontier."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Who answered which example."""
+
+    scores: Floats
+    frontier: Bools
+    """The client got the frontier's answer."""
+    small: Bools
+    """The small model answered, for the client or in the background."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
     """Scores of examples by models that saw others, and the fold in which each was tested."""
@@ -51,6 +60,11 @@ class Scored:
     fold: Indices
     limits: Floats
     """From this score on a request goes to the frontier; one a fold."""
+
+    def served(self) -> Served:
+        """Return who answers by these limits."""
+        sent = self.scores >= self.limits[self.fold]
+        return Served(scores=self.scores, frontier=sent, small=~sent)
 
 
 def cross_validated(
@@ -95,24 +109,15 @@ def _limit(examples: Examples, scores: Floats, rows: Indices, floor: float) -> f
     return threshold(scores[rows], examples.small[rows], examples.frontier[rows], floor)
 
 
-def verdict(
-    examples: Examples,
-    scored: Scored,
-    *,
-    floor: float,
-    price_ratio: float,
-    sampled: Sequence[int] | Indices = (),
-) -> Verdict:
+def verdict(examples: Examples, served: Served, *, floor: float, price_ratio: float) -> Verdict:
     """Judge. `price_ratio` is the frontier's price of a request in the small tier's.
 
-    `sampled` are rows that both tiers answered, whoever served: they are paid for twice.
+    What both tiers answered is paid for twice.
     """
-    sent = scored.scores >= scored.limits[scored.fold]
-    got = float(np.where(sent, examples.frontier, examples.small).mean())
+    got = float(np.where(served.frontier, examples.frontier, examples.small).mean())
     best = float(examples.frontier.mean())
-    curve = recovered(scored.scores, examples.gains)
-    frontier, small = sent.copy(), ~sent
-    frontier[list(sampled)] = small[list(sampled)] = True
+    curve = recovered(served.scores, examples.gains)
+    share = float(served.frontier.mean())
     return Verdict(
         n=len(examples),
         small_quality=float(examples.small.mean()),
@@ -122,6 +127,6 @@ def verdict(
         cpt80=None if curve is None else cpt(curve, 0.8),
         floor=floor,
         achieved_quality=got / best if best else 1.0,
-        frontier_share=float(frontier.mean()),
-        cost_saving=1.0 - float(frontier.mean()) - float(small.mean()) / price_ratio,
+        frontier_share=share,
+        cost_saving=1.0 - share - float(served.small.mean()) / price_ratio,
     )

@@ -1,0 +1,192 @@
+"""The promise: quality of at least a part of the frontier's, with a stated confidence, from trials.
+
+A request's *margin* is its quality less `floor` times what the frontier's would have been. Where
+the frontier answers, that is a gain, which is banked; where the small model answers, it is mostly a
+loss, and known only of trials. The promise is kept while the sum of all margins is above 0.
+
+Some requests that the score would give to the small model go to the frontier by lot, and the small
+model answers them in the background: these are the paid trials. They stand for all others that it
+answered alone (Horvitz and Thompson, 1952), so nothing has to be supposed about traffic or score.
+What goes to the frontier anyway may be a trial for nothing. A plan is a limit of the score and a
+rate of paid trials: the pair that asks least of the frontier, and with which the bound of the bank
+stays above 0 soon, later and much later. Where luck or drift lowers the bank, the next plan is
+stricter, and without any that holds all goes to the frontier, which fills it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, sqrt
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from overspill.learning.design import Floats
+
+RATES: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+"""Of paid trials, among what the score would give to the small model."""
+HORIZONS: Final = (0.1, 1.0, 5.0)
+"""When the bound must hold, in as many requests as came so far."""
+STEPS: Final = 40
+"""Limits that are tried, equal shares of requests apart."""
+NORMAL_ENOUGH: Final = 0.9
+"""Of the error that is allowed: the rest is for bounds that suppose normal sums."""
+FEWEST: Final = 50
+"""Trials. Of fewer nothing is concluded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """Requests that both tiers answered, an element each."""
+
+    scores: Floats
+    """By a score that had not learned from them."""
+    small: Floats
+    frontier: Floats
+    """Qualities, 0..1."""
+    chance: Floats
+    """That such a request was a trial: 1 where the frontier answered anyway."""
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def stand_for(self) -> Floats:
+        """How many requests each stands for."""
+        return 1.0 / self.chance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How to route until the next plan."""
+
+    limit: float
+    """From this score on a request goes to the frontier."""
+    trial_rate: float
+    """Of the others, by lot."""
+    frontier_share: float
+    """What both take together, as expected."""
+    variance: float = 0.0
+    """Of the margins of what the small model would answer."""
+
+
+CAREFUL: Final = Plan(limit=-inf, trial_rate=0.0, frontier_share=1.0)
+"""All to the frontier."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spell:
+    """What the small model answered alone while one plan was in force."""
+
+    answers: int
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bank:
+    """The sum of all margins so far, as estimated."""
+
+    requests: float
+    margin: float
+    variance: float
+    """Of the estimate."""
+    frontier: float
+    """The quality that the frontier would have had, summed up."""
+
+    def quality(self, floor: float, confidence: float) -> tuple[float, float, float]:
+        """Return the quality achieved, of the frontier's: estimate, and where it lies between."""
+        if not self.frontier:
+            return 1.0, 0.0, 1.0
+        width = NormalDist().inv_cdf(confidence) * sqrt(self.variance) / self.frontier
+        middle = floor + self.margin / self.frontier
+        return middle, middle - width, middle + width
+
+
+def bank_of(trials: Trials, spells: Sequence[Spell], floor: float) -> Bank:
+    """Add up what is known, and let paid trials stand for what is not.
+
+    While there are few of them their own spread says little: then what the plans had expected does.
+    """
+    margins = trials.small - floor * trials.frontier
+    others = trials.stand_for - 1.0
+    seen = float((margins**2 * others * trials.stand_for).sum())
+    foreseen = sum(
+        spell.answers * spell.plan.variance / spell.plan.trial_rate
+        for spell in spells
+        if spell.plan.trial_rate
+    )
+    known = float(((1.0 - floor) * trials.frontier).sum())
+    return Bank(
+        requests=float(trials.stand_for.sum()),
+        margin=known + float((margins * others).sum()),
+        variance=max(seen, foreseen),
+        frontier=float((trials.frontier * trials.stand_for).sum()),
+    )
+
+
+def planned(
+    trials: Trials, bank: Bank, *, floor: float, confidence: float, highest_rate: float
+) -> Plan:
+    """Return the plan that asks least of the frontier and holds; CAREFUL where none does."""
+    rates = np.array([rate for rate in RATES if rate <= highest_rate])
+    if len(trials) < FEWEST or not len(rates):
+        return CAREFUL
+    z = NormalDist().inv_cdf(1.0 - NORMAL_ENOUGH * (1.0 - confidence))
+    futures = _Futures(trials, floor)
+    best = CAREFUL
+    for many in futures.steps():
+        share, margin, variance = futures.of(many, rates)
+        ahead = np.array(HORIZONS)[:, None] * bank.requests
+        bounds = bank.margin + ahead * margin - z * np.sqrt(bank.variance + ahead * variance)
+        holds = np.flatnonzero((bounds >= 0.0).all(axis=0) & (share < best.frontier_share))
+        if len(holds):
+            first = holds[np.argmin(share[holds])]
+            best = Plan(
+                limit=futures.limit(many),
+                trial_rate=float(rates[first]),
+                frontier_share=float(share[first]),
+                variance=futures.spread(many),
+            )
+    return best
+
+
+class _Futures:
+    """What would come if the small model got all requests of the lowest scores."""
+
+    def __init__(self, trials: Trials, floor: float) -> None:
+        order = np.argsort(trials.scores, kind="stable")
+        part = trials.stand_for[order] / trials.stand_for.sum()
+        margins = (trials.small - floor * trials.frontier)[order]
+        gains = ((1.0 - floor) * trials.frontier)[order]
+        self._scores = trials.scores[order]
+        self._part, self._lost, self._squares, self._gained = (
+            np.concatenate([[0.0], np.cumsum(part * one)])
+            for one in (np.ones(len(order)), margins, margins**2, gains)
+        )
+
+    def steps(self) -> list[int]:
+        """Return numbers of trials with the lowest scores, equal shares of requests apart."""
+        shares = np.linspace(1.0 / STEPS, 1.0, STEPS)
+        found = np.searchsorted(self._part, shares, side="left").clip(1, len(self._scores))
+        return sorted(set(found.tolist()))
+
+    def limit(self, many: int) -> float:
+        """Return the score from which on the frontier answers."""
+        return float(self._scores[many]) if many < len(self._scores) else inf
+
+    def spread(self, many: int) -> float:
+        """Return the mean square of the margins below the limit."""
+        return float(self._squares[many] / self._part[many])
+
+    def of(self, many: int, rates: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return the frontier's share, and a request's mean margin and variance, by trial rate."""
+        below = float(self._part[many])
+        share = 1.0 - below + rates * below
+        above = float(self._gained[-1] - self._gained[many])
+        margin = above + rates * self._gained[many] + (1.0 - rates) * self._lost[many]
+        variance = self._squares[many] * (1.0 - rates) / rates
+        return share, margin, variance

@@ -1,0 +1,128 @@
+"""The promise of quality: what trials prove, and the cheapest plan that keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overspill.learning.promise import (
+    CAREFUL,
+    FEWEST,
+    RATES,
+    Bank,
+    Plan,
+    Spell,
+    Trials,
+    bank_of,
+    planned,
+)
+
+FLOOR = 0.9
+
+
+def trials(many: int = 400, *, right: float = 0.8, chance: float = 1.0, seed: int = 0) -> Trials:
+    """The frontier is always right; the small model the less, the higher the score."""
+    dice = np.random.default_rng(seed)
+    scores = dice.random(many)
+    small = (dice.random(many) < np.clip(2 * right * (1 - scores), 0, 1)).astype(float)
+    return Trials(scores=scores, small=small, frontier=np.ones(many), chance=np.full(many, chance))
+
+
+def plan_of(seen: Trials, bank: Bank | None = None, highest_rate: float = 0.5) -> Plan:
+    bank = bank or bank_of(seen, (), FLOOR)
+    return planned(seen, bank, floor=FLOOR, confidence=0.95, highest_rate=highest_rate)
+
+
+def test_of_few_trials_nothing_is_concluded() -> None:
+    assert plan_of(trials(FEWEST - 1)) == CAREFUL
+    assert plan_of(trials(FEWEST)) != CAREFUL
+
+
+def test_a_small_model_that_is_always_right_gets_nearly_all() -> None:
+    seen = replace(trials(), small=np.ones(400))
+    plan = plan_of(seen)
+    assert (plan.limit, plan.trial_rate) == (np.inf, RATES[0])
+    assert plan.frontier_share == pytest.approx(RATES[0])
+
+
+def test_one_that_is_never_right_gets_what_the_floor_leaves() -> None:
+    seen = replace(trials(), small=np.zeros(400))
+    plan = plan_of(seen)
+    assert 1 - plan.frontier_share <= 1 - FLOOR + 1e-9
+
+
+def test_no_more_is_tried_than_is_allowed() -> None:
+    assert plan_of(trials(), highest_rate=0.1).trial_rate <= 0.1
+    assert plan_of(trials(), highest_rate=0.0) == CAREFUL
+
+
+def test_the_score_says_who_goes_to_the_frontier() -> None:
+    plan = plan_of(trials(4_000))
+    assert 0 < plan.limit < 1
+    blind = replace(trials(4_000), scores=np.random.default_rng(9).random(4_000))
+    assert plan.frontier_share < plan_of(blind).frontier_share
+
+
+def test_a_bank_in_the_red_is_filled_before_anything_is_left_to_the_small_model() -> None:
+    seen = trials()
+    bank = bank_of(seen, (), FLOOR)
+    assert plan_of(seen, replace(bank, margin=-50.0)) == CAREFUL
+
+
+@given(
+    less=st.floats(min_value=0, max_value=30),
+    wider=st.floats(min_value=1, max_value=9),
+    seed=st.integers(0, 20),
+)
+def test_a_poorer_or_vaguer_bank_never_means_a_bolder_plan(
+    less: float, wider: float, seed: int
+) -> None:
+    seen = trials(seed=seed)
+    bank = bank_of(seen, (), FLOOR)
+    poorer = replace(bank, margin=bank.margin - less, variance=bank.variance + wider)
+    assert plan_of(seen, poorer).frontier_share >= plan_of(seen, bank).frontier_share
+
+
+# -- what is known
+def test_what_the_frontier_answers_is_banked() -> None:
+    bank = bank_of(trials(100), (), FLOOR)
+    assert bank.margin == pytest.approx(100 * (1 - FLOOR))
+    assert bank.variance == 0
+    assert bank.quality(FLOOR, 0.95) == pytest.approx((1.0, 1.0, 1.0))
+
+
+def test_paid_trials_stand_for_all_that_the_small_model_answered_alone() -> None:
+    """Over many draws the estimate is right, and as far off as it says."""
+    whole, rate = trials(2_000, seed=3), 0.2
+    truth, off = [], []
+    for seed in range(300):
+        drawn = np.random.default_rng(1_000 + seed).random(2_000) < rate
+        margin = np.where(drawn, 1 - FLOOR, whole.small - FLOOR).sum()
+        seen = Trials(
+            scores=whole.scores[drawn],
+            small=whole.small[drawn],
+            frontier=whole.frontier[drawn],
+            chance=np.full(int(drawn.sum()), rate),
+        )
+        bank = bank_of(seen, (), FLOOR)
+        truth.append(margin - bank.margin)
+        off.append(bank.variance**0.5)
+    assert np.mean(truth) == pytest.approx(0, abs=3 * np.mean(off) / 300**0.5)
+    assert np.std(truth) == pytest.approx(np.mean(off), rel=0.15)
+
+
+def test_before_there_are_paid_trials_the_plan_says_how_vague_the_bank_is() -> None:
+    plan = Plan(limit=0.5, trial_rate=0.1, frontier_share=0.5, variance=0.2)
+    bank = bank_of(trials(100), [Spell(answers=30, plan=plan)], FLOOR)
+    assert bank.variance == pytest.approx(30 * 0.2 / 0.1)
+    estimate, low, high = bank.quality(FLOOR, 0.95)
+    assert low < estimate < high
+
+
+def test_nothing_known_is_not_a_broken_promise() -> None:
+    nothing = trials(0)
+    assert bank_of(nothing, (), FLOOR).quality(FLOOR, 0.95) == (1.0, 0.0, 1.0)
