@@ -1,4 +1,4 @@
-"""Examples as live traffic: careful at first, then as little of the frontier as the floor allows."""
+"""Examples as live traffic: careful first, then as little of the frontier as the floor allows."""
 
 from __future__ import annotations
 
