@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,6 +19,8 @@ from pydantic.alias_generators import to_camel
 
 DECIMAL_PATTERN = "^[0-9]{1,12}([.][0-9]{1,9})?$"
 DURATION_PATTERN = "^[0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h)$"
+SHARE_PATTERN = "^(0([.][0-9]{1,9})?|1([.]0{1,9})?)$"
+_SHARE_REMEDY = 'must be a string from "0" to "1", such as "0.2"'
 _DECIMAL_REMEDY = 'must be a plain decimal string such as "2.49"'
 _DURATION_REMEDY = 'must be a duration such as "500ms", "2s" or "1m"'
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -61,6 +64,12 @@ def _decimal(value: object) -> Decimal:
     return Decimal(value)
 
 
+def _share(value: Decimal) -> Decimal:
+    if value > 1:
+        raise ValueError(_SHARE_REMEDY)
+    return value
+
+
 def _duration(value: object) -> float:
     if isinstance(value, float):
         return value
@@ -85,6 +94,15 @@ Quantity = Annotated[
     _text(DECIMAL_PATTERN, 22, _DECIMAL_REMEDY),
 ]
 """A decimal written as a string: money, prices and weights are never floats on the wire."""
+
+Share = Annotated[
+    Decimal,
+    BeforeValidator(_decimal),
+    AfterValidator(_share),
+    PlainSerializer(_plain, return_type=str),
+    _text(SHARE_PATTERN, 11, _SHARE_REMEDY),
+]
+"""A part of a whole, 0 to 1, written as a string."""
 
 Duration = Annotated[
     float,

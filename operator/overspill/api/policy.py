@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
 from overspill.api.address import HttpURL, Port
-from overspill.api.base import Duration, Label, Model, Name, Quantity, schema_rules
+from overspill.api.base import Duration, Label, Model, Name, Quantity, Share, schema_rules
 from overspill.api.errors import InvalidPolicy, sentences
 
 
@@ -359,6 +359,15 @@ class Rule(Model):
         return self
 
 
+class Complexity(Model):
+    """Requests that no rule takes, by how much better the frontier is expected to answer them."""
+
+    frontier_share: Share = Field(
+        description="The part of these requests, those with the most to gain, that goes to the "
+        "frontier."
+    )
+
+
 class OverflowSpec(Model):
     """When a request leaves the small tier before it was answered there."""
 
@@ -383,6 +392,9 @@ class Routing(Model):
         max_length=64,
         description="The first match wins.",
         json_schema_extra=_unique_names("rules"),
+    )
+    complexity: Complexity | None = Field(
+        default=None, description="None: whatever the small model can hold is for the small tier."
     )
     overflow: OverflowSpec = OverflowSpec()
     queue: QueueSpec = QueueSpec()

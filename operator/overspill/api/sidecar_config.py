@@ -70,6 +70,12 @@ class BudgetConfig(Model):
     )
 
 
+class ComplexityConfig(Model):
+    """Which of the requests that no rule takes go to the frontier."""
+
+    frontier_share: float = Field(ge=0, le=1)
+
+
 class SidecarConfig(Model):
     """The whole file."""
 
@@ -81,6 +87,7 @@ class SidecarConfig(Model):
     hosted: tuple[ProviderConfig, ...] = ()
     frontier: tuple[ProviderConfig, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
+    complexity: ComplexityConfig | None = None
     queue_max_wait_s: float = 0.0
     request_timeout_s: float = 3600.0
     budget: BudgetConfig = BudgetConfig()

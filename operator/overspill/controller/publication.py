@@ -12,6 +12,7 @@ from overspill.api.sidecar_config import (
     CONFIG_FILE,
     CREDENTIALS_DIR,
     BudgetConfig,
+    ComplexityConfig,
     LenderConfig,
     ProviderConfig,
     SidecarConfig,
@@ -64,6 +65,7 @@ def sidecar_config(
         hosted=tuple(_provider(provider) for provider in spec.hosted),
         frontier=tuple(_provider(provider) for provider in spec.frontier),
         rules=spec.routing.rules,
+        complexity=_complexity(spec),
         queue_max_wait_s=spec.routing.queue.max_wait,
         request_timeout_s=spec.routing.request_timeout,
         budget=_budget(spec, budget, lender),
@@ -108,6 +110,11 @@ def _provider(provider: FrontierProvider) -> ProviderConfig:
         max_output_tokens=provider.max_output_tokens,
         forward_headers=provider.forward_headers,
     )
+
+
+def _complexity(spec: RoutingPolicySpec) -> ComplexityConfig | None:
+    told = spec.routing.complexity
+    return ComplexityConfig(frontier_share=float(told.frontier_share)) if told else None
 
 
 def _budget(

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from overspill.api.policy import Pacing
-from overspill.routing.decide import Facts, Reason, Route, Tier, decide, pinned
-from overspill.wire.errors import Wire, status_for
+from overspill.routing.decide import Reason, Route, Tier
+from overspill.routing.prompt import prompt_of
+from overspill.sidecar.choose import by_policy, is_scored
+from overspill.wire.errors import status_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +51,7 @@ class Verdict:
 
 def judge(question: Question, setting: Setting, everybody: Sequence[Alternative]) -> Verdict:
     """Route the question, and walk its ladder."""
-    route = route_of(question, setting)
+    route = by_policy(question.ingress, question.ask, question.headers, setting.runtime)
     ladder = _ladder(route, setting, everybody)
     walk = _Walk(route.reason)
     walk.down(ladder, setting)
@@ -63,24 +65,8 @@ def judge(question: Question, setting: Setting, everybody: Sequence[Alternative]
         ladder=ladder,
         answers=walk.answers,
         status=status_for(question.ingress.wire, status),
-        notes=tuple(_notes(route, setting, walk)),
+        notes=(*_scored(question, route, setting), *_notes(route, setting, walk)),
     )
-
-
-def route_of(question: Question, setting: Setting) -> Route:
-    """Decide as the sidecar does, pacing apart: that depends on how the budget fares."""
-    ingress, ask, runtime = question.ingress, question.ask, setting.runtime
-    if ingress.pinned:
-        models = runtime.small_models if ingress.wire is Wire.OPENAI else frozenset[str]()
-        open_now = runtime.terms.frontier_open or not ingress.metered
-        return pinned(ask.model, models, frontier_open=open_now)
-    facts = Facts(
-        model=ask.model,
-        input_tokens=ask.input_tokens,
-        max_tokens=ask.max_tokens,
-        headers=question.headers,
-    )
-    return decide(facts, runtime.terms)
 
 
 def _ladder(
@@ -179,6 +165,18 @@ def _may_be_paced(route: Route, setting: Setting) -> bool:
     budget = setting.spec.budget
     smooth = budget is not None and budget.pacing is Pacing.SMOOTH
     return smooth and route.tier is Tier.FRONTIER and route.fits_small
+
+
+def _scored(question: Question, route: Route, setting: Setting) -> list[str]:
+    """Say what the score expects; whether that is much, only the traffic around it tells."""
+    runtime = setting.runtime
+    if not is_scored(route, runtime) or runtime.score is None or runtime.observing:
+        return []
+    ask = question.ask
+    gain = runtime.score.gain(prompt_of(ask.document, ask.opening))
+    share = f"the {runtime.frontier_share:.0%} of the traffic with the most to gain"
+    better = f"by the score the frontier's answer is better by {gain:+.3f} of 1"
+    return [f"routing.complexity: {better}; {share} goes to the frontier first (TooComplex)."]
 
 
 def _notes(route: Route, setting: Setting, walk: _Walk) -> list[str]:

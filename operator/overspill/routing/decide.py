@@ -29,6 +29,7 @@ class Reason(StrEnum):
     __hash__ = str.__hash__
 
     RULE_MATCHED = "RuleMatched"
+    TOO_COMPLEX = "TooComplex"
     CONTEXT_TOO_LONG = "ContextTooLong"
     BUDGET_EXHAUSTED = "BudgetExhausted"
     BUDGET_PACED = "BudgetPaced"
@@ -117,6 +118,10 @@ _TOO_LONG: Final = Route(
     asks_frontier=True,
 )
 _SMALL_FITS: Final = Route(tier=Tier.SMALL, reason=Reason.SMALL_FITS)
+TOO_COMPLEX: Final = Route(
+    tier=Tier.FRONTIER, reason=Reason.TOO_COMPLEX, eligible=False, asks_frontier=True
+)
+"""What no rule takes and the small model could hold, and what is expected to gain most."""
 
 
 def decide(facts: Facts, terms: Terms) -> Route:

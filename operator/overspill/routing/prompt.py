@@ -8,10 +8,18 @@ app sends the same one with each request.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from overspill.wire.errors import BadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from overspill.wire.document import Document
+
+
+LATER_TURN: Final = "\n\n[turn "
+"""Stands in the text of what is not its conversation's first turn."""
 
 
 def text_of(messages: Iterable[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -27,6 +35,23 @@ def text_of(messages: Iterable[Mapping[str, Any]], tools: Sequence[Mapping[str, 
     if tools:
         parts.append("[functions] " + json.dumps([_function(one) for one in tools]))
     return "\n\n".join(parts)
+
+
+def prompt_of(document: Document, opening: str) -> str:
+    """Return the text of a request of any wire; `opening` names the field of its messages.
+
+    A request that cannot be read in this respect has none.
+    """
+    try:
+        asked, tools = document.get(opening), document.get("tools")
+    except BadRequest:
+        return ""
+    messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+    return text_of(_objects(messages), _objects(tools))
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _words(content: object) -> str:

@@ -8,16 +8,17 @@ import logging
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
-from overspill.routing.decide import Facts, Reason, Route, Tier, decide, paced, pinned
+from overspill.routing.decide import Reason, Route, Tier
 from overspill.routing.limit import LATE_SHARE
 from overspill.sidecar import reply
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.attempt import AttemptFailed, open_upstream
+from overspill.sidecar.choose import choose
 from overspill.sidecar.purse import WAIT_S
 from overspill.sidecar.runtime import endpoint
 from overspill.sidecar.tally import Tally
 from overspill.sidecar.upstream import FOREVER
-from overspill.wire.errors import BadRequest, Untranslatable, Wire
+from overspill.wire.errors import BadRequest, Untranslatable
 from overspill.wire.usage import cost_usd_micros, worst_cost_usd_micros
 
 if TYPE_CHECKING:
@@ -140,26 +141,9 @@ class Exchange:
         return min(seconds, self.runtime.timeout_s)
 
     # -- routing
-    def _decide(self, ask: Ask) -> Route:
-        runtime, ingress = self.runtime, self.ingress
-        if ingress.pinned:
-            models = runtime.small_models if ingress.wire is Wire.OPENAI else frozenset()
-            open_now = runtime.terms.frontier_open or not ingress.metered
-            return pinned(ask.model, models, frontier_open=open_now)
-        facts = Facts(
-            model=ask.model,
-            input_tokens=ask.input_tokens,
-            max_tokens=ask.max_tokens,
-            headers=self.request.headers,
-        )
-        route, purse = decide(facts, runtime.terms), runtime.purse
-        if purse is None or not purse.wallet.admit_from or route.tier is not Tier.FRONTIER:
-            return route
-        # a conversation stays with its tier: there it is known, and its prompt may be cached
-        return paced(route, purse.wallet.admit_from, ask.conversation() / 2**32)
-
     async def _route(self, ask: Ask) -> None:
-        route = self._decide(ask)
+        headers, useful = self.request.headers, self.proxy.most_useful
+        route = choose(self.ingress, ask, headers, self.runtime, useful)
         self.reason, self.rule = route.reason, route.rule
         tally = self.tally = Tally(
             self.proxy.meters,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from overspill.api.policy import Mode
 from overspill.budget.wallet import Wallet
 from overspill.routing.capacity import SmallCapacity
+from overspill.routing.complexity import MostUseful
 from overspill.routing.decide import Tier
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.exchange import Exchange
@@ -60,6 +61,7 @@ class Proxy:
         self.connections = Connections()
         self.capacity = SmallCapacity()
         self.room = Room(self.capacity)
+        self.most_useful = MostUseful(0.0)
         self.pool = Pool()
         self.metrics = Metrics("")
         self.meters = Meters(self.metrics)
@@ -87,6 +89,7 @@ class Proxy:
             self.metrics = Metrics(config.policy)
             self.meters = Meters(self.metrics)
         self.runtime = runtime
+        self.most_useful.share = runtime.frontier_share
         self.capacity.configure(config.small.endpoints, config.small.slots_per_endpoint)
         upstreams = (*self.runtime.providers, *self.runtime.small.values())
         self.pool.keep_only({upstream.origin for upstream in upstreams})

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from overspill.api import policy as spec
 from overspill.routing.decide import Match, Terms, Tier
 from overspill.routing.health import Health
+from overspill.routing.score import Score
 from overspill.sidecar.upstream import Origin
 from overspill.wire import anthropic
 from overspill.wire.ask import Target
@@ -161,6 +163,10 @@ class Runtime:
     first_token_s: float
     queue_s: float
     timeout_s: float
+    score: Score | None = None
+    """Says how much better the frontier would answer; None where nobody asks."""
+    frontier_share: float = 0.0
+    """Of what no rule takes and the small model can hold: so much has most to gain."""
     purse: Purse | None = None
     """None where no budget is in force, or nothing is to be changed."""
 
@@ -213,8 +219,15 @@ def compile_runtime(
         first_token_s=config.small.first_token_deadline_s,
         queue_s=config.queue_max_wait_s,
         timeout_s=config.request_timeout_s,
+        score=_shipped_score() if config.complexity else None,
+        frontier_share=config.complexity.frontier_share if config.complexity else 0.0,
         purse=purse,
     )
+
+
+@lru_cache(maxsize=1)
+def _shipped_score() -> Score:
+    return Score.load((files("overspill.routing") / "prior.json").read_text())
 
 
 def endpoint(address: str, target: Target) -> Upstream:

@@ -1,0 +1,64 @@
+"""Where a request should go: by the policy, by what it would gain, by what money is worth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from overspill.routing.decide import TOO_COMPLEX, Facts, Reason, Route, Tier, decide, paced, pinned
+from overspill.routing.prompt import LATER_TURN, prompt_of
+from overspill.wire.errors import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from overspill.routing.complexity import MostUseful
+    from overspill.sidecar.runtime import Runtime
+    from overspill.wire.ask import Ask
+    from overspill.wire.ingress import Ingress
+
+
+def by_policy(
+    ingress: Ingress, ask: Ask, headers: Mapping[bytes, bytes], runtime: Runtime
+) -> Route:
+    """Route by rules, context and budget: what no traffic before it changes."""
+    if ingress.pinned:
+        models = runtime.small_models if ingress.wire is Wire.OPENAI else frozenset[str]()
+        open_now = runtime.terms.frontier_open or not ingress.metered
+        return pinned(ask.model, models, frontier_open=open_now)
+    facts = Facts(
+        model=ask.model,
+        input_tokens=ask.input_tokens,
+        max_tokens=ask.max_tokens,
+        headers=headers,
+    )
+    return decide(facts, runtime.terms)
+
+
+def choose(
+    ingress: Ingress,
+    ask: Ask,
+    headers: Mapping[bytes, bytes],
+    runtime: Runtime,
+    most_useful: MostUseful,
+) -> Route:
+    """Route by all that is known; `most_useful` remembers this request."""
+    route, gain = by_policy(ingress, ask, headers, runtime), 0.0
+    score = runtime.score if is_scored(route, runtime) else None
+    if score is not None:
+        text = prompt_of(ask.document, ask.opening)
+        gain = score.gain(text)
+        if most_useful.admits(gain, ask.conversation(), goes_on=LATER_TURN in text):
+            route = TOO_COMPLEX
+    admit_from = runtime.purse.wallet.admit_from if runtime.purse is not None else 0.0
+    if not admit_from or route.tier is not Tier.FRONTIER or ingress.pinned:
+        return route
+    if score is not None:
+        return paced(route, admit_from, most_useful.rank(gain))
+    # a conversation stays with its tier: there it is known, and its prompt may be cached
+    return paced(route, admit_from, ask.conversation() / 2**32)
+
+
+def is_scored(route: Route, runtime: Runtime) -> bool:
+    """Whether what it would gain decides: no rule took it, and both tiers may answer."""
+    open_now = runtime.terms.frontier_open and runtime.score is not None
+    return open_now and route.reason is Reason.SMALL_FITS
