@@ -98,6 +98,9 @@ class FakeCluster:
     async def service(self, namespace: str, name: str) -> Manifest | None:
         return None if self.service_ports is None else {"spec": {"ports": self.service_ports}}
 
+    async def config_map(self, namespace: str, name: str) -> Manifest | None:
+        return self.config_maps.get(name)
+
     async def apply_config_map(self, manifest: Manifest) -> None:
         self.writes.append("config")
         self.config_maps[manifest["metadata"]["name"]] = manifest

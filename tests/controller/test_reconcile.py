@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pytest
@@ -305,6 +306,55 @@ async def test_app_pods_are_listed_once_a_minute_or_after_an_edit() -> None:
     stage.cluster.edit()
     await stage.look(after_s=15.0)
     assert stage.cluster.lists == 3
+
+
+SCORED = {"complexity": {"frontierShare": "0.2", "score": {"configMapName": "mine"}}}
+SCORE = (files("overspill.routing") / "prior.json").read_text()
+
+
+async def test_a_score_of_ones_own_is_published_with_the_policy() -> None:
+    stage = Stage()
+    stage.cluster.edit(routing=SCORED)
+    stage.cluster.config_maps["mine"] = {"data": {"score.json": SCORE}}
+    await stage.look()
+    complexity = config(stage).complexity
+    assert complexity
+    assert (complexity.frontier_share, complexity.score) == (0.2, SCORE)
+    assert stage.cluster.condition("Ready")["status"] == "True"
+
+
+@pytest.mark.parametrize(
+    ("mine", "reason", "said"),
+    [
+        pytest.param(None, "ScoreNotFound", "kubectl create configmap -n legal mine", id="gone"),
+        pytest.param({"data": {}}, "ScoreNotFound", "has no key score.json", id="another key"),
+        pytest.param(
+            {"data": {"score.json": "{}"}}, "ScoreInvalid", "train it anew", id="no score"
+        ),
+    ],
+)
+async def test_a_score_that_is_gone_is_told_of_and_the_last_one_stays(
+    mine: dict[str, object] | None, reason: str, said: str
+) -> None:
+    stage = Stage()
+    stage.cluster.edit(routing=SCORED)
+    maps = stage.cluster.config_maps
+    maps |= {"mine": mine} if mine is not None else {}
+    await stage.look()
+    assert config(stage).complexity is None  # no other score is used in its place
+    ready = stage.cluster.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", reason)
+    assert said in ready["message"]
+
+    maps["mine"] = {"data": {"score.json": SCORE}}
+    await stage.look(after_s=15)
+    assert stage.cluster.condition("Ready")["status"] == "True"
+    maps.pop("mine")
+    maps |= {"mine": mine} if mine is not None else {}
+    await stage.look(after_s=15)
+    complexity = config(stage).complexity
+    assert complexity
+    assert complexity.score == SCORE
 
 
 async def test_the_ledger_of_a_deleted_policy_is_swept_once_its_period_is_over() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from overspill.cli import main
+from overspill.routing.score import Score
 
 FILE = Path(__file__).parents[1] / "data" / "routing" / "mmlu_excerpt.jsonl"
 KEYS = {
@@ -76,6 +77,16 @@ def test_a_prior_that_did_not_see_them_is_used(
     path.write_text("\n".join(map(json.dumps, lines)))
     assert evaluate("--json", data=path) == 0
     assert result(capsys)["prior"] == "shipped"
+
+
+def test_what_was_learned_is_written_for_a_policy(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert evaluate("--json", "--write", str(tmp_path / "score.json")) == 0
+    score = Score.load((tmp_path / "score.json").read_text())
+    assert (score.examples, score.trained_on) == (120, (FILE.name,))
+    assert score.gain("2 + 2 = ?") != score.gain("Prove it.")
+    assert result(capsys)["n"] == 120
 
 
 def test_a_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

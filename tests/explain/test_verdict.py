@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from overspill.explain.setting import setting_of
+from overspill.routing.decide import Tier
 from tests.explain.questions import BULK, COUNT, HIGH, OPUS, judged, policy_file, question
 
 SMOOTH = {"budget__pacing": "Smooth"}
@@ -82,3 +83,29 @@ def test_anthropics_clients_are_told_its_own_status() -> None:
 def test_no_small_model_counts_even_where_it_is_named() -> None:
     verdict = judged(question(COUNT, model="glm-5.1-air"))
     assert [one.name for one in verdict.ladder] == ["opus", "gpt"]
+
+
+@pytest.mark.parametrize(
+    ("complexity", "note"),
+    [
+        pytest.param({"frontierShare": "0.2"}, "the 20% of the traffic", id="the shipped score"),
+        pytest.param(
+            {"frontierShare": "0.2", "score": {"configMapName": "mine"}},
+            "its score is in ConfigMap mine; give it by --score",
+            id="one's own",
+        ),
+    ],
+)
+def test_what_the_score_expects_is_said_and_left_to_the_traffic(
+    complexity: dict[str, object], note: str
+) -> None:
+    verdict = judged(question(), setting_of(policy_file(routing={"complexity": complexity})))
+    assert verdict.tier is Tier.SMALL
+    assert any(note in one for one in verdict.notes)
+
+
+def test_no_score_is_told_of_where_a_rule_decides() -> None:
+    rule = {"name": "all", "when": {"model": "gpt-4o"}, "tier": "Small"}
+    routing = {"complexity": {"frontierShare": "0.2"}, "rules": [rule]}
+    verdict = judged(question(model="gpt-4o"), setting_of(policy_file(routing=routing)))
+    assert not any("complexity" in one for one in verdict.notes)

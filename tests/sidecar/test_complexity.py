@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from overspill.routing.score import InvalidScore
 from overspill.sidecar.runtime import compile_runtime
 from overspill.telemetry import names
 from tests.sidecar.faulty import Got, client, play, post
@@ -105,5 +107,28 @@ def test_the_score_is_loaded_only_where_it_is_asked_for(tmp_path: Path) -> None:
             runtime = stage.proxy.runtime
             assert runtime
             assert compile_runtime(runtime.config, tmp_path).score is None
+
+    play(story())
+
+
+def test_a_score_of_ones_own_is_used_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with staged(tmp_path) as stage:
+            stage.configure(complexity={"frontierShare": 0.3})
+            shipped = stage.proxy.runtime.score if stage.proxy.runtime else None
+            assert shipped
+            mine = replace(shipped, base=0.7).dump()
+            stage.configure(complexity={"frontierShare": 0.3, "score": mine})
+            own = stage.proxy.runtime.score if stage.proxy.runtime else None
+            assert own
+            assert own.base == 0.7
+            stage.configure(generation=9)
+            assert stage.proxy.runtime
+            assert stage.proxy.runtime.score is own  # it is not loaded anew
+            with pytest.raises(InvalidScore, match="sha256"):
+                stage.configure(
+                    complexity={"frontierShare": 0.3, "score": mine.replace("0.7", "0.8")}
+                )
+            assert stage.proxy.runtime.score is own
 
     play(story())

@@ -359,8 +359,21 @@ class Rule(Model):
         return self
 
 
+class ConfigMapKey(Model):
+    """A key of a ConfigMap in the policy's namespace."""
+
+    config_map_name: Name
+    key: Name = "score.json"
+
+
 class Complexity(Model):
     """Requests that no rule takes, by how much better the frontier is expected to answer them."""
+
+    score: ConfigMapKey | None = Field(
+        default=None,
+        description="What says so, as `overspill evaluate --write` writes it; else the score that "
+        "comes with Overspill.",
+    )
 
     frontier_share: Share = Field(
         description="The part of these requests, those with the most to gain, that goes to the "

@@ -74,6 +74,9 @@ class ComplexityConfig(Model):
     """Which of the requests that no rule takes go to the frontier."""
 
     frontier_share: float = Field(ge=0, le=1)
+    score: str | None = Field(
+        default=None, description="The artefact's text; None for the score of the package."
+    )
 
 
 class SidecarConfig(Model):

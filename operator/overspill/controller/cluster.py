@@ -78,6 +78,9 @@ class Cluster(Protocol):
     async def service(self, namespace: str, name: str) -> Manifest | None:
         """Read a Service."""
 
+    async def config_map(self, namespace: str, name: str) -> Manifest | None:
+        """Read a ConfigMap."""
+
     async def apply_config_map(self, manifest: Manifest) -> None:
         """Server-side apply as field manager `overspill`."""
 

@@ -94,8 +94,15 @@ class LiveCluster:
 
     async def service(self, namespace: str, name: str) -> Manifest | None:
         """Read a Service, None where there is none."""
+        return await self._cached(f"/api/v1/namespaces/{namespace}/services/{name}")
+
+    async def config_map(self, namespace: str, name: str) -> Manifest | None:
+        """Read a ConfigMap, None where there is none."""
+        return await self._cached(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+
+    async def _cached(self, path: str) -> Manifest | None:
+        """Read from the API server's cache."""
         try:
-            path = f"/api/v1/namespaces/{namespace}/services/{name}"
             return await self._api.get(path, resourceVersion="0")
         except NotFound:
             return None

@@ -42,6 +42,8 @@ class Memory:
     pace: Pace | None = None
     status: Manifest | None = None
     """The status as last written."""
+    score: str | None = None
+    """The text of the score that the policy names, as last read."""
     revision: str = ""
     published_at_s: float = 0.0
     coverage: Coverage = field(default_factory=Coverage)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from overspill.controller import observation
 from overspill.controller.errors import Missing
+from overspill.routing.score import InvalidScore, Score
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,6 +61,27 @@ async def observe(
         starts=observation.starts_of(pods),
         nodes=observation.nodes_of(pods),
     )
+
+
+async def named_score(cluster: Cluster, key: PolicyKey, spec: RoutingPolicySpec) -> str | None:
+    """Read the score that a policy names; None where it names none. Raises: Missing."""
+    complexity = spec.routing.complexity
+    if complexity is None or complexity.score is None:
+        return None
+    name, item = complexity.score.config_map_name, complexity.score.key
+    found = await cluster.config_map(key.namespace, name)
+    where = f"ConfigMap {name} (spec.routing.complexity.score)"
+    how = f"kubectl create configmap -n {key.namespace} {name} --from-file={item}=FILE"
+    text = ((found or {}).get("data") or {}).get(item)
+    if text is None:
+        gone = "does not exist" if found is None else f"has no key {item}"
+        message = f"{where} {gone}; write FILE with overspill evaluate --write FILE, then {how}"
+        raise Missing("ScoreNotFound", message)
+    try:
+        Score.load(text)
+    except InvalidScore as error:
+        raise Missing("ScoreInvalid", f"{where}, key {item}: {error}") from None
+    return str(text)
 
 
 async def coverage(cluster: Cluster, key: PolicyKey, spec: RoutingPolicySpec) -> Coverage:

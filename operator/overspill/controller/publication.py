@@ -47,8 +47,12 @@ def sidecar_config(
     running_sidecars: int,
     budget: BudgetState | None,
     lender: LenderConfig | None = None,
+    score: str | None = None,
 ) -> SidecarConfig:
-    """Say what a sidecar of this policy must know. The replicas' slots are shared out evenly."""
+    """Say what a sidecar of this policy must know. The replicas' slots are shared out evenly.
+
+    `score` is the text of the score that the policy names.
+    """
     small = spec.small
     return SidecarConfig(
         policy=str(key),
@@ -65,7 +69,7 @@ def sidecar_config(
         hosted=tuple(_provider(provider) for provider in spec.hosted),
         frontier=tuple(_provider(provider) for provider in spec.frontier),
         rules=spec.routing.rules,
-        complexity=_complexity(spec),
+        complexity=_complexity(spec, score),
         queue_max_wait_s=spec.routing.queue.max_wait,
         request_timeout_s=spec.routing.request_timeout,
         budget=_budget(spec, budget, lender),
@@ -112,9 +116,13 @@ def _provider(provider: FrontierProvider) -> ProviderConfig:
     )
 
 
-def _complexity(spec: RoutingPolicySpec) -> ComplexityConfig | None:
+def _complexity(spec: RoutingPolicySpec, score: str | None) -> ComplexityConfig | None:
+    """None too where the score that the policy names is not there: no other is used in its place."""
     told = spec.routing.complexity
-    return ComplexityConfig(frontier_share=float(told.frontier_share)) if told else None
+    if told is None or (told.score is not None and score is None):
+        return None
+    own = score if told.score is not None else None
+    return ComplexityConfig(frontier_share=float(told.frontier_share), score=own)
 
 
 def _budget(

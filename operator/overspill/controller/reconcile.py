@@ -29,7 +29,7 @@ from overspill.controller.memory import (
     elapsed_s,
     seeded,
 )
-from overspill.controller.observe import coverage, node_labels, observe
+from overspill.controller.observe import coverage, named_score, node_labels, observe
 from overspill.controller.snapshot import UNASKED, Snapshot, demand_of
 from overspill.controller.spend import absorbing, budget_state, suspended
 from overspill.controller.times import timestamp
@@ -144,6 +144,7 @@ class Reconciler:
 
     async def _obey(self, case: Case, memory: Memory) -> None:
         observed = await observe(self.cluster, self.watched, case.key, case.spec)
+        memory, observed = await self._score(case, memory, observed)
         demand = self._demand(case)
         memory = self._pace(case, self._spend(case, memory), demand)
         memory = await self._cover(case, memory)
@@ -167,6 +168,16 @@ class Reconciler:
             return memory
         seen = await coverage(self.cluster, case.key, case.spec)
         return replace(memory, coverage=seen, coverage_at_s=case.now_s)
+
+    async def _score(
+        self, case: Case, memory: Memory, observed: Observed
+    ) -> tuple[Memory, Observed]:
+        """Read the score that the policy names; where it is gone or bad, the last one stays."""
+        try:
+            text = await named_score(self.cluster, case.key, case.spec)
+        except Missing as error:
+            return memory, replace(observed, missing=observed.missing or error)
+        return replace(memory, score=text), observed
 
     def _demand(self, case: Case) -> Demand | Unknown:
         return demand_of(
@@ -243,6 +254,7 @@ class Reconciler:
             running_sidecars=case.running,
             budget=memory.budget,
             lender=self._lender(),
+            score=memory.score,
         )
         published = publication.publish(case.policy, config)
         due = case.now_s - memory.published_at_s >= REPUBLISH_EVERY_S

@@ -17,7 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from overspill.api.errors import OverspillError
+from overspill.learning.design import design_of
 from overspill.learning.examples import read_examples
+from overspill.learning.linear import learn, score_of
 from overspill.learning.prior import shipped
 from overspill.learning.replay import replay
 from overspill.learning.trial import cross_validated, learned_elsewhere, verdict
@@ -85,6 +87,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="of --stream: that the floor is held, from 0.5 on and below 1",
     )
     parser.add_argument("--seed", type=int, default=0, help="of folds, of order and of trials")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE",
+        help="learn from all of --data and write the score, for a policy's routing.complexity",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -129,6 +137,9 @@ def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None)
     prior, used = (None, "no") if args.no_prior else _honest(examples)
     served = _served(args, examples, train, prior)
     found = verdict(examples, served, floor=args.floor, price_ratio=args.price_ratio)
+    if args.write:
+        learned = learn(design_of(examples.prompts), examples.gains, prior=prior)
+        args.write.write_text(score_of(learned, (args.data.name,), len(examples)).dump())
     decision_us = timed_us(shipped().score, examples.prompts)
     if args.json:
         said = {"file": args.data.name, **asdict(found), "decision_us": decision_us, "prior": used}

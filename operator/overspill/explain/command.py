@@ -54,6 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="tokens of the answer, for the expected cost; else the request's limit, or 256",
     )
+    parser.add_argument(
+        "--score", type=Path, metavar="FILE", help="the score that routing.complexity names"
+    )
     parser.add_argument("--exhausted", action="store_true", help="with the budget spent")
     parser.add_argument("--small-full", action="store_true", help="with no room at the small tier")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -78,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
 def _explain(args: argparse.Namespace) -> None:
     """Raises: OverspillError, OSError."""
     file = read_policy(args.policy)
-    setting = setting_of(file, exhausted=args.exhausted, small_full=args.small_full)
+    score = args.score.read_text() if args.score else None
+    setting = setting_of(file, exhausted=args.exhausted, small_full=args.small_full, score=score)
     headers = read_headers(args.header)
     raw, source = _body(args.request)
     question = read_question(raw, source, args.path, headers)

@@ -11,6 +11,7 @@ from overspill.api.sidecar_config import BudgetConfig
 from overspill.controller.keys import PolicyKey
 from overspill.controller.publication import sidecar_config
 from overspill.explain.question import CannotExplain
+from overspill.routing.score import InvalidScore
 from overspill.sidecar.runtime import compile_runtime
 
 if TYPE_CHECKING:
@@ -37,8 +38,13 @@ class Setting:
         return int(self.spec.budget.limit * 1_000_000)
 
 
-def setting_of(file: PolicyFile, *, exhausted: bool = False, small_full: bool = False) -> Setting:
-    """Compile what the operator would publish. Raises: CannotExplain."""
+def setting_of(
+    file: PolicyFile, *, exhausted: bool = False, small_full: bool = False, score: str | None = None
+) -> Setting:
+    """Compile what the operator would publish. Raises: CannotExplain.
+
+    `score` is the text of the score that the policy names.
+    """
     spec, budget = file.spec, file.spec.budget
     if exhausted and budget is None:
         raise CannotExplain(
@@ -52,11 +58,15 @@ def setting_of(file: PolicyFile, *, exhausted: bool = False, small_full: bool = 
         endpoints=(),
         running_sidecars=1,
         budget=None,
+        score=score,
     )
     if budget is not None:
         told = BudgetConfig(open=not exhausted, on_exhausted=budget.on_exhausted)
         config = config.model_copy(update={"budget": told})
-    runtime = compile_runtime(config, Path())
+    try:
+        runtime = compile_runtime(config, Path())
+    except InvalidScore as error:
+        raise CannotExplain(f"--score: {error}") from None
     if budget is not None and spec.mode is Mode.ENFORCE:
         for provider in runtime.providers:  # as with a purse, which is of a running sidecar only
             provider.target = replace(provider.target, capped=True)

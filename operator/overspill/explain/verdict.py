@@ -169,7 +169,10 @@ def _may_be_paced(route: Route, setting: Setting) -> bool:
 
 def _scored(question: Question, route: Route, setting: Setting) -> list[str]:
     """Say what the score expects; whether that is much, only the traffic around it tells."""
-    runtime = setting.runtime
+    runtime, told = setting.runtime, setting.spec.routing.complexity
+    if told and told.score and runtime.score is None:
+        name = told.score.config_map_name
+        return [f"routing.complexity: its score is in ConfigMap {name}; give it by --score FILE."]
     if not is_scored(route, runtime) or runtime.score is None or runtime.observing:
         return []
     ask = question.ask

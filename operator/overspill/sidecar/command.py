@@ -20,6 +20,7 @@ from overspill.api.policy_file import read_policy
 from overspill.api.sidecar_config import (
     CREDENTIALS_DIR,
     BudgetConfig,
+    ComplexityConfig,
     ProviderConfig,
     SidecarConfig,
     SmallConfig,
@@ -65,6 +66,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--frontier-key-env", help="with --policy: variable with that provider's key"
+    )
+    parser.add_argument(
+        "--score", help="with --policy: the score of routing.complexity, as evaluate --write has it"
     )
     parser.add_argument("--listen", default=env("LISTEN", "127.0.0.1:4000"))
     parser.add_argument(
@@ -212,12 +216,27 @@ def _alone(args: argparse.Namespace, file: PolicyFile, keys: Path) -> SidecarCon
             for index, provider in enumerate(policy.frontier)
         ),
         rules=policy.routing.rules,
+        complexity=_complexity(args, policy),
         queue_max_wait_s=policy.routing.queue.max_wait,
         request_timeout_s=policy.routing.request_timeout,
         budget=BudgetConfig(
             on_exhausted=policy.budget.on_exhausted if policy.budget else OnExhausted.SMALL_ONLY
         ),
     )
+
+
+def _complexity(args: argparse.Namespace, policy: RoutingPolicySpec) -> ComplexityConfig | None:
+    """Raises: OSError, ValueError."""
+    told = policy.routing.complexity
+    if told is None:
+        return None
+    if told.score is not None and not args.score:
+        raise ValueError(
+            f"the policy's score is in ConfigMap {told.score.config_map_name}, which a sidecar "
+            "alone cannot read; give --score FILE"
+        )
+    text = Path(args.score).read_text() if args.score else None
+    return ComplexityConfig(frontier_share=float(told.frontier_share), score=text)
 
 
 def _provider(provider: FrontierProvider, base_url: str) -> ProviderConfig:

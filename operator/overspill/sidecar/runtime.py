@@ -219,10 +219,23 @@ def compile_runtime(
         first_token_s=config.small.first_token_deadline_s,
         queue_s=config.queue_max_wait_s,
         timeout_s=config.request_timeout_s,
-        score=_shipped_score() if config.complexity else None,
+        score=_score(config, before),
         frontier_share=config.complexity.frontier_share if config.complexity else 0.0,
         purse=purse,
     )
+
+
+def _score(config: SidecarConfig, before: Runtime | None) -> Score | None:
+    """Load the score, unless it is the one before. Raises: InvalidScore."""
+    told = config.complexity
+    if told is None:
+        return None
+    if told.score is None:
+        return _shipped_score()
+    known = before.config.complexity if before else None
+    if before and known and known.score == told.score:
+        return before.score
+    return Score.load(told.score)
 
 
 @lru_cache(maxsize=1)
