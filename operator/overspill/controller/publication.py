@@ -117,7 +117,7 @@ def _provider(provider: FrontierProvider) -> ProviderConfig:
 
 
 def _complexity(spec: RoutingPolicySpec, score: str | None) -> ComplexityConfig | None:
-    """None too where the score that the policy names is not there: no other is used in its place."""
+    """None too where the score that the policy names is not there: no other takes its place."""
     told = spec.routing.complexity
     if told is None or (told.score is not None and score is None):
         return None
