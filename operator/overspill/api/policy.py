@@ -381,6 +381,32 @@ class Complexity(Model):
     )
 
 
+class Verifier(StrEnum):
+    """What may be wrong with an answer, as far as it and the request tell."""
+
+    REFUSAL = "Refusal"
+    TRUNCATION = "Truncation"
+    JSON_SCHEMA = "JSONSchema"
+    TOOL_CALLS = "ToolCalls"
+
+
+class Cascade(Model):
+    """Answers of the small model that are checked before the client gets any of them."""
+
+    verify: tuple[Verifier, ...] = Field(
+        min_length=1,
+        max_length=len(Verifier),
+        description="What fails one of these is answered by the frontier instead.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    hold_for: Duration = Field(
+        default=10.0,
+        json_schema_extra={"default": "10s"},
+        description="A stream is held back until it is whole and checked, for so long at most; "
+        "then it goes out as it comes.",
+    )
+
+
 class OverflowSpec(Model):
     """When a request leaves the small tier before it was answered there."""
 
@@ -408,6 +434,9 @@ class Routing(Model):
     )
     complexity: Complexity | None = Field(
         default=None, description="None: whatever the small model can hold is for the small tier."
+    )
+    cascade: Cascade | None = Field(
+        default=None, description="None: what the small model answers is passed on as it comes."
     )
     overflow: OverflowSpec = OverflowSpec()
     queue: QueueSpec = QueueSpec()

@@ -12,7 +12,15 @@ from pydantic import Field, ValidationError
 from overspill.api.address import Endpoint, HttpURL
 from overspill.api.base import Model, Name, Quantity
 from overspill.api.errors import InvalidConfig, sentences
-from overspill.api.policy import FrontierAPI, HeaderName, Mode, OnExhausted, Price, Rule
+from overspill.api.policy import (
+    FrontierAPI,
+    HeaderName,
+    Mode,
+    OnExhausted,
+    Price,
+    Rule,
+    Verifier,
+)
 
 CONFIG_FILE = "policy.json"
 CREDENTIALS_DIR = "credentials"
@@ -79,6 +87,13 @@ class ComplexityConfig(Model):
     )
 
 
+class CascadeConfig(Model):
+    """Which answers of the small model are held back, and for how long."""
+
+    verify: tuple[Verifier, ...]
+    hold_for_s: float
+
+
 class SidecarConfig(Model):
     """The whole file."""
 
@@ -91,6 +106,7 @@ class SidecarConfig(Model):
     frontier: tuple[ProviderConfig, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
     complexity: ComplexityConfig | None = None
+    cascade: CascadeConfig | None = None
     queue_max_wait_s: float = 0.0
     request_timeout_s: float = 3600.0
     budget: BudgetConfig = BudgetConfig()

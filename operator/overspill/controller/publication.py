@@ -12,6 +12,7 @@ from overspill.api.sidecar_config import (
     CONFIG_FILE,
     CREDENTIALS_DIR,
     BudgetConfig,
+    CascadeConfig,
     ComplexityConfig,
     LenderConfig,
     ProviderConfig,
@@ -70,6 +71,7 @@ def sidecar_config(
         frontier=tuple(_provider(provider) for provider in spec.frontier),
         rules=spec.routing.rules,
         complexity=_complexity(spec, score),
+        cascade=_cascade(spec),
         queue_max_wait_s=spec.routing.queue.max_wait,
         request_timeout_s=spec.routing.request_timeout,
         budget=_budget(spec, budget, lender),
@@ -123,6 +125,11 @@ def _complexity(spec: RoutingPolicySpec, score: str | None) -> ComplexityConfig 
         return None
     own = score if told.score is not None else None
     return ComplexityConfig(frontier_share=float(told.frontier_share), score=own)
+
+
+def _cascade(spec: RoutingPolicySpec) -> CascadeConfig | None:
+    told = spec.routing.cascade
+    return CascadeConfig(verify=told.verify, hold_for_s=told.hold_for) if told else None
 
 
 def _budget(

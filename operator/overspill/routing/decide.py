@@ -41,6 +41,7 @@ class Reason(StrEnum):
     FIRST_TOKEN_DEADLINE = "FirstTokenDeadline"
     SMALL_FAILED = "SmallFailed"
     SMALL_REFUSED = "SmallRefused"
+    NOT_VERIFIED = "NotVerified"
     FRONTIER_FAILED = "FrontierFailed"
     ESTIMATED = "Estimated"
 

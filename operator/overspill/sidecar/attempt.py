@@ -68,7 +68,8 @@ class AttemptFailed(Exception):
 class Opened:
     """An upstream that has begun to answer."""
 
-    __slots__ = ("call", "first", "guessed", "release", "response", "stream", "upstream", "usage")
+    __slots__ = ("_closed", "call", "first", "guessed", "raw", "release", "response", "stream",
+                 "upstream", "usage")  # fmt: skip
 
     def __init__(
         self, upstream: Upstream, response: Response, call: Call, stream: EventStream | None
@@ -80,6 +81,9 @@ class Opened:
         self.guessed = True
         """A whole answer did not tell all that it used."""
         self.release: Callable[[], None] | None = None
+        self._closed = False
+        self.raw: bytearray | None = None
+        """What the upstream sent, where somebody wants to look at it."""
 
     @property
     def estimated(self) -> bool:
@@ -88,6 +92,9 @@ class Opened:
 
     def close(self) -> None:
         """Let go of the upstream: its connection is kept only if it was read to the end."""
+        if self._closed:
+            return
+        self._closed = True
         if self.stream is not None and self.stream.done:
             self.response.finish()
         else:
@@ -111,6 +118,7 @@ async def open_upstream(
     now_s: float,
     deadline_s: float,
     first_byte_s: float = FOREVER,
+    keep_raw: bool = False,
 ) -> Opened:
     """Ask one upstream. Raises: AttemptFailed.
 
@@ -136,11 +144,13 @@ async def open_upstream(
         if ask.stream:
             stream = ingress.stream(ask, upstream.target, now_s)
             opened = Opened(upstream, response, call, stream)
+            opened.raw = bytearray() if keep_raw else None
             await _first_bytes(opened, stream, ingress.wire)
             response.first_byte_s = FOREVER
             return opened
         opened = Opened(upstream, response, call, None)
         raw = await response.read_all()
+        opened.raw = bytearray(raw) if keep_raw else None
         opened.first, opened.usage, opened.guessed = ingress.answer(
             ask, upstream.target, raw, now_s
         )
@@ -205,6 +215,8 @@ async def _first_bytes(opened: Opened, stream: EventStream, wire: Wire) -> None:
     while True:
         chunk = await response.read()
         opened.first += stream.feed(chunk) if chunk else stream.rest()
+        if opened.raw is not None:
+            opened.raw += chunk
         if begun(opened.first):
             return
         if stream.failed is not None:

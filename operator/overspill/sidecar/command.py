@@ -20,6 +20,7 @@ from overspill.api.policy_file import read_policy
 from overspill.api.sidecar_config import (
     CREDENTIALS_DIR,
     BudgetConfig,
+    CascadeConfig,
     ComplexityConfig,
     ProviderConfig,
     SidecarConfig,
@@ -217,12 +218,18 @@ def _alone(args: argparse.Namespace, file: PolicyFile, keys: Path) -> SidecarCon
         ),
         rules=policy.routing.rules,
         complexity=_complexity(args, policy),
+        cascade=_cascade(policy),
         queue_max_wait_s=policy.routing.queue.max_wait,
         request_timeout_s=policy.routing.request_timeout,
         budget=BudgetConfig(
             on_exhausted=policy.budget.on_exhausted if policy.budget else OnExhausted.SMALL_ONLY
         ),
     )
+
+
+def _cascade(policy: RoutingPolicySpec) -> CascadeConfig | None:
+    told = policy.routing.cascade
+    return CascadeConfig(verify=told.verify, hold_for_s=told.hold_for) if told else None
 
 
 def _complexity(args: argparse.Namespace, policy: RoutingPolicySpec) -> ComplexityConfig | None:

@@ -14,6 +14,7 @@ from overspill.sidecar import reply
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.attempt import AttemptFailed, open_upstream
 from overspill.sidecar.choose import choose
+from overspill.sidecar.held import checked, is_checked
 from overspill.sidecar.purse import WAIT_S
 from overspill.sidecar.runtime import endpoint
 from overspill.sidecar.tally import Tally
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from overspill.wire.usage import TokenPrice, Usage
 
 TIMEOUT_HEADER: Final = b"x-overspill-timeout"
-_NOT_ELSEWHERE: Final = (Reason.FIRST_TOKEN_DEADLINE, Reason.SMALL_REFUSED)
+_NOT_ELSEWHERE: Final = (Reason.FIRST_TOKEN_DEADLINE, Reason.SMALL_REFUSED, Reason.NOT_VERIFIED)
 """Other endpoints run the same model, and have the same load."""
 SHED_OUTPUT_TOKENS: Final = 256
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Exchange:
         "deadline_s",
         "failures",
         "final",
+        "held",
         "ingress",
         "last",
         "lossy",
@@ -104,6 +106,8 @@ class Exchange:
         """Somebody could not be asked, for want of money."""
         self.final = False
         """Who was asked last says that the request is wrong in itself."""
+        self.held: Opened | None = None
+        """The small model's answer, not good enough: better than none."""
         self.queued_s = 0.0
         self.ttft_s = 0.0
         self.outcome = "rejected"
@@ -251,12 +255,14 @@ class Exchange:
             if opened is not None or not route.may_overflow or self._is_final():
                 self._decided(Tier.SMALL if opened else Tier.NONE)
                 return opened
-            opened = await self._try_all(runtime.hosted, ask) if runtime.hosted else None
+            if runtime.hosted and not self.held:  # a host has the same class of model
+                opened = await self._try_all(runtime.hosted, ask)
             if opened is not None or self._is_final():
                 self._decided(Tier.HOSTED if opened else Tier.NONE)
-                return opened
-            self._decided(Tier.FRONTIER)
-            return await self._try_all(runtime.frontier, ask)
+                return opened or self._take_held()
+            opened = await self._try_all(runtime.frontier, ask)
+            self._decided(Tier.SMALL if opened is None and self.held else Tier.FRONTIER)
+            return self._instead_of_held(opened)
         self._decided(Tier.FRONTIER)
         opened = await self._try_all(runtime.frontier, ask)
         if opened is None and route.fits_small and not self._is_final():
@@ -265,6 +271,24 @@ class Exchange:
             opened = await self._fall_back(ask, route)
         return opened
 
+    def _instead_of_held(self, opened: Opened | None) -> Opened | None:
+        """Count what was held back, or take it where nobody else answered."""
+        if opened is None or self.held is None or self.tally is None:
+            return opened or self._take_held()
+        small, usage = self.held.upstream, self.held.usage
+        stream = self.held.stream
+        meter = self.proxy.meters.of(small, self.ingress.operation)
+        self.tally.discarded(stream.usage if stream else usage, meter)
+        return opened
+
+    def _take_held(self) -> Opened | None:
+        """Nobody better answered: give what the small model said after all."""
+        held = self.held
+        if held is not None:
+            self.upstream, self.tier, self.lossy = held.upstream, Tier.SMALL, held.call.lossy
+            self.at_work = True
+        return held
+
     def _only_short(self) -> bool:
         """Whether money alone was missing: everybody who could be paid would have been asked."""
         return self.short and self.last is None
@@ -272,7 +296,7 @@ class Exchange:
     async def _fall_back(self, ask: Ask, route: Route) -> Opened | None:
         """With no frontier, an answer of the small class is better than none."""
         failed, short = self.last, self._only_short()
-        opened = await self._try_small(ask, route)
+        opened = await self._try_small(ask, route) or self._take_held()
         if opened is None and self.runtime.hosted and not self._is_final():
             opened = await self._try_all(self.runtime.hosted, ask)
         self.reason = Reason.BUDGET_EXHAUSTED if short else Reason.FRONTIER_FAILED
@@ -362,7 +386,33 @@ class Exchange:
         in_time = took_s <= LATE_SHARE * runtime.first_token_s if ask.stream else None
         proxy.capacity.answered(slot, in_time=in_time, now_s=began_s + took_s)
         proxy.room.call_next()  # where it was a probe, others may follow
+        if may_spill and is_checked(runtime, opened) and not await self._will_do(ask, opened, slot):
+            return None
         return opened
+
+    async def _will_do(self, ask: Ask, opened: Opened, slot: Slot) -> bool:
+        """Look at the small model's answer before the client gets any; keep one that won't do."""
+        try:
+            wrong = await checked(self.runtime, ask, opened)
+        except AttemptFailed as failure:
+            opened.close()
+            self.reason, self.at_work = Reason.SMALL_FAILED, False
+            self.proxy.capacity.failed(slot, self.proxy.now_s())
+            self._note(failure)
+            self.failures += 1
+            self._failed(opened.upstream, failure)
+            return False
+        except BaseException:
+            opened.close()
+            raise
+        opened.raw = None
+        if wrong is None:
+            return True
+        opened.close()
+        self.held, self.reason, self.at_work = opened, Reason.NOT_VERIFIED, False
+        self.proxy.meters.not_verified(wrong)
+        self._not_for_small()
+        return False
 
     async def _try_all(self, providers: tuple[Upstream, ...], ask: Ask) -> Opened | None:
         """Try providers in order; the ejected last, and those that asked to be left alone never."""
@@ -427,6 +477,7 @@ class Exchange:
                 now_s=proxy.unix_s(),
                 deadline_s=self.deadline_s,
                 first_byte_s=first_byte_s,
+                keep_raw=bool(self.runtime.checks) and upstream.tier is Tier.SMALL,
             )
         except AttemptFailed as failure:
             failure.body = upstream.masked(failure.body)

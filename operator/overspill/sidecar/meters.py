@@ -12,6 +12,7 @@ from overspill.wire.errors import Wire
 if TYPE_CHECKING:
     from overspill.sidecar.metrics import Cell, Histogram, Metrics
     from overspill.sidecar.runtime import Runtime, Upstream
+    from overspill.wire.verify import Check
 
 SELF_HOSTED: Final = "self_hosted"
 """`gen_ai.provider.name` of the small tier; the conventions have no name for one's own servers."""
@@ -90,6 +91,10 @@ class Meters:
     def offered_usd_micros(self) -> float:
         """What all answers would have cost outside the small tier."""
         return sum(cell.value for cell in self.equivalent.values()) * 1e6
+
+    def not_verified(self, check: Check) -> None:
+        """Count an answer that was held back."""
+        self.metrics.cell(names.NOT_VERIFIED, check=check).value += 1
 
     def decided(self, tier: Tier, reason: Reason) -> None:
         """Count a decision."""

@@ -18,6 +18,7 @@ from overspill.wire import anthropic
 from overspill.wire.ask import Target
 from overspill.wire.errors import Wire
 from overspill.wire.usage import LongContext, TokenPrice
+from overspill.wire.verify import Check
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -167,6 +168,10 @@ class Runtime:
     """Says how much better the frontier would answer; None where nobody asks."""
     frontier_share: float = 0.0
     """Of what no rule takes and the small model can hold: so much has most to gain."""
+    checks: frozenset[Check] = frozenset()
+    """What the small model's answers are held back for."""
+    hold_s: float = 0.0
+    """For so long at most."""
     purse: Purse | None = None
     """None where no budget is in force, or nothing is to be changed."""
 
@@ -220,6 +225,10 @@ def compile_runtime(
         queue_s=config.queue_max_wait_s,
         timeout_s=config.request_timeout_s,
         score=_score(config, before),
+        checks=frozenset(Check(one.value) for one in config.cascade.verify)
+        if config.cascade
+        else frozenset(),
+        hold_s=config.cascade.hold_for_s if config.cascade else 0.0,
         frontier_share=config.complexity.frontier_share if config.complexity else 0.0,
         purse=purse,
     )

@@ -104,6 +104,12 @@ class Tally:
             return usage
         return replace(usage, output_tokens=self._live_tokens)
 
+    def discarded(self, usage: Usage | None, meter: UpstreamMeter) -> None:
+        """Count an answer that the client did not get; what comes in its place counts on."""
+        final = usage or Usage(input_tokens=self._input_estimate)
+        meter.input_tokens.value += final.input_tokens
+        meter.output_tokens.value += final.output_tokens
+
     def shed(self, output_estimate: int) -> None:
         """End a request that nobody answered; what it asked for is demand all the same."""
         self._meters.rejected()

@@ -32,6 +32,8 @@ FRONTIER_ASKED_USD: Final = "overspill_frontier_asked_usd_total"
 label priority (low, normal, high)."""
 OVERFLOW_USD: Final = "overspill_overflow_usd_total"
 """Dollars paid for what the policy would have the small tier answer."""
+NOT_VERIFIED: Final = "overspill_not_verified_total"
+"""Answers of the small model that were held back for what is wrong with them; label check."""
 UPSTREAM_ERRORS: Final = "overspill_upstream_errors_total"
 """Attempts that failed before the first byte; labels tier, provider, kind."""
 

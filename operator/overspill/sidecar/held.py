@@ -1,0 +1,65 @@
+"""An answer of the small model that is looked at before the client gets any of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Final
+
+from overspill.sidecar.attempt import AttemptFailed
+from overspill.sidecar.upstream import UpstreamError
+from overspill.wire.errors import UNREADABLE
+from overspill.wire.verify import problem, said_in
+
+if TYPE_CHECKING:
+    from overspill.sidecar.attempt import Opened
+    from overspill.sidecar.runtime import Runtime
+    from overspill.wire.ask import Ask
+    from overspill.wire.verify import Check
+
+CHAT: Final = "/chat/completions"
+HELD_BYTES: Final = 2 * 2**20
+"""Of a stream. A longer answer goes out unchecked, as one that takes too long."""
+
+
+def is_checked(runtime: Runtime, opened: Opened) -> bool:
+    """Whether anything is asked of this answer that could be looked at."""
+    return bool(runtime.checks) and opened.raw is not None and opened.call.endpoint == CHAT
+
+
+async def checked(runtime: Runtime, ask: Ask, opened: Opened) -> Check | None:
+    """Return what is wrong with an answer, once it is whole; None where it will do.
+
+    A stream is held until then, within bounds. Raises: AttemptFailed where it breaks off meanwhile.
+    """
+    if opened.stream is not None and not await _whole(opened, runtime.hold_s):
+        return None
+    said = said_in(bytes(opened.raw or b""), stream=opened.stream is not None)
+    if said is None:
+        return None
+    request = json.loads(opened.call.body)
+    return problem(runtime.checks, request, said, limited=ask.max_tokens is not None)
+
+
+async def _whole(opened: Opened, hold_s: float) -> bool:
+    """Read a stream to its end, and say whether that came in time. What came is kept."""
+    stream, response, raw = opened.stream, opened.response, opened.raw
+    assert stream is not None
+    assert raw is not None
+    try:
+        async with asyncio.timeout(hold_s):
+            while not stream.done:
+                chunk = await response.read()
+                opened.first += stream.feed(chunk) if chunk else stream.rest()
+                raw += chunk
+                if stream.failed is not None or (not chunk and not stream.done):
+                    raise AttemptFailed("stream", 502)
+                if len(raw) > HELD_BYTES:
+                    return False
+    except TimeoutError:
+        return False
+    except UpstreamError as error:
+        raise AttemptFailed(error.kind, 502) from None
+    except UNREADABLE:
+        raise AttemptFailed("garbled", 502) from None
+    return True
