@@ -109,3 +109,11 @@ def test_no_score_is_told_of_where_a_rule_decides() -> None:
     routing = {"complexity": {"frontierShare": "0.2"}, "rules": [rule]}
     verdict = judged(question(model="gpt-4o"), setting_of(policy_file(routing=routing)))
     assert not any("complexity" in one for one in verdict.notes)
+
+
+def test_a_conversation_that_is_too_long_is_explained_as_it_is_sent() -> None:
+    setting = setting_of(policy_file(routing={"context": {"maxInputTokens": 300}}))
+    turn = [{"role": "user", "content": "word " * 300}, {"role": "assistant", "content": "well"}]
+    asked = question(messages=[*turn, *turn, {"role": "user", "content": "and now?"}])
+    verdict = judged(asked.under(setting.runtime), setting)
+    assert any("2 oldest turns" in one for one in verdict.notes)

@@ -407,6 +407,21 @@ class Cascade(Model):
     )
 
 
+class Trim(StrEnum):
+    """What is left out of a conversation that is too long."""
+
+    OLDEST_TURNS = "OldestTurns"
+
+
+class Context(Model):
+    """How much of a conversation is sent to any model."""
+
+    max_input_tokens: int = Field(
+        ge=256, le=10_000_000, description="Estimated from the size of the request."
+    )
+    trim: Trim = Trim.OLDEST_TURNS
+
+
 class OverflowSpec(Model):
     """When a request leaves the small tier before it was answered there."""
 
@@ -437,6 +452,9 @@ class Routing(Model):
     )
     cascade: Cascade | None = Field(
         default=None, description="None: what the small model answers is passed on as it comes."
+    )
+    context: Context | None = Field(
+        default=None, description="None: conversations are sent as they come."
     )
     overflow: OverflowSpec = OverflowSpec()
     queue: QueueSpec = QueueSpec()

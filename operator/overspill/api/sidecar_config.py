@@ -107,6 +107,9 @@ class SidecarConfig(Model):
     rules: tuple[Rule, ...] = ()
     complexity: ComplexityConfig | None = None
     cascade: CascadeConfig | None = None
+    max_input_tokens: int | None = Field(
+        default=None, description="Above it the oldest turns are left out."
+    )
     queue_max_wait_s: float = 0.0
     request_timeout_s: float = 3600.0
     budget: BudgetConfig = BudgetConfig()

@@ -72,6 +72,7 @@ def sidecar_config(
         rules=spec.routing.rules,
         complexity=_complexity(spec, score),
         cascade=_cascade(spec),
+        max_input_tokens=spec.routing.context.max_input_tokens if spec.routing.context else None,
         queue_max_wait_s=spec.routing.queue.max_wait,
         request_timeout_s=spec.routing.request_timeout,
         budget=_budget(spec, budget, lender),

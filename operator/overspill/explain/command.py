@@ -85,7 +85,7 @@ def _explain(args: argparse.Namespace) -> None:
     setting = setting_of(file, exhausted=args.exhausted, small_full=args.small_full, score=score)
     headers = read_headers(args.header)
     raw, source = _body(args.request)
-    question = read_question(raw, source, args.path, headers)
+    question = read_question(raw, source, args.path, headers).under(setting.runtime)
     everybody = alternatives(question, setting, args.output_tokens)
     verdict = judge(question, setting, everybody)
     if args.json:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from overspill.api.errors import OverspillError
+from overspill.sidecar.choose import fitted
 from overspill.sidecar.request import Limits
 from overspill.wire.errors import BadRequest
 from overspill.wire.ingress import INGRESSES
@@ -14,8 +15,10 @@ from overspill.wire.ingress import INGRESSES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from overspill.sidecar.runtime import Runtime
     from overspill.wire.ask import Ask
     from overspill.wire.ingress import Ingress
+    from overspill.wire.trim import Cut
 
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -34,6 +37,13 @@ class Question:
     ask: Ask
     headers: Mapping[bytes, bytes]
     """Names in lower case."""
+    cut: Cut | None = None
+    """What the policy leaves out of a conversation that is too long."""
+
+    def under(self, runtime: Runtime) -> Question:
+        """Return it as a policy has it sent."""
+        ask, cut = fitted(self.ingress, self.ask, runtime)
+        return replace(self, ask=ask, cut=cut)
 
 
 def read_question(

@@ -65,7 +65,7 @@ def judge(question: Question, setting: Setting, everybody: Sequence[Alternative]
         ladder=ladder,
         answers=walk.answers,
         status=status_for(question.ingress.wire, status),
-        notes=(*_scored(question, route, setting), *_notes(route, setting, walk)),
+        notes=(*_cut(question), *_scored(question, route, setting), *_notes(route, setting, walk)),
     )
 
 
@@ -165,6 +165,14 @@ def _may_be_paced(route: Route, setting: Setting) -> bool:
     budget = setting.spec.budget
     smooth = budget is not None and budget.pacing is Pacing.SMOOTH
     return smooth and route.tier is Tier.FRONTIER and route.fits_small
+
+
+def _cut(question: Question) -> list[str]:
+    cut = question.cut
+    if cut is None:
+        return []
+    what = f"{cut.turns} oldest turns, about {cut.tokens:,} tokens"
+    return [f"routing.context: {what}, are left out (x-overspill-trimmed)."]
 
 
 def _scored(question: Question, route: Route, setting: Setting) -> list[str]:

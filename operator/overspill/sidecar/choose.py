@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from overspill.routing.decide import TOO_COMPLEX, Facts, Reason, Route, Tier, decide, paced, pinned
 from overspill.routing.prompt import LATER_TURN, prompt_of
 from overspill.wire.errors import Wire
+from overspill.wire.trim import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from overspill.sidecar.runtime import Runtime
     from overspill.wire.ask import Ask
     from overspill.wire.ingress import Ingress
+    from overspill.wire.trim import Cut
+
+
+def fitted(ingress: Ingress, ask: Ask, runtime: Runtime) -> tuple[Ask, Cut | None]:
+    """Leave the oldest turns out of a conversation that is too long, and say what went."""
+    at_most = runtime.max_input_tokens
+    if at_most is None or ingress.pinned or runtime.observing:
+        return ask, None
+    return trimmed(ask, at_most) or (ask, None)
 
 
 def by_policy(

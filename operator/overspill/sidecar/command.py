@@ -219,6 +219,9 @@ def _alone(args: argparse.Namespace, file: PolicyFile, keys: Path) -> SidecarCon
         rules=policy.routing.rules,
         complexity=_complexity(args, policy),
         cascade=_cascade(policy),
+        max_input_tokens=policy.routing.context.max_input_tokens
+        if policy.routing.context
+        else None,
         queue_max_wait_s=policy.routing.queue.max_wait,
         request_timeout_s=policy.routing.request_timeout,
         budget=BudgetConfig(

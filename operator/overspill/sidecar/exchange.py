@@ -13,14 +13,14 @@ from overspill.routing.limit import LATE_SHARE
 from overspill.sidecar import reply
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.attempt import AttemptFailed, open_upstream
-from overspill.sidecar.choose import choose
+from overspill.sidecar.choose import choose, fitted
 from overspill.sidecar.held import checked, is_checked
 from overspill.sidecar.purse import WAIT_S
 from overspill.sidecar.runtime import endpoint
 from overspill.sidecar.tally import Tally
 from overspill.sidecar.upstream import FOREVER
 from overspill.wire.errors import BadRequest, Untranslatable
-from overspill.wire.usage import cost_usd_micros, worst_cost_usd_micros
+from overspill.wire.usage import Usage, cost_usd_micros, worst_cost_usd_micros
 
 if TYPE_CHECKING:
     from overspill.routing.capacity import Slot
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from overspill.sidecar.runtime import Runtime, Upstream
     from overspill.wire.ask import Ask, Call
     from overspill.wire.ingress import Ingress
-    from overspill.wire.usage import TokenPrice, Usage
+    from overspill.wire.trim import Cut
+    from overspill.wire.usage import TokenPrice
 
 TIMEOUT_HEADER: Final = b"x-overspill-timeout"
 _NOT_ELSEWHERE: Final = (Reason.FIRST_TOKEN_DEADLINE, Reason.SMALL_REFUSED, Reason.NOT_VERIFIED)
@@ -53,6 +54,7 @@ class Exchange:
         "asked",
         "at_work",
         "began_s",
+        "cut",
         "deadline_s",
         "failures",
         "final",
@@ -106,6 +108,8 @@ class Exchange:
         """Somebody could not be asked, for want of money."""
         self.final = False
         """Who was asked last says that the request is wrong in itself."""
+        self.cut: Cut | None = None
+        """What was left out of a conversation that was too long."""
         self.held: Opened | None = None
         """The small model's answer, not good enough: better than none."""
         self.queued_s = 0.0
@@ -120,6 +124,8 @@ class Exchange:
             ask = self.asked = self.ingress.read(self.request.body)
             if TIMEOUT_HEADER in self.request.headers:
                 self.deadline_s = self.pay_until_s = self.began_s + self._asked_timeout_s()
+            ask, self.cut = fitted(self.ingress, ask, self.runtime)
+            self.asked = ask
             await self._route(ask)
         except BadRequest as error:
             self.proxy.meters.rejected()
@@ -193,6 +199,11 @@ class Exchange:
         charged = None
         if self.reserved is not None:
             charged = self._charge(usage if told else None)
+        if self.cut is not None:
+            saved = Usage(input_tokens=self.cut.tokens)
+            self.proxy.meters.trimmed(
+                saved.input_tokens, cost_usd_micros(saved, price) if price else 0
+            )
         took_s = self.proxy.now_s() - self.began_s
         tally.settle(usage, meter, price, self.outcome, took_s, charged)
 
@@ -520,6 +531,11 @@ class Exchange:
     def told(self) -> bytes:
         """Return the header lines by which every answer tells of its route."""
         lines = _told(self.tier, self.reason, self.rule)
+        if self.cut is not None:
+            lines += b"x-overspill-trimmed: turns=%d, tokens=%d\r\n" % (
+                self.cut.turns,
+                self.cut.tokens,
+            )
         if self.lossy:
             lines += b"x-overspill-lossy: %b\r\n" % ", ".join(self.lossy).encode()
         return lines

@@ -92,6 +92,11 @@ class Meters:
         """What all answers would have cost outside the small tier."""
         return sum(cell.value for cell in self.equivalent.values()) * 1e6
 
+    def trimmed(self, tokens: int, usd_micros: int) -> None:
+        """Count input that was left out, and what that saved."""
+        self.metrics.cell(names.TRIMMED_TOKENS).value += tokens
+        self.metrics.cell(names.TRIMMED_USD).value += usd_micros / 1e6
+
     def not_verified(self, check: Check) -> None:
         """Count an answer that was held back."""
         self.metrics.cell(names.NOT_VERIFIED, check=check).value += 1

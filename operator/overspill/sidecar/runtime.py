@@ -172,6 +172,8 @@ class Runtime:
     """What the small model's answers are held back for."""
     hold_s: float = 0.0
     """For so long at most."""
+    max_input_tokens: int | None = None
+    """Above it a conversation's oldest turns are left out."""
     purse: Purse | None = None
     """None where no budget is in force, or nothing is to be changed."""
 
@@ -225,6 +227,7 @@ def compile_runtime(
         queue_s=config.queue_max_wait_s,
         timeout_s=config.request_timeout_s,
         score=_score(config, before),
+        max_input_tokens=config.max_input_tokens,
         checks=frozenset(Check(one.value) for one in config.cascade.verify)
         if config.cascade
         else frozenset(),

@@ -32,6 +32,8 @@ class Ask(msgspec.Struct, kw_only=True):
     input_tokens: int
     opening: str = "messages"
     """The field whose first items begin the conversation."""
+    whole: Document | None = None
+    """What the client sent, where turns of it were left out."""
 
     def conversation(self) -> int:
         """Return a number that all turns of one conversation share, and few others do.
@@ -39,7 +41,7 @@ class Ask(msgspec.Struct, kw_only=True):
         It is made of all up to the first user message: a system prompt alone is everybody's. Where
         keys stand in an unusual order, turns may differ, and only a cache hit is lost.
         """
-        head = self.document.head(self.opening, _HASHED_BYTES)
+        head = (self.whole or self.document).head(self.opening, _HASHED_BYTES)
         asked = False
         for role in _ROLE.finditer(head):
             if asked:
