@@ -164,6 +164,8 @@ class PolicyChanges:
     on_exhausted: str = "SmallOnly"
     pacing: str = "Greedy"
     time_zone: str = "UTC"
+    routing: Manifest = field(default_factory=dict)
+    """Beside the rules."""
     rules: tuple[Manifest, ...] = (
         {
             "name": "partner",
@@ -208,7 +210,7 @@ def policy(ns: str, changes: PolicyChanges | None = None) -> Manifest:
                     "price": {"inputPerMTok": "5", "outputPerMTok": "25"},
                 }
             ],
-            "routing": {"rules": list(change.rules)},
+            "routing": {"rules": list(change.rules), **change.routing},
             "budget": {
                 "limit": change.limit,
                 "timeZone": change.time_zone,

@@ -117,3 +117,9 @@ def test_a_conversation_that_is_too_long_is_explained_as_it_is_sent() -> None:
     asked = question(messages=[*turn, *turn, {"role": "user", "content": "and now?"}])
     verdict = judged(asked.under(setting.runtime), setting)
     assert any("2 oldest turns" in one for one in verdict.notes)
+
+
+def test_what_is_looked_at_before_the_client_gets_it_is_said() -> None:
+    setting = setting_of(policy_file(routing={"cascade": {"verify": ["Refusal", "JSONSchema"]}}))
+    notes = judged(question(), setting).notes
+    assert any("what fails JSONSchema, Refusal is answered by the frontier" in one for one in notes)

@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from overspill.api.policy import Pacing
+from overspill.explain.notes import notes_of
 from overspill.routing.decide import Reason, Route, Tier
-from overspill.routing.prompt import prompt_of
-from overspill.sidecar.choose import by_policy, is_scored
+from overspill.sidecar.choose import by_policy
 from overspill.wire.errors import status_for
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def judge(question: Question, setting: Setting, everybody: Sequence[Alternative]
         ladder=ladder,
         answers=walk.answers,
         status=status_for(question.ingress.wire, status),
-        notes=(*_cut(question), *_scored(question, route, setting), *_notes(route, setting, walk)),
+        notes=tuple(notes_of(question, route, setting, walk.answers, walk.short)),
     )
 
 
@@ -159,59 +158,3 @@ def _status(walk: _Walk, route: Route) -> int:
         return SPENT
     only_unfit = route.tier is not Tier.SMALL or walk.reason is Reason.NOT_TRANSLATABLE
     return BAD_REQUEST if walk.unfit and only_unfit else NO_ROOM
-
-
-def _may_be_paced(route: Route, setting: Setting) -> bool:
-    budget = setting.spec.budget
-    smooth = budget is not None and budget.pacing is Pacing.SMOOTH
-    return smooth and route.tier is Tier.FRONTIER and route.fits_small
-
-
-def _cut(question: Question) -> list[str]:
-    cut = question.cut
-    if cut is None:
-        return []
-    what = f"{cut.turns} oldest turns, about {cut.tokens:,} tokens"
-    return [f"routing.context: {what}, are left out (x-overspill-trimmed)."]
-
-
-def _scored(question: Question, route: Route, setting: Setting) -> list[str]:
-    """Say what the score expects; whether that is much, only the traffic around it tells."""
-    runtime, told = setting.runtime, setting.spec.routing.complexity
-    if told and told.score and runtime.score is None:
-        name = told.score.config_map_name
-        return [f"routing.complexity: its score is in ConfigMap {name}; give it by --score FILE."]
-    if not is_scored(route, runtime) or runtime.score is None or runtime.observing:
-        return []
-    ask = question.ask
-    gain = runtime.score.gain(prompt_of(ask.document, ask.opening))
-    share = f"the {runtime.frontier_share:.0%} of the traffic with the most to gain"
-    better = f"by the score the frontier's answer is better by {gain:+.3f} of 1"
-    return [f"routing.complexity: {better}; {share} goes to the frontier first (TooComplex)."]
-
-
-def _notes(route: Route, setting: Setting, walk: _Walk) -> list[str]:
-    notes = []
-    answers = walk.answers
-    if setting.runtime.observing:
-        notes.append(
-            f"mode: Observe: the frontier answers everything; Enforce would ask {route.tier} first."
-        )
-    elif not setting.runtime.terms.frontier_open:
-        notes.append("The budget is spent: nothing that is paid per token is asked.")
-    elif _may_be_paced(route, setting):
-        notes.append(
-            "budget.pacing: Smooth: while the budget must be made to last, the small tier may be "
-            "asked first (BudgetPaced)."
-        )
-    if walk.short is not None:
-        notes.append(
-            f"{walk.short.label}: the worst case is more than budget.limit, so it is never asked; "
-            "raise the limit, or send a lower limit of output."
-        )
-    if answers and answers.holds_it is False:
-        notes.append(
-            f"{answers.label}: by the table of list prices its context has "
-            f"{answers.context_window} tokens, fewer than this; expect a 400."
-        )
-    return notes
