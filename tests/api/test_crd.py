@@ -74,5 +74,9 @@ def _with_defaults(value: Any, schema: dict[str, Any]) -> Any:  # noqa: ANN401 -
     return filled
 
 
+def test_no_default_has_a_null_which_the_api_server_refuses() -> None:
+    assert ": null" not in crd.render()
+
+
 def test_the_rendered_yaml_is_the_definition() -> None:
     assert yaml.safe_load(crd.render()) == crd.definition()

@@ -166,7 +166,14 @@ def _object(node: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
         elif key == "const":
             result["enum"] = [value]
         elif key not in _DROPPED:
-            result[key] = value if key == "default" else _inline(value, defs)
+            result[key] = _without_nulls(value) if key == "default" else _inline(value, defs)
     if "description" in result:
         result["description"] = " ".join(result["description"].split())
     return result
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """A default is an object as the API server would hold it: what is not set is not there."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
