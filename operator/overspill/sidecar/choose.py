@@ -53,6 +53,8 @@ def choose(
 ) -> Route:
     """Route by all that is known; `most_useful` remembers this request."""
     route, gain = by_policy(ingress, ask, headers, runtime), 0.0
+    if runtime.score is None and runtime.purse is None:
+        return route
     score = runtime.score if is_scored(route, runtime) else None
     if score is not None:
         text = prompt_of(ask.document, ask.opening)

@@ -54,8 +54,9 @@ class Exchange(Ladder):
             ask = self.asked = self.ingress.read(self.request.body)
             if TIMEOUT_HEADER in self.request.headers:
                 self.deadline_s = self.pay_until_s = self.began_s + self._asked_timeout_s()
-            ask, self.cut = fitted(self.ingress, ask, self.runtime)
-            self.asked = ask
+            if self.runtime.max_input_tokens is not None:
+                ask, self.cut = fitted(self.ingress, ask, self.runtime)
+                self.asked = ask
             await self._route(ask)
         except BadRequest as error:
             self.proxy.meters.rejected()

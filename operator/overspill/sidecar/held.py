@@ -22,9 +22,9 @@ HELD_BYTES: Final = 2 * 2**20
 """Of a stream. A longer answer goes out unchecked, as one that takes too long."""
 
 
-def is_checked(runtime: Runtime, opened: Opened) -> bool:
-    """Whether anything is asked of this answer that could be looked at."""
-    return bool(runtime.checks) and opened.raw is not None and opened.call.endpoint == CHAT
+def is_checked(opened: Opened) -> bool:
+    """Whether this is an answer that can be looked at."""
+    return opened.raw is not None and opened.call.endpoint == CHAT
 
 
 async def checked(runtime: Runtime, ask: Ask, opened: Opened) -> Check | None:

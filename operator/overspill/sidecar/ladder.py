@@ -245,9 +245,9 @@ class Ladder:
         in_time = took_s <= LATE_SHARE * runtime.first_token_s if ask.stream else None
         proxy.capacity.answered(slot, in_time=in_time, now_s=began_s + took_s)
         proxy.room.call_next()  # where it was a probe, others may follow
-        if may_spill and is_checked(runtime, opened) and not await self._will_do(ask, opened, slot):
-            return None
-        return opened
+        if not runtime.checks or not may_spill or not is_checked(opened):
+            return opened
+        return opened if await self._will_do(ask, opened, slot) else None
 
     async def _will_do(self, ask: Ask, opened: Opened, slot: Slot) -> bool:
         """Look at the small model's answer before the client gets any; keep one that won't do."""
