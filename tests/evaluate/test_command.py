@@ -79,6 +79,16 @@ def test_a_prior_that_did_not_see_them_is_used(
     assert result(capsys)["prior"] == "shipped"
 
 
+def test_live_traffic_says_what_is_known_of_the_promise(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert evaluate("--json", "--stream", "--floor", "0.8") == 0
+    found = result(capsys)
+    assert found["estimated_low"] <= found["estimated_quality"] <= found["estimated_high"]
+    assert 0 <= found["paid_trials"] <= found["frontier_share"] * found["n"]
+    assert found["trial_rate"] <= 0.5
+
+
 def test_what_was_learned_is_written_for_a_policy(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -26,11 +26,12 @@ from overspill.learning.trial import cross_validated, learned_elsewhere, verdict
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from overspill.learning.examples import Examples
     from overspill.learning.linear import Linear
-    from overspill.learning.trial import Served, Verdict
+    from overspill.learning.replay import Replay
+    from overspill.learning.trial import Served
     from overspill.routing.score import Score
 
 HELP: Final = (
@@ -135,7 +136,7 @@ def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None)
     if args.stream:  # a file is often sorted by subject, traffic is not
         examples = examples.take(np.random.default_rng(args.seed).permutation(len(examples)))
     prior, used = (None, "no") if args.no_prior else _honest(examples)
-    served = _served(args, examples, train, prior)
+    served, promise = _served(args, examples, train, prior)
     found = verdict(examples, served, floor=args.floor, price_ratio=args.price_ratio)
     if args.write:
         learned = learn(design_of(examples.prompts), examples.gains, prior=prior)
@@ -143,27 +144,44 @@ def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None)
     decision_us = timed_us(shipped().score, examples.prompts)
     if args.json:
         said = {"file": args.data.name, **asdict(found), "decision_us": decision_us, "prior": used}
+        said |= promise
         sys.stdout.write(json.dumps(said) + "\n")
     else:
-        Console(highlight=False).print(_table(args.data.name, found, decision_us, used))
+        told = {**asdict(found), "decision_us": decision_us, "prior": used, **promise}
+        Console(highlight=False).print(_table(args.data.name, told))
 
 
 def _served(
     args: argparse.Namespace, examples: Examples, train: Examples | None, prior: Linear | None
-) -> Served:
-    """Say who answers what. Raises: OverspillError."""
+) -> tuple[Served, dict[str, float | None]]:
+    """Say who answers what, and what is known of it at the end. Raises: OverspillError."""
     if args.stream:
-        return replay(
+        played = replay(
             examples,
             prior,
             floor=args.floor,
             confidence=args.confidence,
             sample_rate=args.sample_rate,
             seed=args.seed,
-        ).served
+        )
+        return played.served, _promise(played, args.floor, args.confidence)
     if train is not None:
-        return learned_elsewhere(examples, train, prior, floor=args.floor).served()
-    return cross_validated(examples, prior, floor=args.floor, seed=args.seed).served()
+        return learned_elsewhere(examples, train, prior, floor=args.floor).served(), {}
+    return cross_validated(examples, prior, floor=args.floor, seed=args.seed).served(), {}
+
+
+def _promise(played: Replay, floor: float, confidence: float) -> dict[str, float | None]:
+    """Say what whoever saw only the trials would say of the quality, and the plan in force."""
+    estimate, low, high = played.bank.quality(floor, confidence)
+    limit = played.plan.limit
+    return {
+        "estimated_quality": estimate,
+        "estimated_low": low,
+        "estimated_high": high,
+        "paid_trials": played.paid_trials,
+        "limit": limit if math.isfinite(limit) else None,
+        "trial_rate": played.plan.trial_rate,
+    }
 
 
 def _honest(examples: Examples) -> tuple[Linear | None, str]:
@@ -190,9 +208,9 @@ def timed_us(score: Score, prompts: Sequence[str]) -> float:
     return round(median(found) * 1e6, 1)
 
 
-def _table(name: str, found: Verdict, decision_us: float, used: str) -> Table:
+def _table(name: str, figures: Mapping[str, object]) -> Table:
     table = Table("measure", "value", title=name, title_justify="left")
-    for key, value in {**asdict(found), "decision_us": decision_us, "prior": used}.items():
+    for key, value in figures.items():
         said = f"{value:.3f}" if isinstance(value, float) and key != "decision_us" else str(value)
         table.add_row(key, "–" if value is None else said)
     return table

@@ -36,6 +36,8 @@ class Replay:
     served: Served
     bank: Bank
     plan: Plan
+    paid_trials: int
+    """Requests that went to the frontier by lot."""
 
 
 def replay(
@@ -58,7 +60,7 @@ def replay(
         played.serve(int(min(due, len(examples))), plan)
         bank = bank_of(played.trials(), played.spells, floor)
         if played.done == len(examples):
-            return Replay(played.served(), bank, plan)
+            return Replay(played.served(), bank, plan, played.paid_trials())
         if played.done >= learn_at:
             played.learn()
             learn_at = played.done * LEARNS
@@ -111,6 +113,10 @@ class _Played:
             frontier=self._examples.frontier[known],
             chance=self._odds[known],
         )
+
+    def paid_trials(self) -> int:
+        """Count what went to the frontier by lot."""
+        return int((self._frontier & (self._odds < 1.0)).sum())
 
     def learn(self) -> None:
         """Learn the score anew, and score each trial by what was learned from others."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Final
 
 from overspill.sidecar.attempt import AttemptFailed
 from overspill.sidecar.upstream import UpstreamError
+from overspill.wire.document import read_json
 from overspill.wire.errors import UNREADABLE
 from overspill.wire.verify import problem, said_in
 
@@ -37,7 +37,7 @@ async def checked(runtime: Runtime, ask: Ask, opened: Opened) -> Check | None:
     said = said_in(bytes(opened.raw or b""), stream=opened.stream is not None)
     if said is None:
         return None
-    request = json.loads(opened.call.body)
+    request = read_json(opened.call.body)
     return problem(runtime.checks, request, said, limited=ask.max_tokens is not None)
 
 

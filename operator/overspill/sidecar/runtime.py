@@ -18,7 +18,7 @@ from overspill.wire import anthropic
 from overspill.wire.ask import Target
 from overspill.wire.errors import Wire
 from overspill.wire.usage import LongContext, TokenPrice
-from overspill.wire.verify import Check
+from overspill.wire.verify import Check, prepare
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -228,9 +228,7 @@ def compile_runtime(
         timeout_s=config.request_timeout_s,
         score=_score(config, before),
         max_input_tokens=config.max_input_tokens,
-        checks=frozenset(Check(one.value) for one in config.cascade.verify)
-        if config.cascade
-        else frozenset(),
+        checks=_checks(config),
         hold_s=config.cascade.hold_for_s if config.cascade else 0.0,
         frontier_share=config.complexity.frontier_share if config.complexity else 0.0,
         purse=purse,
@@ -248,6 +246,13 @@ def _score(config: SidecarConfig, before: Runtime | None) -> Score | None:
     if before and known and known.score == told.score:
         return before.score
     return Score.load(told.score)
+
+
+def _checks(config: SidecarConfig) -> frozenset[Check]:
+    told = config.cascade.verify if config.cascade else ()
+    checks = frozenset(Check(one.value) for one in told)
+    prepare(checks)
+    return checks
 
 
 @lru_cache(maxsize=1)

@@ -68,6 +68,12 @@ def problem(
     return next((check for check in Check if check in checks and found[check](request, said)), None)
 
 
+def prepare(checks: Collection[Check]) -> None:
+    """Load what these checks take, so that no request waits for it."""
+    if Check.JSON_SCHEMA in checks or Check.TOOL_CALLS in checks:
+        _fits(None, True)
+
+
 # -- what was said
 def said_in(raw: bytes, *, stream: bool) -> Said | None:
     """Read an answer; None where it is of another shape, or has several choices."""
