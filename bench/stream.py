@@ -2,7 +2,7 @@
 
 Each file is shuffled and played from a cold start, without the prior, which has seen these sets.
 Beside it the best split by lot: the least share at the frontier that holds the floor, which only
-hindsight knows.
+hindsight knows. With --drift, traffic turns from one file to another midway instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.progress import track
 from bench import report
 from bench.routing import DATA
 from overspill.learning.design import design_of
-from overspill.learning.examples import read_examples
+from overspill.learning.examples import joined, read_examples
 from overspill.learning.replay import replay
 from overspill.learning.trial import verdict
 
@@ -32,6 +32,14 @@ if TYPE_CHECKING:
     from overspill.learning.examples import Examples
 
 PRICE_RATIO: Final = 100.0
+DRIFTS: Final = (
+    ("routellm_mmlu", "mmlupro_llama31-8b_gemini15pro"),
+    ("routellm_mmlu", "zeroeval_gsm"),
+    ("zeroeval_gsm", "routellm_mmlu"),
+)
+"""From one pair of models and kind of question to another."""
+DRIFT_ROWS: Final = 3000
+"""Of each file at most."""
 FEWEST: Final = 300
 """Examples: with fewer there is nothing to learn and to bank."""
 
@@ -50,19 +58,24 @@ class Run:
     estimate: float
     low: float
     """What the operator would say of `achieved`, and the lower end of its interval."""
+    after: float
+    """Quality after traffic has turned, of the frontier's there; that of all where it has not."""
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _read(path: Path) -> tuple[Examples, Design]:
     examples = read_examples(path)
     return examples, design_of(examples.prompts)
 
 
-def play(path: Path, seed: int, floor: float, confidence: float) -> Run:
-    """Play one file in one order."""
-    examples, design = _read(path)
-    order = np.random.default_rng(seed).permutation(len(examples))
-    shuffled = examples.take(order)
+def play(paths: tuple[Path, ...], seed: int, floor: float, confidence: float) -> Run:
+    """Play files one after the other, each in an order of its own."""
+    chance = np.random.default_rng(seed)
+    parts = [_read(path)[0] for path in paths]
+    most = DRIFT_ROWS if len(paths) > 1 else None
+    orders = [chance.permutation(len(part))[:most] for part in parts]
+    shuffled = joined([part.take(order) for part, order in zip(parts, orders, strict=True)])
+    design = _read(paths[0])[1].take(orders[0]) if len(paths) == 1 else None
     done = replay(
         shuffled,
         None,
@@ -70,24 +83,33 @@ def play(path: Path, seed: int, floor: float, confidence: float) -> Run:
         confidence=confidence,
         sample_rate=0.5,
         seed=seed,
-        design=design.take(order),
+        design=design,
     )
     found = verdict(shuffled, done.served, floor=floor, price_ratio=PRICE_RATIO)
     estimate, low, _ = done.bank.quality(floor, confidence)
+    last = slice(len(shuffled) - len(orders[-1]), None)
+    got = np.where(done.served.frontier, shuffled.frontier, shuffled.small)
     return Run(
-        file=path.name.removesuffix(".jsonl.gz"),
+        file=_name(paths),
         seed=seed,
         achieved=found.achieved_quality,
         share=found.frontier_share,
         saving=found.cost_saving,
         estimate=estimate,
         low=low,
+        after=float(got[last].sum() / shuffled.frontier[last].sum()),
     )
 
 
-def by_lot(path: Path, floor: float) -> float:
+def _name(paths: tuple[Path, ...]) -> str:
+    return " → ".join(path.name.removesuffix(".jsonl.gz") for path in paths)
+
+
+def by_lot(paths: tuple[Path, ...], floor: float) -> float:
     """Return the least share that a split by lot must send to hold the floor."""
-    examples, _ = _read(path)
+    parts = [_read(path)[0] for path in paths]
+    most = DRIFT_ROWS if len(paths) > 1 else None
+    examples = joined([part.take(np.arange(len(part))[:most]) for part in parts])
     small, frontier = float(examples.small.mean()), float(examples.frontier.mean())
     return max(0.0, (floor * frontier - small) / (frontier - small))
 
@@ -99,22 +121,26 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--floor", type=float, default=0.95)
     parser.add_argument("--confidence", type=float, default=0.95)
+    parser.add_argument("--drift", action="store_true", help="let traffic turn midway")
     options = parser.parse_args()
-    paths = [
-        path for path in sorted(options.data.glob("*.jsonl.gz")) if len(_read(path)[0]) >= FEWEST
-    ]
+    files = sorted(options.data.glob("*.jsonl.gz"))
+    plays: list[tuple[Path, ...]] = [(path,) for path in files if len(_read(path)[0]) >= FEWEST]
+    if options.drift:
+        known = {_name((path,)): path for path in files}
+        plays = [tuple(known[name] for name in names) for names in DRIFTS]
     runs: list[Run] = []
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         asked = [
-            pool.submit(play, path, seed, options.floor, options.confidence)
-            for path in paths
+            pool.submit(play, paths, seed, options.floor, options.confidence)
+            for paths in plays
             for seed in range(options.seeds)
         ]
         told = track(as_completed(asked), "playing", total=len(asked), console=report.console())
         runs = [one.result() for one in told]
-    lots = {path.name.removesuffix(".jsonl.gz"): by_lot(path, options.floor) for path in paths}
+    lots = {_name(paths): by_lot(paths, options.floor) for paths in plays}
     figures = [_figures(name, lot, runs, options.floor) for name, lot in lots.items()]
-    report.write("stream", {"sets": figures, "seeds": options.seeds}, _rows(figures), ["overspill"])
+    name = "stream-drift" if options.drift else "stream"
+    report.write(name, {"sets": figures, "seeds": options.seeds}, _rows(figures), ["overspill"])
 
 
 def _figures(name: str, lot: float, runs: Sequence[Run], floor: float) -> dict[str, float | str]:
@@ -127,13 +153,23 @@ def _figures(name: str, lot: float, runs: Sequence[Run], floor: float) -> dict[s
         "frontier_share": float(np.mean([run.share for run in mine])),
         "best_by_lot": lot,
         "saving": float(np.mean([run.saving for run in mine])),
+        "after": float(np.mean([run.after for run in mine])),
+        "after_least": float(np.quantile([run.after for run in mine], 0.05)),
         "interval_held": float(np.mean([run.low <= run.achieved for run in mine])),
     }
 
 
 def _rows(figures: Sequence[dict[str, float | str]]) -> list[list[str]]:
-    head = ["set", "broken", "quality", "frontier share", "best by lot", "saved", "interval held"]
-    names = ("broken", "achieved", "frontier_share", "best_by_lot", "saving", "interval_held")
+    head = ["set", "broken", "quality", "share", "by lot", "saved", "interval held", "last file"]
+    names = (
+        "broken",
+        "achieved",
+        "frontier_share",
+        "best_by_lot",
+        "saving",
+        "interval_held",
+        "after",
+    )
     return [head, *([str(one["set"]), *(f"{one[name]:.3f}" for name in names)] for one in figures)]
 
 

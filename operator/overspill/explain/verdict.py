@@ -1,6 +1,6 @@
 """Who would answer: the sidecar's own route, walked down a ladder on which nobody fails.
 
-What the walk does is what `sidecar.exchange` does; a test holds it against a running sidecar.
+What the walk does is what `sidecar.ladder` does; a test holds it against a running sidecar.
 """
 
 from __future__ import annotations
