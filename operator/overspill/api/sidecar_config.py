@@ -13,11 +13,15 @@ from overspill.api.address import Endpoint, HttpURL
 from overspill.api.base import Model, Name, Quantity
 from overspill.api.errors import InvalidConfig, sentences
 from overspill.api.policy import (
+    Cascade,
+    Complexity,
     FrontierAPI,
+    FrontierProvider,
     HeaderName,
     Mode,
     OnExhausted,
     Price,
+    RoutingPolicySpec,
     Rule,
     Verifier,
 )
@@ -113,6 +117,66 @@ class SidecarConfig(Model):
     queue_max_wait_s: float = 0.0
     request_timeout_s: float = 3600.0
     budget: BudgetConfig = BudgetConfig()
+
+
+def sidecar_config_of(
+    spec: RoutingPolicySpec,
+    *,
+    policy: str,
+    generation: int,
+    endpoints: tuple[str, ...],
+    slots_per_endpoint: int,
+    budget: BudgetConfig,
+    score: str | None,
+) -> SidecarConfig:
+    """Say what a sidecar of this policy must know. `score` is the text of a score of one's own."""
+    small, routing = spec.small, spec.routing
+    return SidecarConfig(
+        policy=policy,
+        generation=generation,
+        mode=spec.mode,
+        small=SmallConfig(
+            model=small.model,
+            context_window=small.context_window,
+            endpoints=endpoints,
+            slots_per_endpoint=slots_per_endpoint,
+            input_token_weight=small.capacity.input_token_weight,
+            first_token_deadline_s=routing.overflow.first_token_deadline,
+        ),
+        hosted=tuple(map(_provider, spec.hosted)),
+        frontier=tuple(map(_provider, spec.frontier)),
+        rules=routing.rules,
+        complexity=_complexity(routing.complexity, score),
+        cascade=_cascade(routing.cascade),
+        max_input_tokens=routing.context.max_input_tokens if routing.context else None,
+        queue_max_wait_s=routing.queue.max_wait,
+        request_timeout_s=routing.request_timeout,
+        budget=budget,
+    )
+
+
+def _provider(provider: FrontierProvider) -> ProviderConfig:
+    return ProviderConfig(
+        name=provider.name,
+        api=provider.api,
+        base_url=provider.base_url,
+        model=provider.model,
+        credential_file=f"{CREDENTIALS_DIR}/{provider.name}",
+        price=provider.price,
+        max_output_tokens=provider.max_output_tokens,
+        forward_headers=provider.forward_headers,
+    )
+
+
+def _complexity(told: Complexity | None, score: str | None) -> ComplexityConfig | None:
+    """None too where the score that the policy names is not there: no other takes its place."""
+    if told is None or (told.score is not None and score is None):
+        return None
+    return ComplexityConfig(frontier_share=float(told.frontier_share), score=score)
+
+
+def _cascade(told: Cascade | None) -> CascadeConfig | None:
+    return CascadeConfig(verify=told.verify, hold_for_s=told.hold_for) if told else None
 
 
 def parse_sidecar_config(text: str | bytes) -> SidecarConfig:

@@ -63,8 +63,13 @@ async def observe(
     )
 
 
-async def named_score(cluster: Cluster, key: PolicyKey, spec: RoutingPolicySpec) -> str | None:
-    """Read the score that a policy names; None where it names none. Raises: Missing."""
+async def named_score(
+    cluster: Cluster, key: PolicyKey, spec: RoutingPolicySpec, known: str | None
+) -> str | None:
+    """Read the score that a policy names; None where it names none. Raises: Missing.
+
+    `known` is the one before: it was checked then.
+    """
     complexity = spec.routing.complexity
     if complexity is None or complexity.score is None:
         return None
@@ -77,6 +82,8 @@ async def named_score(cluster: Cluster, key: PolicyKey, spec: RoutingPolicySpec)
         gone = "does not exist" if found is None else f"has no key {item}"
         message = f"{where} {gone}; write FILE with overspill evaluate --write FILE, then {how}"
         raise Missing("ScoreNotFound", message)
+    if text == known:
+        return known
     try:
         Score.load(text)
     except InvalidScore as error:

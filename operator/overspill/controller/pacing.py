@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from overspill.api.policy import Pacing
 from overspill.api.status import PacingState
-from overspill.budget.money import usd_micros
+from overspill.budget.money import MICROS, usd_micros
 from overspill.budget.pace import HOURS, Pattern, admit_from, observed
 from overspill.controller.times import timestamp
 from overspill.routing.decide import PRIORITY_NAMES
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 WORTH_WRITING: Final = 0.02
 """A value that moved by less is not written down: what it shifts, later looks put right."""
 PATTERN_EVERY_S: Final = 600.0
-_MICROS: Final = 1e6
 _NAMES: Final = tuple(PRIORITY_NAMES[priority] for priority in sorted(PRIORITY_NAMES))
 """The least valuable first."""
 VERSION: Final = 1
@@ -59,11 +58,11 @@ def paced(
     if asked_usd_per_s is None or state.spent_usd is None:
         return before
     zone = ZoneInfo(budget.time_zone)
-    asked = tuple(usd * _MICROS for usd in asked_usd_per_s)
+    asked = tuple(usd * MICROS for usd in asked_usd_per_s)
     elapsed_s = min(at_most_s, max(0.0, now_s - before.seen_at_s)) if before else 0.0
     pattern = before.pattern if before else Pattern.unknown(len(asked))
     pattern = observed(pattern, zone, now_s, asked, elapsed_s)
-    left = usd_micros(state.limit_usd - state.spent_usd) if state.spent_usd < state.limit_usd else 0
+    left = max(0, usd_micros(state.limit_usd - state.spent_usd))
     value = admit_from(pattern, asked, state.period, zone, now_s, left)
     return Pace(pattern=pattern, admit_from=value, seen_at_s=now_s)
 
@@ -81,6 +80,8 @@ def asked_of(snapshot: Snapshot, policy: str) -> Rates | None:
 
 def recalled(saved: object, now_s: float) -> Pace | None:
     """Read back what an earlier process wrote; None where there is nothing that can be used."""
+    if saved is None:
+        return None
     try:
         found = PacingState.model_validate(saved)
     except ValidationError:

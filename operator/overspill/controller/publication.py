@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING, Final
 from overspill import api
 from overspill.api.sidecar_config import (
     CONFIG_FILE,
-    CREDENTIALS_DIR,
     BudgetConfig,
-    CascadeConfig,
-    ComplexityConfig,
     LenderConfig,
-    ProviderConfig,
     SidecarConfig,
-    SmallConfig,
+    sidecar_config_of,
 )
 from overspill.controller.keys import PolicyKey, config_map_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from overspill.api.policy import FrontierProvider, RoutingPolicySpec
+    from overspill.api.policy import RoutingPolicySpec
     from overspill.budget import BudgetState
     from overspill.controller.keys import Manifest
 
@@ -54,28 +50,15 @@ def sidecar_config(
 
     `score` is the text of the score that the policy names.
     """
-    small = spec.small
-    return SidecarConfig(
+    slots = spec.small.capacity.max_concurrency // max(1, running_sidecars)
+    return sidecar_config_of(
+        spec,
         policy=str(key),
         generation=generation,
-        mode=spec.mode,
-        small=SmallConfig(
-            model=small.model,
-            context_window=small.context_window,
-            endpoints=tuple(endpoints),
-            slots_per_endpoint=max(1, small.capacity.max_concurrency // max(1, running_sidecars)),
-            input_token_weight=small.capacity.input_token_weight,
-            first_token_deadline_s=spec.routing.overflow.first_token_deadline,
-        ),
-        hosted=tuple(_provider(provider) for provider in spec.hosted),
-        frontier=tuple(_provider(provider) for provider in spec.frontier),
-        rules=spec.routing.rules,
-        complexity=_complexity(spec, score),
-        cascade=_cascade(spec),
-        max_input_tokens=spec.routing.context.max_input_tokens if spec.routing.context else None,
-        queue_max_wait_s=spec.routing.queue.max_wait,
-        request_timeout_s=spec.routing.request_timeout,
+        endpoints=tuple(endpoints),
+        slots_per_endpoint=max(1, slots),
         budget=_budget(spec, budget, lender),
+        score=score,
     )
 
 
@@ -104,33 +87,6 @@ def publish(owner: Manifest, config: SidecarConfig) -> Publication:
     }
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Publication(manifest=manifest, revision=digest[:REVISION_LENGTH])
-
-
-def _provider(provider: FrontierProvider) -> ProviderConfig:
-    return ProviderConfig(
-        name=provider.name,
-        api=provider.api,
-        base_url=provider.base_url,
-        model=provider.model,
-        credential_file=f"{CREDENTIALS_DIR}/{provider.name}",
-        price=provider.price,
-        max_output_tokens=provider.max_output_tokens,
-        forward_headers=provider.forward_headers,
-    )
-
-
-def _complexity(spec: RoutingPolicySpec, score: str | None) -> ComplexityConfig | None:
-    """None too where the score that the policy names is not there: no other takes its place."""
-    told = spec.routing.complexity
-    if told is None or (told.score is not None and score is None):
-        return None
-    own = score if told.score is not None else None
-    return ComplexityConfig(frontier_share=float(told.frontier_share), score=own)
-
-
-def _cascade(spec: RoutingPolicySpec) -> CascadeConfig | None:
-    told = spec.routing.cascade
-    return CascadeConfig(verify=told.verify, hold_for_s=told.hold_for) if told else None
 
 
 def _budget(

@@ -174,7 +174,7 @@ class Reconciler:
     ) -> tuple[Memory, Observed]:
         """Read the score that the policy names; where it is gone or bad, the last one stays."""
         try:
-            text = await named_score(self.cluster, case.key, case.spec)
+            text = await named_score(self.cluster, case.key, case.spec, memory.score)
         except Missing as error:
             return memory, replace(observed, missing=observed.missing or error)
         return replace(memory, score=text), observed

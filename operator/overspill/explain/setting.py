@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from overspill.api.policy import Mode
 from overspill.api.sidecar_config import BudgetConfig
+from overspill.budget.money import usd_micros
 from overspill.controller.keys import PolicyKey
 from overspill.controller.publication import sidecar_config
 from overspill.explain.question import CannotExplain
@@ -35,7 +36,7 @@ class Setting:
         """What the budget has in a whole period; None where none is in force."""
         if self.spec.budget is None or self.runtime.observing:
             return None
-        return int(self.spec.budget.limit * 1_000_000)
+        return usd_micros(self.spec.budget.limit)
 
 
 def setting_of(
@@ -58,7 +59,7 @@ def setting_of(
         endpoints=(),
         running_sidecars=1,
         budget=None,
-        score=score,
+        score=score if _names_score(spec) else None,
     )
     if budget is not None:
         told = BudgetConfig(open=not exhausted, on_exhausted=budget.on_exhausted)
@@ -71,3 +72,7 @@ def setting_of(
         for provider in runtime.providers:  # as with a purse, which is of a running sidecar only
             provider.target = replace(provider.target, capped=True)
     return Setting(policy=file.name, spec=spec, runtime=runtime, small_full=small_full)
+
+
+def _names_score(spec: RoutingPolicySpec) -> bool:
+    return spec.routing.complexity is not None and spec.routing.complexity.score is not None

@@ -59,6 +59,14 @@ class Trials:
         """How many requests each stands for."""
         return 1.0 / self.chance
 
+    def lost(self, floor: float) -> Floats:
+        """Margins, had the small model answered."""
+        return self.small - floor * self.frontier
+
+    def gained(self, floor: float) -> Floats:
+        """Margins, had the frontier."""
+        return (1.0 - floor) * self.frontier
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -111,18 +119,16 @@ def bank_of(trials: Trials, spells: Sequence[Spell], floor: float) -> Bank:
 
     While there are few of them their own spread says little: then what the plans had expected does.
     """
-    margins = trials.small - floor * trials.frontier
-    others = trials.stand_for - 1.0
+    margins, others = trials.lost(floor), trials.stand_for - 1.0
     seen = float((margins**2 * others * trials.stand_for).sum())
     foreseen = sum(
         spell.answers * spell.plan.variance / spell.plan.trial_rate
         for spell in spells
         if spell.plan.trial_rate
     )
-    known = float(((1.0 - floor) * trials.frontier).sum())
     return Bank(
         requests=float(trials.stand_for.sum()),
-        margin=known + float((margins * others).sum()),
+        margin=float(trials.gained(floor).sum() + (margins * others).sum()),
         variance=max(seen, foreseen),
         frontier=float((trials.frontier * trials.stand_for).sum()),
     )
@@ -160,8 +166,7 @@ class _Futures:
     def __init__(self, trials: Trials, floor: float) -> None:
         order = np.argsort(trials.scores, kind="stable")
         part = trials.stand_for[order] / trials.stand_for.sum()
-        margins = (trials.small - floor * trials.frontier)[order]
-        gains = ((1.0 - floor) * trials.frontier)[order]
+        margins, gains = trials.lost(floor)[order], trials.gained(floor)[order]
         self._scores = trials.scores[order]
         self._part, self._lost, self._squares, self._gained = (
             np.concatenate([[0.0], np.cumsum(part * one)])

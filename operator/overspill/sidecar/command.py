@@ -20,11 +20,8 @@ from overspill.api.policy_file import read_policy
 from overspill.api.sidecar_config import (
     CREDENTIALS_DIR,
     BudgetConfig,
-    CascadeConfig,
-    ComplexityConfig,
-    ProviderConfig,
     SidecarConfig,
-    SmallConfig,
+    sidecar_config_of,
 )
 from overspill.sidecar import memory
 from overspill.sidecar.access_log import access_log
@@ -36,7 +33,7 @@ from overspill.sidecar.proxy import Admin, Proxy
 if TYPE_CHECKING:
     import argparse
 
-    from overspill.api.policy import Budget, FrontierProvider, RoutingPolicySpec
+    from overspill.api.policy import Budget, RoutingPolicySpec
     from overspill.api.policy_file import PolicyFile
     from overspill.sidecar.tracing import Tracer
 
@@ -199,43 +196,29 @@ def _alone(args: argparse.Namespace, file: PolicyFile, keys: Path) -> SidecarCon
     policy = file.spec
     endpoints = tuple(url.partition("://")[2] or url for url in args.small.split(",") if url)
     _write_keys(args, policy, keys)
-    return SidecarConfig(
+    return sidecar_config_of(
+        _elsewhere(policy, args.frontier),
         policy=f"local/{file.name}",
         generation=1,
-        mode=policy.mode,
-        small=SmallConfig(
-            model=policy.small.model,
-            context_window=policy.small.context_window,
-            endpoints=tuple(endpoint.rstrip("/") for endpoint in endpoints),
-            slots_per_endpoint=policy.small.capacity.max_concurrency,
-            input_token_weight=policy.small.capacity.input_token_weight,
-            first_token_deadline_s=policy.routing.overflow.first_token_deadline,
-        ),
-        hosted=tuple(_provider(provider, provider.base_url) for provider in policy.hosted),
-        frontier=tuple(
-            _provider(provider, args.frontier if args.frontier and not index else provider.base_url)
-            for index, provider in enumerate(policy.frontier)
-        ),
-        rules=policy.routing.rules,
-        complexity=_complexity(args, policy),
-        cascade=_cascade(policy),
-        max_input_tokens=policy.routing.context.max_input_tokens
-        if policy.routing.context
-        else None,
-        queue_max_wait_s=policy.routing.queue.max_wait,
-        request_timeout_s=policy.routing.request_timeout,
+        endpoints=tuple(endpoint.rstrip("/") for endpoint in endpoints),
+        slots_per_endpoint=policy.small.capacity.max_concurrency,
         budget=BudgetConfig(
             on_exhausted=policy.budget.on_exhausted if policy.budget else OnExhausted.SMALL_ONLY
         ),
+        score=_score(args, policy),
     )
 
 
-def _cascade(policy: RoutingPolicySpec) -> CascadeConfig | None:
-    told = policy.routing.cascade
-    return CascadeConfig(verify=told.verify, hold_for_s=told.hold_for) if told else None
+def _elsewhere(policy: RoutingPolicySpec, base_url: str | None) -> RoutingPolicySpec:
+    """Let the first provider be found at this URL, where one is given."""
+    if not base_url:
+        return policy
+    first, *others = policy.frontier
+    moved = first.model_copy(update={"base_url": base_url})
+    return policy.model_copy(update={"frontier": (moved, *others)})
 
 
-def _complexity(args: argparse.Namespace, policy: RoutingPolicySpec) -> ComplexityConfig | None:
+def _score(args: argparse.Namespace, policy: RoutingPolicySpec) -> str | None:
     """Raises: OSError, ValueError."""
     told = policy.routing.complexity
     if told is None:
@@ -245,21 +228,7 @@ def _complexity(args: argparse.Namespace, policy: RoutingPolicySpec) -> Complexi
             f"the policy's score is in ConfigMap {told.score.config_map_name}, which a sidecar "
             "alone cannot read; give --score FILE"
         )
-    text = Path(args.score).read_text() if args.score else None
-    return ComplexityConfig(frontier_share=float(told.frontier_share), score=text)
-
-
-def _provider(provider: FrontierProvider, base_url: str) -> ProviderConfig:
-    return ProviderConfig(
-        name=provider.name,
-        api=provider.api,
-        base_url=base_url,
-        model=provider.model,
-        credential_file=f"{CREDENTIALS_DIR}/{provider.name}",
-        price=provider.price,
-        max_output_tokens=provider.max_output_tokens,
-        forward_headers=provider.forward_headers,
-    )
+    return Path(args.score).read_text() if args.score else None
 
 
 def _write_keys(args: argparse.Namespace, policy: RoutingPolicySpec, keys: Path) -> None:

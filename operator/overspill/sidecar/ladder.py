@@ -257,8 +257,6 @@ class Ladder:
             opened.close()
             self.reason, self.at_work = Reason.SMALL_FAILED, False
             self.proxy.capacity.failed(slot, self.proxy.now_s())
-            self._note(failure)
-            self.failures += 1
             self._failed(opened.upstream, failure)
             return False
         except BaseException:
@@ -345,8 +343,6 @@ class Ladder:
             self.lossy, self.at_work, self.final = left_out, False, failure.final
             if self.reserved is not None:
                 self._failed_under(self.reserved, failure)
-            self._note(failure)
-            self.failures += 1
             self._failed(upstream, failure)
             raise
         self.tier, self.lossy = upstream.tier, (*opened.call.lossy, *left_out)
@@ -358,6 +354,9 @@ class Ladder:
             self.last = failure
 
     def _failed(self, upstream: Upstream, failure: AttemptFailed) -> None:
+        """Keep, count and log a failed attempt."""
+        self._note(failure)
+        self.failures += 1
         if failure.final and upstream.tier is Tier.SMALL:
             return
         self.proxy.meters.failed(upstream.tier, upstream.name, failure.kind)
