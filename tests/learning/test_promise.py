@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -21,6 +22,9 @@ from overspill.learning.promise import (
     planned,
 )
 
+if TYPE_CHECKING:
+    from overspill.learning.design import Bools, Floats
+
 FLOOR = 0.9
 
 
@@ -29,7 +33,8 @@ def trials(many: int = 400, *, right: float = 0.8, chance: float = 1.0, seed: in
     dice = np.random.default_rng(seed)
     scores = dice.random(many)
     small = (dice.random(many) < np.clip(2 * right * (1 - scores), 0, 1)).astype(float)
-    return Trials(scores=scores, small=small, frontier=np.ones(many), chance=np.full(many, chance))
+    odds = np.full(many, chance)
+    return Trials(scores=scores, small=small, frontier=np.ones(many), sent=odds, seen=odds)
 
 
 def plan_of(seen: Trials, bank: Bank | None = None, highest_rate: float = 0.5) -> Plan:
@@ -106,13 +111,42 @@ def test_paid_trials_stand_for_all_that_the_small_model_answered_alone() -> None
             scores=whole.scores[drawn],
             small=whole.small[drawn],
             frontier=whole.frontier[drawn],
-            chance=np.full(int(drawn.sum()), rate),
+            sent=np.full(int(drawn.sum()), rate),
+            seen=np.full(int(drawn.sum()), rate),
         )
         bank = bank_of(seen, (), FLOOR)
         truth.append(margin - bank.margin)
         off.append(bank.variance**0.5)
     assert np.mean(truth) == pytest.approx(0, abs=3 * np.mean(off) / 300**0.5)
     assert np.std(truth) == pytest.approx(np.mean(off), rel=0.15)
+
+
+def test_of_what_the_frontier_answers_anyway_a_sample_is_enough() -> None:
+    """Half of all goes up by score, and 30% of that is looked at; the rest goes by lot, at 20%."""
+    whole = trials(2_000, seed=3)
+    up = whole.scores > 0.5
+    sent, seen = np.where(up, 1.0, 0.2), np.where(up, 0.3, 0.2)
+    missed, off = [], []
+    for seed in range(300):
+        dice = np.random.default_rng(2_000 + seed)
+        answered = dice.random(2_000) < sent
+        watched = answered & (dice.random(2_000) < seen / sent)
+        bank = bank_of(_taken(whole, watched, sent, seen), (), FLOOR)
+        margin = np.where(answered, 1 - FLOOR, whole.small - FLOOR).sum()
+        missed.append(margin - bank.margin)
+        off.append(bank.variance**0.5)
+    assert np.mean(missed) == pytest.approx(0, abs=3 * np.mean(off) / 300**0.5)
+    assert np.std(missed) == pytest.approx(np.mean(off), rel=0.15)
+
+
+def _taken(whole: Trials, rows: Bools, sent: Floats, seen: Floats) -> Trials:
+    return Trials(
+        scores=whole.scores[rows],
+        small=whole.small[rows],
+        frontier=whole.frontier[rows],
+        sent=sent[rows],
+        seen=seen[rows],
+    )
 
 
 def test_before_there_are_paid_trials_the_plan_says_how_vague_the_bank_is() -> None:

@@ -366,19 +366,52 @@ class ConfigMapKey(Model):
     key: Name = "score.json"
 
 
+_ONE_AIM = "give frontierShare or qualityFloor, and not both"
+_FLOOR = 'must be above "0" and below "1", such as "0.95"'
+_CONFIDENCE = 'must be from "0.5" on and below "1", such as "0.95"'
+
+
 class Complexity(Model):
     """Requests that no rule takes, by how much better the frontier is expected to answer them."""
 
+    model_config = ConfigDict(
+        json_schema_extra=schema_rules(
+            ("has(self.frontierShare) != has(self.qualityFloor)", _ONE_AIM),
+            ("!has(self.qualityFloor) || double(self.qualityFloor) > 0.0", _FLOOR),
+            ("!has(self.qualityFloor) || double(self.qualityFloor) < 1.0", _FLOOR),
+            ("double(self.confidence) >= 0.5 && double(self.confidence) < 1.0", _CONFIDENCE),
+        )
+    )
     score: ConfigMapKey | None = Field(
         default=None,
         description="What says so, as `overspill evaluate --write` writes it; else the score that "
-        "comes with Overspill.",
+        "comes with Overspill, or what trials have taught.",
+    )
+    frontier_share: Share | None = Field(
+        default=None,
+        description="The part of these requests, those with the most to gain, that goes to the "
+        "frontier.",
+    )
+    quality_floor: Share | None = Field(
+        default=None,
+        description="Quality to hold, of what the frontier's would have been. As little as trials "
+        "allow goes to the frontier, and all of it until they show that the floor holds.",
+    )
+    confidence: Share = Field(
+        default=Decimal("0.95"),
+        json_schema_extra={"default": "0.95"},
+        description="That the floor is held.",
     )
 
-    frontier_share: Share = Field(
-        description="The part of these requests, those with the most to gain, that goes to the "
-        "frontier."
-    )
+    @model_validator(mode="after")
+    def _aims_at_one_thing(self) -> Self:
+        if (self.frontier_share is None) == (self.quality_floor is None):
+            raise ValueError(_ONE_AIM)
+        if self.quality_floor is not None and not 0 < self.quality_floor < 1:
+            raise ValueError(f"qualityFloor: {_FLOOR}")
+        if not Decimal("0.5") <= self.confidence < 1:
+            raise ValueError(f"confidence: {_CONFIDENCE}")
+        return self
 
 
 class Verifier(StrEnum):
@@ -405,6 +438,71 @@ class Cascade(Model):
         description="A stream is held back until it is whole and checked, for so long at most; "
         "then it goes out as it comes.",
     )
+
+
+class Grader(StrEnum):
+    """How the two answers of a trial are compared; the first that can tell decides."""
+
+    JSON_SCHEMA = "JSONSchema"
+    JSON = "JSON"
+    MATCH = "Match"
+    WEBHOOK = "Webhook"
+    JUDGE = "Judge"
+
+
+class GradingWebhook(Model):
+    """Who is sent a request and both answers, and says what each is worth, from 0 to 1."""
+
+    url: HttpURL
+    timeout: Duration = Field(default=30.0, json_schema_extra={"default": "30s"})
+
+
+_WEBHOOK = "webhook and the grader Webhook go together: give both or neither"
+_SOME_TRIALS = 'must be above "0", such as "0.1"'
+
+
+class Trials(Model):
+    """A sample of requests that both tiers answer: the client gets the frontier's answer, and the
+    small model's comes in the background, while it has little to do.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=schema_rules(
+            ("has(self.webhook) == self.graders.exists(g, g == 'Webhook')", _WEBHOOK),
+            ("double(self.sampleRate) > 0.0", f"sampleRate: {_SOME_TRIALS}"),
+        )
+    )
+    sample_rate: Share = Field(
+        default=Decimal("0.1"),
+        json_schema_extra={"default": "0.1"},
+        description="The highest share: of what the frontier answers anyway, and of the rest by "
+        "lot, which then goes to the frontier.",
+    )
+    graders: tuple[Grader, ...] = Field(
+        default=(Grader.JSON_SCHEMA, Grader.JSON, Grader.MATCH),
+        min_length=1,
+        max_length=len(Grader),
+        json_schema_extra={
+            "default": ["JSONSchema", "JSON", "Match"],
+            "x-kubernetes-list-type": "set",
+        },
+        description="In this order; answers of which none can tell differ, and then only the "
+        "frontier's is right. Judge asks the frontier which of the two is better, twice.",
+    )
+    webhook: GradingWebhook | None = None
+    limit: Quantity | None = Field(
+        default=None,
+        description="USD per budget period, for judges and for what goes to the frontier by lot; "
+        "within the budget.",
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.webhook is None) == (Grader.WEBHOOK in self.graders):
+            raise ValueError(_WEBHOOK)
+        if not self.sample_rate:
+            raise ValueError(f"sampleRate: {_SOME_TRIALS}")
+        return self
 
 
 class Trim(StrEnum):
@@ -438,9 +536,22 @@ class QueueSpec(Model):
     )
 
 
+_FLOOR_NEEDS_TRIALS = "complexity.qualityFloor is promised by trials: give trials, such as {}"
+_TRIALS_NEED_AIM = "trials need to know what for: give complexity.qualityFloor or frontierShare"
+
+
 class Routing(Model):
     """Which tier answers which request."""
 
+    model_config = ConfigDict(
+        json_schema_extra=schema_rules(
+            (
+                "!has(self.complexity) || !has(self.complexity.qualityFloor) || has(self.trials)",
+                _FLOOR_NEEDS_TRIALS,
+            ),
+            ("!has(self.trials) || has(self.complexity)", _TRIALS_NEED_AIM),
+        )
+    )
     rules: tuple[Rule, ...] = Field(
         default=(),
         max_length=64,
@@ -449,6 +560,9 @@ class Routing(Model):
     )
     complexity: Complexity | None = Field(
         default=None, description="None: whatever the small model can hold is for the small tier."
+    )
+    trials: Trials | None = Field(
+        default=None, description="None: nothing is tried; what is known of quality stays as it is."
     )
     cascade: Cascade | None = Field(
         default=None, description="None: what the small model answers is passed on as it comes."
@@ -467,6 +581,15 @@ class Routing(Model):
     @model_validator(mode="after")
     def _unique(self) -> Self:
         _refuse_twins("rules", [rule.name for rule in self.rules])
+        return self
+
+    @model_validator(mode="after")
+    def _trials_fit(self) -> Self:
+        aim = self.complexity
+        if aim is not None and aim.quality_floor is not None and self.trials is None:
+            raise ValueError(_FLOOR_NEEDS_TRIALS)
+        if self.trials is not None and aim is None:
+            raise ValueError(_TRIALS_NEED_AIM)
         return self
 
 
@@ -491,9 +614,20 @@ class Budget(Model):
     on_exhausted: OnExhausted = OnExhausted.SMALL_ONLY
 
 
+_LIMIT_NEEDS_BUDGET = "routing.trials.limit is a part of a budget: give budget, or leave it out"
+
+
 class RoutingPolicySpec(Model):
     """One object decides replicas, spill and dollars together."""
 
+    model_config = ConfigDict(
+        json_schema_extra=schema_rules(
+            (
+                "!has(self.routing.trials) || !has(self.routing.trials.limit) || has(self.budget)",
+                _LIMIT_NEEDS_BUDGET,
+            ),
+        )
+    )
     mode: Mode = Mode.ENFORCE
     workload: Workload
     small: SmallTier
@@ -529,6 +663,13 @@ class RoutingPolicySpec(Model):
                     f"hosted[{index}].name: {provider.name!r} is a frontier provider's; "
                     "give another name"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _trials_are_paid(self) -> Self:
+        trials = self.routing.trials
+        if trials is not None and trials.limit is not None and self.budget is None:
+            raise ValueError(_LIMIT_NEEDS_BUDGET)
         return self
 
 

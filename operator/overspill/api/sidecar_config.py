@@ -14,15 +14,18 @@ from overspill.api.base import Model, Name, Quantity
 from overspill.api.errors import InvalidConfig, sentences
 from overspill.api.policy import (
     Cascade,
-    Complexity,
     FrontierAPI,
     FrontierProvider,
+    Grader,
+    GradingWebhook,
     HeaderName,
     Mode,
     OnExhausted,
     Price,
+    Routing,
     RoutingPolicySpec,
     Rule,
+    Trials,
     Verifier,
 )
 
@@ -82,10 +85,25 @@ class BudgetConfig(Model):
     )
 
 
+class PlanConfig(Model):
+    """How requests are routed so that a floor of quality holds, until the next plan."""
+
+    careful: bool = Field(default=False, description="All to the frontier.")
+    limit: float | None = Field(
+        default=None, description="From this score on, to the frontier; None for no limit."
+    )
+    trial_rate: float = Field(default=0.0, ge=0, le=1)
+    shadow_rate: float = Field(ge=0, le=1)
+    variance: float = Field(default=0.0, ge=0)
+
+
 class ComplexityConfig(Model):
     """Which of the requests that no rule takes go to the frontier."""
 
-    frontier_share: float = Field(ge=0, le=1)
+    frontier_share: float | None = Field(
+        default=None, ge=0, le=1, description="None where the plan says which."
+    )
+    plan: PlanConfig | None = Field(default=None, description="None where nothing is tried.")
     score: str | None = Field(
         default=None, description="The artefact's text; None for the score of the package."
     )
@@ -96,6 +114,17 @@ class CascadeConfig(Model):
 
     verify: tuple[Verifier, ...]
     hold_for_s: float
+
+
+class TrialsConfig(Model):
+    """How trials are graded, and whom they are told."""
+
+    graders: tuple[Grader, ...]
+    webhook: GradingWebhook | None = None
+    limited: bool = Field(default=False, description="They have money of their own.")
+    operator: LenderConfig | None = Field(
+        default=None, description="None: an operator that does not listen."
+    )
 
 
 class SidecarConfig(Model):
@@ -110,6 +139,7 @@ class SidecarConfig(Model):
     frontier: tuple[ProviderConfig, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
     complexity: ComplexityConfig | None = None
+    trials: TrialsConfig | None = None
     cascade: CascadeConfig | None = None
     max_input_tokens: int | None = Field(
         default=None, description="Above it the oldest turns are left out."
@@ -128,8 +158,12 @@ def sidecar_config_of(
     slots_per_endpoint: int,
     budget: BudgetConfig,
     score: str | None,
+    plan: PlanConfig | None = None,
+    operator: LenderConfig | None = None,
 ) -> SidecarConfig:
-    """Say what a sidecar of this policy must know. `score` is the text of a score of one's own."""
+    """Say what a sidecar of this policy must know. `score` is the text of a score of one's own;
+    `plan` is what trials allow, and `operator` is who is told of them.
+    """
     small, routing = spec.small, spec.routing
     return SidecarConfig(
         policy=policy,
@@ -146,7 +180,8 @@ def sidecar_config_of(
         hosted=tuple(map(_provider, spec.hosted)),
         frontier=tuple(map(_provider, spec.frontier)),
         rules=routing.rules,
-        complexity=_complexity(routing.complexity, score),
+        complexity=_complexity(routing, score, plan),
+        trials=_trials(routing.trials, operator),
         cascade=_cascade(routing.cascade),
         max_input_tokens=routing.context.max_input_tokens if routing.context else None,
         queue_max_wait_s=routing.queue.max_wait,
@@ -168,11 +203,33 @@ def _provider(provider: FrontierProvider) -> ProviderConfig:
     )
 
 
-def _complexity(told: Complexity | None, score: str | None) -> ComplexityConfig | None:
-    """None too where the score that the policy names is not there: no other takes its place."""
+def _complexity(
+    routing: Routing, score: str | None, plan: PlanConfig | None
+) -> ComplexityConfig | None:
+    """None too where the score that the policy names is not there: no other takes its place.
+
+    Nothing is known of quality until somebody has a plan, so a floor then keeps all at the frontier.
+    """
+    told, trials = routing.complexity, routing.trials
     if told is None or (told.score is not None and score is None):
         return None
-    return ComplexityConfig(frontier_share=float(told.frontier_share), score=score)
+    if told.quality_floor is not None and plan is None:
+        plan = PlanConfig(careful=True, shadow_rate=float(trials.sample_rate) if trials else 0.0)
+    share = told.frontier_share
+    return ComplexityConfig(
+        frontier_share=None if share is None else float(share), plan=plan, score=score
+    )
+
+
+def _trials(told: Trials | None, operator: LenderConfig | None) -> TrialsConfig | None:
+    if told is None:
+        return None
+    return TrialsConfig(
+        graders=told.graders,
+        webhook=told.webhook,
+        limited=told.limit is not None,
+        operator=operator,
+    )
 
 
 def _cascade(told: Cascade | None) -> CascadeConfig | None:

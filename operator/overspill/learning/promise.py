@@ -7,7 +7,7 @@ loss, and known only of trials. The promise is kept while the sum of all margins
 Some requests that the score would give to the small model go to the frontier by lot, and the small
 model answers them in the background: these are the paid trials. They stand for all others that it
 answered alone (Horvitz and Thompson, 1952), so nothing has to be supposed about traffic or score.
-What goes to the frontier anyway may be a trial for nothing. A plan is a limit of the score and a
+Of what goes to the frontier anyway, all or a sample are trials for nothing. A plan is a limit of the score and a
 rate of paid trials: the pair that asks least of the frontier, and with which the bound of the bank
 stays above 0 soon, later and much later. Where luck or drift lowers the bank, the next plan is
 stricter, and without any that holds all goes to the frontier, which fills it again.
@@ -48,8 +48,10 @@ class Trials:
     small: Floats
     frontier: Floats
     """Qualities, 0..1."""
-    chance: Floats
-    """That such a request was a trial: 1 where the frontier answered anyway."""
+    sent: Floats
+    """The chance that the frontier answered such a request: 1 where it did anyway."""
+    seen: Floats
+    """The chance that it did, and the request became a trial; not above `sent`."""
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -57,7 +59,7 @@ class Trials:
     @property
     def stand_for(self) -> Floats:
         """How many requests each stands for."""
-        return 1.0 / self.chance
+        return 1.0 / self.seen
 
     def lost(self, floor: float) -> Floats:
         """Margins, had the small model answered."""
@@ -66,6 +68,21 @@ class Trials:
     def gained(self, floor: float) -> Floats:
         """Margins, had the frontier."""
         return (1.0 - floor) * self.frontier
+
+    def margins(self, floor: float) -> Floats:
+        """Margins as expected of such requests, by the chances that either answers."""
+        return self.sent * self.gained(floor) + (1.0 - self.sent) * self.lost(floor)
+
+    def doubt(self, floor: float) -> Floats:
+        """Squares by which a margin that was estimated misses the one that came, as expected.
+
+        With m the expected margin, g and l what either answer gains, f the chance of the
+        frontier's and o that of a trial: m²/o - 2mg + fg² + (1-f)l².
+        """
+        mean, gained, lost = self.margins(floor), self.gained(floor), self.lost(floor)
+        came = self.sent * gained**2 + (1.0 - self.sent) * lost**2
+        found: Floats = np.maximum(0.0, mean**2 * self.stand_for - 2.0 * mean * gained + came)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +136,7 @@ def bank_of(trials: Trials, spells: Sequence[Spell], floor: float) -> Bank:
 
     While there are few of them their own spread says little: then what the plans had expected does.
     """
-    margins, others = trials.lost(floor), trials.stand_for - 1.0
-    seen = float((margins**2 * others * trials.stand_for).sum())
+    seen = float((trials.doubt(floor) * trials.stand_for).sum())
     foreseen = sum(
         spell.answers * spell.plan.variance / spell.plan.trial_rate
         for spell in spells
@@ -128,7 +144,7 @@ def bank_of(trials: Trials, spells: Sequence[Spell], floor: float) -> Bank:
     )
     return Bank(
         requests=float(trials.stand_for.sum()),
-        margin=float(trials.gained(floor).sum() + (margins * others).sum()),
+        margin=float((trials.margins(floor) * trials.stand_for).sum()),
         variance=max(seen, foreseen),
         frontier=float((trials.frontier * trials.stand_for).sum()),
     )

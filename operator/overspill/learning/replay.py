@@ -111,7 +111,8 @@ class _Played:
             scores=self._scores[known],
             small=self._examples.small[known],
             frontier=self._examples.frontier[known],
-            chance=self._odds[known],
+            sent=self._odds[known],
+            seen=self._odds[known],
         )
 
     def paid_trials(self) -> int:

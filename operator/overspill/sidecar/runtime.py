@@ -230,7 +230,7 @@ def compile_runtime(
         max_input_tokens=config.max_input_tokens,
         checks=_checks(config),
         hold_s=config.cascade.hold_for_s if config.cascade else 0.0,
-        frontier_share=config.complexity.frontier_share if config.complexity else 0.0,
+        frontier_share=(config.complexity and config.complexity.frontier_share) or 0.0,
         purse=purse,
     )
 

@@ -1,0 +1,94 @@
+"""What sidecars tell of trials: packed small, read back as it was, and refused where it cannot be."""
+
+from __future__ import annotations
+
+import zlib
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overspill.routing.features import MEASURES, WORDS, features
+from overspill.trials.record import STEPS, VERSION, Batch, Trial, features_of, pack, unpack
+
+PROMPT = "Which of these is the capital of France?\n(A) Lyon\n(B) Paris\n" * 8
+
+
+def trial(prompt: str = PROMPT, **changes: float) -> Trial:
+    words, shape = features_of(features(prompt))
+    said = {"score": 0.2, "small": 1.0, "frontier": 1.0, "sent": 0.1, "seen": 0.1} | changes
+    return Trial(words=words, shape=shape, **said)
+
+
+def batch(*trials: Trial, name: str = "a-1") -> Batch:
+    return Batch(
+        name=name,
+        features=1,
+        ended_s=1_000.0,
+        alone=7,
+        at_frontier=3,
+        unseen=0,
+        lost_free=0,
+        lost_paid=1,
+        trial_rate=0.1,
+        variance=0.2,
+        spent_usd_micros=0,
+        trials=list(trials),
+    )
+
+
+def test_it_is_read_back_as_it_was() -> None:
+    told = [batch(trial(), trial("hello"), trial("")), batch(name="b-1")]
+    assert unpack(pack(told)) == told
+
+
+@given(st.text(max_size=400))
+def test_words_and_shape_are_those_of_the_prompt(prompt: str) -> None:
+    seen, kept = features(prompt), trial(prompt)
+    assert set(kept.places) == seen.words
+    assert kept.measures == pytest.approx(seen.shape, abs=0.5 / STEPS + 1e-9)
+
+
+def test_a_trial_takes_about_half_a_kilobyte() -> None:
+    prompts = [" ".join(f"word{n * k % 977}" for k in range(120)) for n in range(1, 101)]
+    assert len(pack([batch(*map(trial, prompts))])) < 600 * len(prompts)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"small": 1.1}, id="a quality above 1"),
+        pytest.param({"frontier": -0.1}, id="a quality below 0"),
+        pytest.param({"seen": 0.0}, id="a chance of nothing"),
+        pytest.param({"seen": 0.2}, id="seen more often than sent"),
+        pytest.param({"score": float("nan")}, id="a score that is no number"),
+    ],
+)
+def test_a_trial_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="trial"):
+        unpack(pack([batch(trial(**changes))]))
+
+
+def test_a_word_beyond_the_last_place_is_refused() -> None:
+    far = Trial(
+        words=[WORDS], shape=[0] * MEASURES, score=0.0, small=1.0, frontier=1.0, sent=1.0, seen=1.0
+    )
+    with pytest.raises(ValueError, match="a-1"):
+        unpack(pack([batch(far)]))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"nothing",
+        zlib.compress(b"nothing"),
+        zlib.compress(msgspec.msgpack.encode([VERSION + 1, []])),
+        zlib.compress(bytes(2**23)),
+        pack([batch(trial())])[:-9],
+    ],
+)
+def test_what_is_no_report_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="trials"):
+        unpack(raw)
