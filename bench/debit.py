@@ -11,7 +11,8 @@ from decimal import Decimal
 from bench import report
 from overspill.budget.lease import LIFE_S, Grant
 from overspill.budget.wallet import Wallet
-from overspill.sidecar.purse import NotAnswered, Purse, Reservation
+from overspill.sidecar.link import NotAnswered
+from overspill.sidecar.purse import Purse, Reservation
 from overspill.wire.ask import Target
 from overspill.wire.errors import Wire
 from overspill.wire.ingress import INGRESSES

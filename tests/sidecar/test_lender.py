@@ -16,9 +16,9 @@ from overspill.api.leases import LeaseRequest
 from overspill.api.policy import Budget
 from overspill.api.sidecar_config import LenderConfig
 from overspill.budget.lease import Grant, Report
-from overspill.sidecar import lender as lender_module
+from overspill.sidecar import link as link_module
 from overspill.sidecar.lender import LocalLender, RemoteLender
-from overspill.sidecar.purse import NotAnswered
+from overspill.sidecar.link import NotAnswered
 from tests.sidecar.faulty import play
 from tests.sidecar.test_tls import LOCALHOST, certificate
 
@@ -118,7 +118,7 @@ def test_the_token_is_read_anew_each_time(tmp_path: Path) -> None:
 def test_where_a_replica_has_vanished_another_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: int, dropped: int
 ) -> None:
-    monkeypatch.setattr(lender_module, "ASK_AGAIN_S", (0.01, 0.01))
+    monkeypatch.setattr(link_module, "ASK_AGAIN_S", (0.01, 0.01))
 
     async def story() -> None:
         operator = Operator(silent=silent, dropped=dropped)

@@ -13,7 +13,8 @@ from overspill.budget.account import Limits
 from overspill.budget.ledger import Ledger, renew, turned
 from overspill.budget.period import Period
 from overspill.budget.wallet import Wallet
-from overspill.sidecar.purse import NotAnswered, Purse
+from overspill.sidecar.link import NotAnswered
+from overspill.sidecar.purse import Purse
 
 if TYPE_CHECKING:
     from overspill.budget.lease import Grant, Report

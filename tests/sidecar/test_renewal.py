@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from overspill.budget.lease import LIFE_S, Grant, Report
 from overspill.budget.wallet import Wallet
-from overspill.sidecar.purse import EXCHANGE_S, LEAVE_S, RETRY_S, WAIT_S, NotAnswered, Purse
+from overspill.sidecar.link import NotAnswered
+from overspill.sidecar.purse import EXCHANGE_S, LEAVE_S, RETRY_S, WAIT_S, Purse
 from tests.simulate.virtual_time import play
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What sidecars tell of trials: packed small, read back as it was, and refused where it cannot be."""
+"""What sidecars tell of trials: packed small, read back as it was, refused where it cannot be."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def _complexity(
 ) -> ComplexityConfig | None:
     """None too where the score that the policy names is not there: no other takes its place.
 
-    Nothing is known of quality until somebody has a plan, so a floor then keeps all at the frontier.
+    Of quality nothing is known until there is a plan: a floor then keeps all at the frontier.
     """
     told, trials = routing.complexity, routing.trials
     if told is None or (told.score is not None and score is None):

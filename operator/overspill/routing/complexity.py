@@ -27,15 +27,18 @@ class MostUseful:
         self._sorted: list[Place] = []
         self._went_up: OrderedDict[int, None] = OrderedDict()
 
-    def admits(self, gain: float, conversation: int, *, goes_on: bool) -> bool:
-        """Say whether a request goes up. `goes_on`: earlier turns of its conversation came before.
+    def admits(
+        self, gain: float, conversation: int, *, goes_on: bool, limit: float | None = None
+    ) -> bool:
+        """Say whether a request goes up: by its share, or from `limit` on where one is given.
 
         A conversation that went up stays: there it is known, and its prompt may be cached.
+        `goes_on`: earlier turns of its conversation came before.
         """
         place = (gain, conversation)
         self._note(place)
         above = len(self._sorted) - bisect_left(self._sorted, place) - 1
-        up = above < self.share * len(self._sorted)
+        up = above < self.share * len(self._sorted) if limit is None else gain >= limit
         if goes_on and conversation in self._went_up:
             up = True
         if up:

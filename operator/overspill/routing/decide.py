@@ -30,6 +30,7 @@ class Reason(StrEnum):
 
     RULE_MATCHED = "RuleMatched"
     TOO_COMPLEX = "TooComplex"
+    TRIAL = "Trial"
     CONTEXT_TOO_LONG = "ContextTooLong"
     BUDGET_EXHAUSTED = "BudgetExhausted"
     BUDGET_PACED = "BudgetPaced"
@@ -123,6 +124,11 @@ TOO_COMPLEX: Final = Route(
     tier=Tier.FRONTIER, reason=Reason.TOO_COMPLEX, eligible=False, asks_frontier=True
 )
 """What no rule takes and the small model could hold, and what is expected to gain most."""
+
+TRIAL: Final = Route(
+    tier=Tier.FRONTIER, reason=Reason.TRIAL, eligible=False, asks_frontier=True
+)
+"""What the small model would answer, sent up by lot to see how well that goes."""
 
 
 def decide(facts: Facts, terms: Terms) -> Route:

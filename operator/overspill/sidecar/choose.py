@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from random import random
 from typing import TYPE_CHECKING
 
-from overspill.routing.decide import TOO_COMPLEX, Facts, Reason, Route, Tier, decide, paced, pinned
+from overspill.routing.decide import (
+    TOO_COMPLEX,
+    TRIAL,
+    Facts,
+    Reason,
+    Route,
+    Tier,
+    decide,
+    paced,
+    pinned,
+)
 from overspill.routing.prompt import LATER_TURN, prompt_of
+from overspill.trials.lot import UNSEEN, draw
 from overspill.wire.errors import Wire
 from overspill.wire.trim import trimmed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from overspill.routing.complexity import MostUseful
     from overspill.sidecar.runtime import Runtime
+    from overspill.trials.lot import Draw
     from overspill.wire.ask import Ask
     from overspill.wire.ingress import Ingress
     from overspill.wire.trim import Cut
@@ -50,24 +63,39 @@ def choose(
     headers: Mapping[bytes, bytes],
     runtime: Runtime,
     most_useful: MostUseful,
-) -> Route:
-    """Route by all that is known; `most_useful` remembers this request."""
-    route, gain = by_policy(ingress, ask, headers, runtime), 0.0
+    dice: Callable[[], float] = random,
+) -> tuple[Route, Draw | None]:
+    """Route by all that is known, and say what the lot says; None where nothing is tried.
+
+    `most_useful` remembers this request; `dice` is thrown from 0 to below 1.
+    """
+    route, gain, drawn = by_policy(ingress, ask, headers, runtime), 0.0, None
     if runtime.score is None and runtime.purse is None:
-        return route
+        return route, None
     score = runtime.score if is_scored(route, runtime) else None
     if score is not None:
         text = prompt_of(ask.document, ask.opening)
         gain = score.gain(text)
-        if most_useful.admits(gain, ask.conversation(), goes_on=LATER_TURN in text):
+        plan = runtime.plan
+        up = most_useful.admits(
+            gain, ask.conversation(), goes_on=LATER_TURN in text, limit=runtime.limit
+        )
+        if plan is not None:
+            answered_there = up or runtime.observing  # there nothing goes to the small model
+            drawn = draw(plan, gain, up=answered_there, dice=dice())
+        if up:
             route = TOO_COMPLEX
+        elif drawn is not None and drawn.paid:
+            route = TRIAL
+    elif runtime.plan is not None and route.tier is Tier.SMALL and not route.rule:
+        return route, UNSEEN  # for want of money
     admit_from = runtime.purse.wallet.admit_from if runtime.purse is not None else 0.0
     if not admit_from or route.tier is not Tier.FRONTIER or ingress.pinned:
-        return route
-    if score is not None:
-        return paced(route, admit_from, most_useful.rank(gain))
+        return route, drawn
     # a conversation stays with its tier: there it is known, and its prompt may be cached
-    return paced(route, admit_from, ask.conversation() / 2**32)
+    rank = most_useful.rank(gain) if score is not None else ask.conversation() / 2**32
+    admitted = paced(route, admit_from, rank)
+    return admitted, drawn if admitted is route or drawn is None else UNSEEN
 
 
 def is_scored(route: Route, runtime: Runtime) -> bool:

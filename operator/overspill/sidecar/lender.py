@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import json
 import secrets
-import ssl
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
@@ -26,8 +23,7 @@ from overspill.budget.lease import Grant, Report
 from overspill.budget.ledger import Ledger, renew, turned
 from overspill.budget.money import usd_micros
 from overspill.budget.period import current_period
-from overspill.sidecar.purse import NotAnswered
-from overspill.sidecar.upstream import Origin, Pool, UpstreamError
+from overspill.sidecar.link import Link, NotAnswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,99 +34,31 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 16
 """Reports in one message."""
-ANSWER_S: Final = 5.0
-"""The longest that an answer may take."""
-ASK_AGAIN_S: Final = (0.7, 1.4)
-"""After so long without an answer, another replica is asked too. A connection to a pod that has
-vanished says nothing, and a report that comes twice is answered as before."""
-WORDS_SHOWN: Final = 300
-"""Of an error that is not ours."""
 
 
 class RemoteLender:
-    """The operator, as a sidecar of one policy asks it."""
+    """The operator, as a sidecar of one policy asks it for money."""
 
     def __init__(self, config: LenderConfig, policy: str, folder: Path) -> None:
         """Raises: ValueError where the certificate is none."""
         self.made_of = (config, policy, folder)
-        url = str(config.url).rstrip("/")
-        self._origin, trust = Origin.of(url), None
-        try:
-            if self._origin.tls:
-                trust = ssl.create_default_context(cadata=config.ca_certificate)
-        except (ssl.SSLError, ValueError) as error:
-            raise ValueError(f"budget.lender.caCertificate is not PEM: {error}") from None
-        self._path = url.partition("://")[2].partition("/")[2]
-        self._policy, self._token = policy, folder / config.token_file
-        self._pool, self._now_s = Pool(trust), asyncio.get_running_loop().time
+        self._link, self._policy = Link(config, folder), policy
 
     async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
         """Send reports and return the grants. Raises: NotAnswered."""
         told = tuple(map(_told, reports[-AT_ONCE:]))  # older ones are told of next time
         body = LeaseRequest(policy=self._policy, reports=told)
-        raw = body.model_dump_json(by_alias=True, exclude_none=True).encode()
-        status, answer = await self._first_answer(self._head(), raw)
-        if status != 200:
-            raise NotAnswered(f"{self._origin.authority}: {status}, {_words(answer)}")
+        answer = await self._link.post(
+            PATH, body.model_dump_json(by_alias=True, exclude_none=True).encode()
+        )
         try:
             return tuple(Grant(**one.model_dump()) for one in read(LeaseAnswer, answer).grants)
         except InvalidConfig as error:
-            raise NotAnswered(f"{self._origin.authority}: {error}") from None
-
-    async def _first_answer(self, head: bytes, raw: bytes) -> tuple[int, bytes]:
-        """Ask, again where nothing comes or a connection fails, and take what comes first."""
-        deadline_s = self._now_s() + ANSWER_S
-        patience_s = list(ASK_AGAIN_S)
-        asking = {asyncio.create_task(self._ask(head, raw, deadline_s))}
-        trouble: BaseException | None = None
-        try:
-            while asking:
-                ended, asking = await asyncio.wait(
-                    asking,
-                    timeout=patience_s[0] if patience_s else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                for one in ended:
-                    trouble = one.exception()
-                    if not isinstance(trouble, UpstreamError):
-                        return one.result()
-                if patience_s:
-                    del patience_s[0]
-                    asking.add(asyncio.create_task(self._ask(head, raw, deadline_s)))
-        finally:
-            for task in asking:
-                task.cancel()
-        raise NotAnswered(f"{self._origin.authority}: {trouble}")
-
-    async def _ask(self, head: bytes, raw: bytes, deadline_s: float) -> tuple[int, bytes]:
-        response = await self._pool.post(self._origin, head, raw, deadline_s=deadline_s)
-        async with response:
-            return response.status, await response.read_all()
-
-    def _head(self) -> bytes:
-        path = f"/{self._path}".rstrip("/") + PATH
-        lines = (
-            f"POST {path} HTTP/1.1",
-            f"host: {self._origin.authority}",
-            f"authorization: Bearer {self._read_token()}",
-            "content-type: application/json",
-            "",
-        )
-        return "\r\n".join(lines).encode("latin-1")
-
-    def _read_token(self) -> str:
-        """Read it anew: the kubelet renews it."""
-        try:
-            token = self._token.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise NotAnswered(f"{self._token} cannot be read: {error}") from None
-        if not token or not token.isascii() or not token.isprintable():
-            raise NotAnswered(f"{self._token} holds no token")
-        return token
+            raise NotAnswered(f"{self._link.name}: {error}") from None
 
     def close(self) -> None:
         """Let its connections go."""
-        self._pool.close()
+        self._link.close()
 
 
 class LocalLender:
@@ -165,10 +93,3 @@ def _told(report: Report) -> LeaseReport:
         return LeaseReport(**fields)
     except ValidationError as error:
         raise NotAnswered(f"a report that cannot be sent: {error}") from None
-
-
-def _words(answer: bytes) -> str:
-    try:
-        return str(json.loads(answer)["error"])
-    except (ValueError, KeyError, TypeError):
-        return answer[:WORDS_SHOWN].decode("latin-1")

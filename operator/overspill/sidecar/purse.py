@@ -11,8 +11,8 @@ from contextlib import suppress
 from math import ceil, inf
 from typing import TYPE_CHECKING, Final
 
-from overspill.api.errors import OverspillError
 from overspill.budget.lease import Grant, Report
+from overspill.sidecar.link import NotAnswered
 
 if TYPE_CHECKING:
     from overspill.budget.wallet import Book, Wallet
@@ -32,10 +32,6 @@ log = logging.getLogger(__name__)
 
 AskLender = Callable[[tuple[Report, ...]], Awaitable[tuple[Grant, ...]]]
 """Sends reports, and returns one grant for each. Raises: NotAnswered."""
-
-
-class NotAnswered(OverspillError):
-    """Who lends did not answer, or answered no; the message says why."""
 
 
 class Reservation:

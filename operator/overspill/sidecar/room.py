@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 from overspill.routing.queue import PriorityQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from overspill.routing.capacity import Slot, SmallCapacity
 
+LITTLE: Final = 0.5
+"""Of its slots taken, and the tier is no longer idle."""
 TICK_S: Final = 0.001
 """The loop's clock is good to this: a timer may come so much early."""
 
@@ -36,6 +38,8 @@ class Room:
         self._loop = asyncio.get_running_loop()
         self._now_s = self._loop.time
         self._queue: PriorityQueue[_Waiter] = PriorityQueue()
+        self._on_loan: list[tuple[Slot, Callable[[], object]]] = []
+        """Slots of work that gives way, and how it is ended."""
         self._look: asyncio.TimerHandle | None = None
         self._look_s = float("inf")
 
@@ -48,7 +52,29 @@ class Room:
         """Take a slot now, unless somebody waits who goes first."""
         if self._queue and self._queue.ahead(priority):
             return None
-        return self._capacity.acquire(self._now_s(), without, home)
+        slot = self._capacity.acquire(self._now_s(), without, home)
+        while slot is None and self._on_loan:
+            self._call_in()
+            slot = self._capacity.acquire(self._now_s(), without, home)
+        return slot
+
+    def borrow(self, end: Callable[[], object]) -> Slot | None:
+        """Take a slot for work that can wait, while the tier has little to do; None where not.
+
+        Where somebody else has no room, `end` is called, and the slot is gone at once.
+        """
+        capacity = self._capacity
+        if self._queue or capacity.in_flight >= LITTLE * capacity.slots:
+            return None
+        slot = capacity.acquire(self._now_s())
+        if slot is not None:
+            self._on_loan.append((slot, end))
+        return slot
+
+    def _call_in(self) -> None:
+        slot, end = self._on_loan.pop()
+        self._capacity.release(slot, self._now_s())
+        end()
 
     async def wait(self, home: int | None, priority: int, until_s: float) -> Slot | None:
         """Wait for a slot until then, in the loop's time; None where none can or did come."""
@@ -75,6 +101,14 @@ class Room:
         """Free a slot, and let the next in line have it."""
         self._capacity.release(slot, self._now_s())
         self.call_next()
+
+    def give_back_loan(self, slot: Slot) -> None:
+        """Free a borrowed slot, if it was not called in."""
+        for place, (lent, _) in enumerate(self._on_loan):
+            if lent is slot:
+                del self._on_loan[place]
+                self.give_back(slot)
+                return
 
     def call_next(self) -> None:
         """There may be room: hand it out, to the first in line first."""

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib.resources import files
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from overspill.api import policy as spec
@@ -14,6 +15,8 @@ from overspill.routing.decide import Match, Terms, Tier
 from overspill.routing.health import Health
 from overspill.routing.score import Score
 from overspill.sidecar.upstream import Origin
+from overspill.trials.grade import Grader
+from overspill.trials.lot import Plan
 from overspill.wire import anthropic
 from overspill.wire.ask import Target
 from overspill.wire.errors import Wire
@@ -143,6 +146,15 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Who is asked how good two answers are."""
+
+    origin: Origin
+    path: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """Everything one request needs to know of the policy."""
 
@@ -168,6 +180,13 @@ class Runtime:
     """Says how much better the frontier would answer; None where nobody asks."""
     frontier_share: float = 0.0
     """Of what no rule takes and the small model can hold: so much has most to gain."""
+    plan: Plan | None = None
+    """Who becomes a trial; None where nothing is tried."""
+    limit: float | None = None
+    """Of the score, from which on requests go to the frontier; None where a share does."""
+    graders: tuple[Grader, ...] = ()
+    webhook: Webhook | None = None
+    """Who grades where the grader Webhook is asked."""
     checks: frozenset[Check] = frozenset()
     """What the small model's answers are held back for."""
     hold_s: float = 0.0
@@ -227,6 +246,10 @@ def compile_runtime(
         queue_s=config.queue_max_wait_s,
         timeout_s=config.request_timeout_s,
         score=_score(config, before),
+        graders=tuple(Grader(one.value) for one in (config.trials.graders if config.trials else ())),
+        webhook=_webhook(config),
+        plan=_plan(config),
+        limit=_limit(config),
         max_input_tokens=config.max_input_tokens,
         checks=_checks(config),
         hold_s=config.cascade.hold_for_s if config.cascade else 0.0,
@@ -246,6 +269,37 @@ def _score(config: SidecarConfig, before: Runtime | None) -> Score | None:
     if before and known and known.score == told.score:
         return before.score
     return Score.load(told.score)
+
+
+def _plan(config: SidecarConfig) -> Plan | None:
+    told = config.complexity.plan if config.complexity and config.trials else None
+    if told is None:
+        return None
+    limit = -inf if told.careful else inf if told.limit is None else told.limit
+    return Plan(
+        limit=limit,
+        trial_rate=told.trial_rate,
+        shadow_rate=told.shadow_rate,
+        variance=told.variance,
+    )
+
+
+def _limit(config: SidecarConfig) -> float | None:
+    """Of the score; None where a share says who goes to the frontier."""
+    plan, told = _plan(config), config.complexity
+    return plan.limit if plan and told and told.frontier_share is None else None
+
+
+def _webhook(config: SidecarConfig) -> Webhook | None:
+    told = config.trials.webhook if config.trials else None
+    if told is None:
+        return None
+    authority_and_path = str(told.url).partition("://")[2]
+    return Webhook(
+        origin=Origin.of(str(told.url)),
+        path=f"/{authority_and_path.partition('/')[2]}",
+        timeout_s=told.timeout,
+    )
 
 
 def _checks(config: SidecarConfig) -> frozenset[Check]:

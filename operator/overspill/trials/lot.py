@@ -7,7 +7,6 @@ that the few that were seen stand for all.
 
 from __future__ import annotations
 
-from math import inf
 from typing import Final
 
 import msgspec
@@ -17,7 +16,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How to route until the next plan."""
 
     limit: float
-    """Of the score: from here on a request goes to the frontier; -inf for all, inf for none."""
+    """Of the score: from here on a request goes up anyway; -inf for all, inf for none."""
     trial_rate: float
     """Of the others, by lot."""
     shadow_rate: float
@@ -47,8 +46,8 @@ UNSEEN: Final = Draw(gain=0.0, to_frontier=False, sent=0.0, seen=0.0)
 
 
 def draw(plan: Plan, gain: float, *, up: bool, dice: float) -> Draw:
-    """Draw for a request; `up`: it goes to the frontier whatever its score, `dice` is 0..1."""
-    if up or gain >= plan.limit:
+    """Draw for a request; `up`: it goes to the frontier anyway, `dice` is from 0 to below 1."""
+    if up:
         return Draw(
             gain=gain, to_frontier=True, watched=dice < plan.shadow_rate, seen=plan.shadow_rate
         )
@@ -56,8 +55,3 @@ def draw(plan: Plan, gain: float, *, up: bool, dice: float) -> Draw:
         return UNSEEN
     drawn, chance = dice < plan.trial_rate, plan.trial_rate
     return Draw(gain=gain, to_frontier=drawn, paid=drawn, watched=drawn, sent=chance, seen=chance)
-
-
-def careful(shadow_rate: float) -> Plan:
-    """Return the plan that asks the frontier for everything."""
-    return Plan(limit=-inf, trial_rate=0.0, shadow_rate=shadow_rate)
