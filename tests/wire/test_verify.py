@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overspill.wire.verify import LONGEST_REFUSAL, Check, Said, problem, said_in
+from overspill.wire.said import Said
+from overspill.wire.verify import LONGEST_REFUSAL, Check, problem
 
 SCHEMA = {
     "type": "object",
@@ -136,54 +136,11 @@ def test_only_what_is_asked_for_is_looked_at() -> None:
     assert problem((), {}, said, limited=False) is None
 
 
-# -- reading
-CALL = {"index": 0, "function": {"name": "weigh", "arguments": '{"name"'}}
-REST = {"index": 0, "function": {"arguments": ': "Ada"}'}}
-
-
-def _events(*deltas: dict[str, Any], finish: str = "stop") -> bytes:
-    chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": one}]} for one in deltas]
-    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
-    chunks.append({"choices": [], "usage": {}})
-    lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
-    return ("".join(lines) + "data: [DONE]\n\n").encode()
-
-
-def test_a_stream_says_what_its_parts_say_together() -> None:
-    raw = _events({"content": "Hel"}, {"content": "lo"}, {"tool_calls": [CALL]},
-                  {"tool_calls": [REST]}, finish="tool_calls")  # fmt: skip
-    assert said_in(raw, stream=True) == Said(
-        text="Hello", finish="tool_calls", calls=(("weigh", '{"name": "Ada"}'),)
-    )
-
-
-def test_a_whole_answer_is_read() -> None:
-    message = {"content": "Hello", "refusal": None}
-    raw = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode()
-    assert said_in(raw, stream=False) == Said(text="Hello", finish="stop")
-
-
-@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"null", b'{"choices":[]}', b'{"choices":[1]}'])
-def test_what_cannot_be_read_is_nothing(raw: bytes) -> None:
-    assert said_in(raw, stream=False) is None
-
-
-def test_several_choices_are_not_judged() -> None:
-    one = {"message": {"content": "a"}}
-    assert said_in(json.dumps({"choices": [one, one]}).encode(), stream=False) is None
-
-
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=10,
 )
-
-
-@given(answer=json_values, stream=st.booleans())
-def test_no_answer_is_a_fault(answer: object, stream: bool) -> None:
-    raw = json.dumps(answer).encode()
-    said_in(b"data: " + raw + b"\n\n" if stream else raw, stream=stream)
 
 
 @given(

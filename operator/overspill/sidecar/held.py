@@ -9,7 +9,8 @@ from overspill.sidecar.attempt import AttemptFailed
 from overspill.sidecar.upstream import UpstreamError
 from overspill.wire.document import read_json
 from overspill.wire.errors import UNREADABLE
-from overspill.wire.verify import problem, said_in
+from overspill.wire.said import said_in
+from overspill.wire.verify import problem
 
 if TYPE_CHECKING:
     from overspill.sidecar.attempt import Opened

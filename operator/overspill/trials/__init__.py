@@ -1,1 +1,1 @@
-"""Trials: requests that both tiers answered, from the lot to what is told of them. Pure."""
+"""Trials: requests that both tiers answered, from the lot to how they are graded and told. Pure."""

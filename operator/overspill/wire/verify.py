@@ -7,15 +7,15 @@ that cannot be made passes: what is wrong holds an answer back, and never what i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from overspill.wire.document import read_json
-from overspill.wire.sse import EventFramer, data_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
+
+    from overspill.wire.said import Said
 
 
 class Check(StrEnum):
@@ -44,17 +44,6 @@ _UNABLE: Final = re.compile(
 _CURLY: Final = "\u2019"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """One answer."""
-
-    text: str = ""
-    refusal: str = ""
-    finish: str = ""
-    calls: tuple[tuple[str, str], ...] = ()
-    """Name and arguments, as JSON, of each tool called."""
-
-
 def problem(
     checks: Collection[Check], request: Mapping[str, Any], said: Said, *, limited: bool
 ) -> Check | None:
@@ -72,66 +61,6 @@ def prepare(checks: Collection[Check]) -> None:
     """Load what these checks take, so that no request waits for it."""
     if Check.JSON_SCHEMA in checks or Check.TOOL_CALLS in checks:
         _fits(None, True)
-
-
-# -- what was said
-def said_in(raw: bytes, *, stream: bool) -> Said | None:
-    """Read an answer; None where it is of another shape, or has several choices."""
-    try:
-        return _said_in_events(raw) if stream else _said_in(read_json(raw))
-    except (ValueError, TypeError, AttributeError, KeyError):
-        return None
-
-
-def _said_in(answer: dict[str, Any]) -> Said | None:
-    choices = answer["choices"]
-    if len(choices) != 1:
-        return None
-    message = choices[0]["message"]
-    calls = [one["function"] for one in message.get("tool_calls") or ()]
-    return Said(
-        text=_text(message.get("content")),
-        refusal=_text(message.get("refusal")),
-        finish=choices[0].get("finish_reason") or "",
-        calls=tuple((one["name"], one["arguments"]) for one in calls),
-    )
-
-
-def _text(content: object) -> str:
-    if isinstance(content, list):
-        return "".join(part["text"] for part in content if part.get("type") == "text")
-    return content if isinstance(content, str) else ""
-
-
-def _said_in_events(raw: bytes) -> Said | None:
-    text, refusal, finish = [], [], ""
-    calls: dict[int, list[str]] = {}
-    for choice in _choices(raw):
-        if choice.get("index"):
-            return None
-        delta = choice.get("delta") or {}
-        text.append(_text(delta.get("content")))
-        refusal.append(_text(delta.get("refusal")))
-        finish = choice.get("finish_reason") or finish
-        for one in delta.get("tool_calls") or ():
-            call = calls.setdefault(one["index"], ["", ""])
-            said = one.get("function") or {}
-            call[0] += said.get("name") or ""
-            call[1] += said.get("arguments") or ""
-    return Said(
-        text="".join(text),
-        refusal="".join(refusal),
-        finish=finish,
-        calls=tuple((name, arguments) for name, arguments in calls.values()),
-    )
-
-
-def _choices(raw: bytes) -> Iterator[dict[str, Any]]:
-    framer = EventFramer()
-    for event in (*framer.feed(raw), framer.rest()):
-        data = data_of(event)
-        if data and data != b"[DONE]":
-            yield from read_json(data).get("choices") or ()
 
 
 # -- checks; each says whether the answer fails it

@@ -1,0 +1,91 @@
+"""Texts that say the same, and texts that only look so."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overspill.trials.match import matches
+
+STEPS = "First 6 times 7 = 42.\nThen nothing.\n"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Paris", "paris."),
+        ("PARIS", " **Paris** "),
+        ("Paris", "\u201cParis\u201d"),
+        ("Yes!", "yes"),
+        ("New  York\n", "new york"),
+        ("Paris", "The answer is Paris."),
+        ("Paris", "**Answer:** Paris"),
+        ("Paris", "**Final answer: Paris**"),
+        ("42", "42.00"),
+        ("1234.5", "1,234.50"),
+        ("$1234", "$1,234.00"),
+        ("12%", "12.0%"),
+        ("\uff14\uff12", "42"),
+        ("42", f"{STEPS}The answer is **42**."),
+        ("42", f"{STEPS}So the answer is: 42"),
+        ("42", f"{STEPS}\\[ \\boxed{{42}} \\]"),
+        ("\\boxed{\\frac{1}{2}}", "Thus $\\boxed{\\frac{1}{2}}$."),
+        ("B", "**B) Paris**"),
+        ("(B)", "B. Paris"),
+        ("B", f"{STEPS}The correct answer is **B**."),
+        ("B) paris", "(B) Paris."),
+        ("`foo_bar`", "foo_bar"),
+        ("", " \n"),
+    ],
+)
+def test_two_ways_to_write_one_answer_are_equal(one: str, other: str) -> None:
+    assert matches(one, other)
+    assert matches(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("Paris", "London", id="another word"),
+        pytest.param("Paris", "It is not **Paris**", id="denied"),
+        pytest.param("Paris", "The answer is not Paris", id="denied behind a lead"),
+        pytest.param("5", "-5", id="sign"),
+        pytest.param("5", ".5", id="leading point"),
+        pytest.param("5", "5!", id="factorial"),
+        pytest.param("5", "5%", id="unit"),
+        pytest.param("102", "10\u00b2", id="exponent"),
+        pytest.param("5 mW", "5 MW", id="case of a unit"),
+        pytest.param("CO", "Co", id="case of a symbol"),
+        pytest.param("getValue", "getvalue", id="case of a name"),
+        pytest.param("Python 3.1", "Python 3.10", id="version"),
+        pytest.param("1, 234", "1234", id="a list"),
+        pytest.param("if a:\n  b\nc", "if a:\n  b\n  c", id="indent"),
+        pytest.param('{"Name": 1}', '{"name": 1}', id="case of a key"),
+        pytest.param("__init__", "init", id="underscores"),
+        pytest.param("B) Paris", "B) London", id="one letter, two texts"),
+        pytest.param("B) Paris", "C) Paris", id="two letters, one text"),
+        pytest.param("A", "A) is wrong, B) is right", id="several letters"),
+        pytest.param("Take it.\n\n**Good luck!**", "Leave it.\n\n**Good luck!**", id="a bold end"),
+        pytest.param("1. Paris\n2. The answer is 42", "42", id="the last of several answers"),
+        pytest.param("The answer is 4. Or rather: the answer is 5", "5", id="in two minds"),
+        pytest.param("\\boxed{1} and \\boxed{2}", "\\boxed{2}", id="two boxes"),
+        pytest.param(
+            "\\boxed{1} is what many say, but it is 2 for a reason.", "1", id="box midway"
+        ),
+        pytest.param("!!!", "???", id="marks alone"),
+        pytest.param("", "a", id="nothing"),
+    ],
+)
+def test_what_may_differ_differs(one: str, other: str) -> None:
+    assert not matches(one, other)
+    assert not matches(other, one)
+
+
+written = st.text(max_size=30) | st.text(alphabet="AB12.,!*\"'`$ \\{}\n(x)", max_size=12)
+
+
+@given(one=written, other=written)
+def test_equality_looks_the_same_from_both_sides(one: str, other: str) -> None:
+    assert matches(one, one)
+    assert matches(one, other) == matches(other, one)
