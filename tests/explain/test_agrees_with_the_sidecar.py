@@ -216,8 +216,8 @@ async def _done(
         async with httpx.AsyncClient(timeout=20) as client:
             url = stage.url.removesuffix("/v1") + case.path
             answer = await client.post(url, content=sent, headers=headers)
-        if stage.proxy.purse is not None:
-            await stage.proxy.purse.close()
+        if stage.proxy.money.purse is not None:
+            await stage.proxy.money.purse.close()
         said = json.loads(lines.getvalue())
         got = answer.headers
         reason = got["x-overspill-reason"].partition(";")[0]
@@ -241,7 +241,7 @@ def _govern(stage: Stage, file: PolicyFile, *, exhausted: bool) -> None:
         "frontier": [_on(stage, one) for one in config.to_json()["frontier"]],
     }
     config = SidecarConfig.model_validate({**config.to_json(), **on_doubles})
-    stage.proxy.local_lender = _lender(spec)
+    stage.proxy.money.local_lender = _lender(spec)
     if spec.budget is not None:
         budget = BudgetConfig(open=not exhausted, on_exhausted=spec.budget.on_exhausted)
         config = config.model_copy(update={"budget": budget})

@@ -133,7 +133,7 @@ async def test_a_client_that_leaves_is_charged_for(tmp_path: Path) -> None:
             client.stream("POST", url, json=body, headers=HIGH) as response,
         ):
             await anext(response.aiter_raw())
-        purse = stage.proxy.purse
+        purse = stage.proxy.money.purse
         while purse and purse.wallet.book.held:  # noqa: ASYNC110 - nothing to wait on
             await asyncio.sleep(0)
     assert settled(bank) == bank.ledger.current.unmetered_usd_micros() >= 100 * 25
@@ -194,8 +194,8 @@ async def test_a_token_that_is_not_taken_closes_the_frontier_and_says_why(tmp_pa
         (tmp_path / "token").write_text("another")
         answer = await post(stage, ask(), **HIGH)
         assert answer.json()["model"] == "glm"
-        assert stage.proxy.purse is not None
-        assert "the token is not valid here" in stage.proxy.purse.problem
+        assert stage.proxy.money.purse is not None
+        assert "the token is not valid here" in stage.proxy.money.purse.problem
 
 
 async def test_a_policy_that_loses_its_budget_gives_the_lease_back(tmp_path: Path) -> None:
@@ -203,6 +203,6 @@ async def test_a_policy_that_loses_its_budget_gives_the_lease_back(tmp_path: Pat
     async with lending(tmp_path, bank) as stage:
         await post(stage, ask(), **HIGH)
         stage.configure(budget={})
-        assert stage.proxy.purse is None
+        assert stage.proxy.money.purse is None
         assert (await post(stage, ask(), **HIGH)).json()["model"] == "opus"
     assert settled(bank) == COST

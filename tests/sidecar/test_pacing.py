@@ -50,9 +50,9 @@ async def spread(folder: Path, admit_from: float, **changes: Any) -> AsyncIterat
     async with staged(folder) as stage:
         lender = Spreading(Budget(limit="100"), lambda: NOON_S)
         lender.admit_from = admit_from
-        stage.proxy.local_lender = lender
+        stage.proxy.money.local_lender = lender
         stage.configure(rules=RULES, **changes)
-        purse = stage.proxy.purse
+        purse = stage.proxy.money.purse
         assert purse
         try:
             await until(lambda: purse.wallet.admit_from == admit_from)

@@ -43,17 +43,17 @@ async def budgeted(
     """A scene whose sidecar has a budget; the second upstream answers well."""
     other = replies.good_whole(Wire.OPENAI if road.small else road.upstream)
     async with scene(folder, road, script, other=other) as made:
-        made.stage.proxy.local_lender = LocalLender(Budget(limit=limit), lambda: NOON_S)
+        made.stage.proxy.money.local_lender = LocalLender(Budget(limit=limit), lambda: NOON_S)
         made.stage.configure(**changes)
         try:
             yield made
         finally:
-            if made.stage.proxy.purse is not None:
-                await made.stage.proxy.purse.close()
+            if made.stage.proxy.money.purse is not None:
+                await made.stage.proxy.money.purse.close()
 
 
 def book(made: Scene) -> Book:
-    purse = made.stage.proxy.purse
+    purse = made.stage.proxy.money.purse
     assert purse is not None
     return purse.wallet.book
 
@@ -331,18 +331,18 @@ def test_a_budget_comes_and_goes_with_the_configuration(tmp_path: Path) -> None:
             proxy = made.stage.proxy
             under_way = asyncio.create_task(made.ask(stream=False))
             await until(lambda: made.first.asked)
-            before, lender = proxy.purse, proxy.local_lender
+            before, lender = proxy.money.purse, proxy.money.local_lender
             assert before is not None
             lease = before.wallet.book
-            proxy.local_lender = None
+            proxy.money.local_lender = None
             made.stage.configure()
-            assert proxy.purse is None
+            assert proxy.money.purse is None
             assert (await under_way).status == 200
             assert (lease.spent, lease.held) == (COST, 0)
             assert await statuses(made, 1) == [200]
             assert lease.spent == COST
             await until(lambda: before.wallet.settled)
-            proxy.local_lender = lender
+            proxy.money.local_lender = lender
             made.stage.configure()
             assert await statuses(made, 1) == [200]
             assert book(made).spent == COST
@@ -367,7 +367,7 @@ def test_observing_asks_nobody_for_money(tmp_path: Path) -> None:
     async def story() -> None:
         good = Script(says=(replies.good_whole(Wire.OPENAI),))
         async with budgeted(tmp_path, OPENAI, good, limit="0.000001", mode="Observe") as made:
-            assert made.stage.proxy.purse is None
+            assert made.stage.proxy.money.purse is None
             assert await statuses(made, 1) == [200]
 
     play(story())
@@ -381,7 +381,7 @@ def test_a_limit_of_output_is_sent_where_a_budget_is_in_force(
         good = Script(says=(replies.good_whole(Wire.OPENAI),))
         async with budgeted(tmp_path, OPENAI, good) as made:
             if not limited:
-                made.stage.proxy.local_lender = None
+                made.stage.proxy.money.local_lender = None
                 made.stage.configure()
             body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]})
             async with client(made.stage.port) as app:
@@ -399,12 +399,12 @@ def test_a_lease_is_given_back_on_drain(tmp_path: Path) -> None:
         async with budgeted(tmp_path, OPENAI, good) as made:
             await made.ask(stream=False)
             proxy = made.stage.proxy
-            assert proxy.purse is not None
-            purse = proxy.purse
+            assert proxy.money.purse is not None
+            purse = proxy.money.purse
             assert await proxy.drain(5.0)
             await proxy.give_back()
             assert purse.wallet.settled
-            lender = proxy.local_lender
+            lender = proxy.money.local_lender
             assert lender is not None
             assert lender._ledger is not None
             assert lender._ledger.current.committed_usd_micros() == COST

@@ -15,10 +15,10 @@ from overspill.trials.record import STEPS, VERSION, Batch, Trial, features_of, p
 PROMPT = "Which of these is the capital of France?\n(A) Lyon\n(B) Paris\n" * 8
 
 
-def trial(prompt: str = PROMPT, **changes: float) -> Trial:
+def trial(prompt: str = PROMPT, changes: dict[str, float] | None = None) -> Trial:
     words, shape = features_of(features(prompt))
-    said = {"score": 0.2, "small": 1.0, "frontier": 1.0, "sent": 0.1, "seen": 0.1} | changes
-    return Trial(words=words, shape=shape, **said)
+    said = {"score": 0.2, "small": 1.0, "frontier": 1.0, "sent": 0.1, "seen": 0.1}
+    return Trial(words=words, shape=shape, **said | (changes or {}))
 
 
 def batch(*trials: Trial, name: str = "a-1") -> Batch:
@@ -67,7 +67,7 @@ def test_a_trial_takes_about_half_a_kilobyte() -> None:
 )
 def test_a_trial_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="trial"):
-        unpack(pack([batch(trial(**changes))]))
+        unpack(pack([batch(trial(changes=changes))]))
 
 
 def test_a_word_beyond_the_last_place_is_refused() -> None:

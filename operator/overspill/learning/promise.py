@@ -7,10 +7,10 @@ loss, and known only of trials. The promise is kept while the sum of all margins
 Some requests that the score would give to the small model go to the frontier by lot, and the small
 model answers them in the background: these are the paid trials. They stand for all others that it
 answered alone (Horvitz and Thompson, 1952), so nothing has to be supposed about traffic or score.
-Of what goes to the frontier anyway, all or a sample are trials for nothing. A plan is a limit of the
-score and a rate of paid trials: the pair that asks least of the frontier, and with which the bound
-of the bank stays above 0 soon, later and much later. Where luck or drift lowers the bank, the next
-plan is stricter, and without any that holds all goes to the frontier, which fills it again.
+Of what goes to the frontier anyway, all or a sample are trials for nothing. A plan is a limit of
+the score and a rate of paid trials: the pair that asks least of the frontier, and with which the
+bound of the bank stays above 0 soon, later and much later. Where luck or drift lowers the bank, the
+next plan is stricter, and without any that holds all goes to the frontier, which fills it again.
 """
 
 from __future__ import annotations

@@ -125,9 +125,7 @@ TOO_COMPLEX: Final = Route(
 )
 """What no rule takes and the small model could hold, and what is expected to gain most."""
 
-TRIAL: Final = Route(
-    tier=Tier.FRONTIER, reason=Reason.TRIAL, eligible=False, asks_frontier=True
-)
+TRIAL: Final = Route(tier=Tier.FRONTIER, reason=Reason.TRIAL, eligible=False, asks_frontier=True)
 """What the small model would answer, sent up by lot to see how well that goes."""
 
 

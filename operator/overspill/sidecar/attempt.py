@@ -25,6 +25,8 @@ NOT_ASKED: Final = frozenset({"connect", "tls", "credential", "cooling"})
 """Failures before anything was sent."""
 OVERLOAD: Final = frozenset({429, 503, 529})
 """The upstream has no room now; its `Retry-After` says until when."""
+KEPT_BYTES: Final = 2**20
+"""Of an answer that is to be looked at once the client has it."""
 ERROR_BODY_S: Final = 1.0
 """For the words of a refusal in all: the next upstream waits for them."""
 ERROR_BODY_BYTES: Final = 64 * 2**10
@@ -89,6 +91,13 @@ class Opened:
     def estimated(self) -> bool:
         """Whether the upstream has not told, or not yet, all that it used."""
         return self.guessed if self.stream is None else self.stream.estimated
+
+    def keep(self, raw: bytes) -> None:
+        """Keep what the upstream sent, unless that becomes too much."""
+        if self.raw is not None:
+            self.raw += raw
+            if len(self.raw) > KEPT_BYTES:
+                self.raw = None
 
     def close(self) -> None:
         """Let go of the upstream: its connection is kept only if it was read to the end."""

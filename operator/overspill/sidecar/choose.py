@@ -81,8 +81,10 @@ def choose(
             gain, ask.conversation(), goes_on=LATER_TURN in text, limit=runtime.limit
         )
         if plan is not None:
-            answered_there = up or runtime.observing  # there nothing goes to the small model
-            drawn = draw(plan, gain, up=answered_there, dice=dice())
+            anyway = up or runtime.observing  # there all is answered by the frontier
+            drawn = draw(plan, gain, up=anyway, dice=dice())
+            if drawn.paid and not runtime.can_pay_trials:
+                drawn = UNSEEN
         if up:
             route = TOO_COMPLEX
         elif drawn is not None and drawn.paid:

@@ -111,7 +111,7 @@ async def _serve(
 ) -> int:
     proxy = Proxy()
     if budget is not None:
-        proxy.local_lender = LocalLender(budget)
+        proxy.money.local_lender = LocalLender(budget)
     proxy.tracer = _tracer()
     if args.access_log:
         proxy.access_log = access_log(sys.stdout)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from overspill.sidecar.proxy import Proxy
     from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime
+    from overspill.trials.lot import Draw
     from overspill.wire.ask import Ask
     from overspill.wire.ingress import Ingress
     from overspill.wire.trim import Cut
@@ -83,8 +84,10 @@ class Exchange(Ladder):
 
     async def _route(self, ask: Ask) -> None:
         headers, useful = self.request.headers, self.proxy.most_useful
-        route = choose(self.ingress, ask, headers, self.runtime, useful)
+        route, drawn = choose(self.ingress, ask, headers, self.runtime, useful)
         self.reason, self.rule = route.reason, route.rule
+        if drawn is not None:
+            self._draw(drawn)
         tally = self.tally = Tally(
             self.proxy.meters,
             self.runtime,
@@ -120,6 +123,15 @@ class Exchange(Ladder):
             stream = opened.stream
             usage = stream.usage if stream else opened.usage
             self._settle(tally, usage, told=not opened.estimated)
+            if drawn is not None:
+                whole = opened if self.outcome == "answered" else None
+                self.proxy.trials.note(self, drawn, whole)
+
+    def _draw(self, drawn: Draw) -> None:
+        """A request that may become a trial."""
+        self.watched = drawn.watched
+        if drawn.paid and self.runtime.trial_purse is not None:
+            self.purse = self.runtime.trial_purse
 
     def _settle(self, tally: Tally, usage: Usage | None, *, told: bool) -> None:
         upstream = self.upstream

@@ -33,7 +33,7 @@ async def checked(runtime: Runtime, ask: Ask, opened: Opened) -> Check | None:
 
     A stream is held until then, within bounds. Raises: AttemptFailed where it breaks off meanwhile.
     """
-    if opened.stream is not None and not await _whole(opened, runtime.hold_s):
+    if opened.stream is not None and not await whole(opened, runtime.hold_s):
         return None
     said = said_in(bytes(opened.raw or b""), stream=opened.stream is not None)
     if said is None:
@@ -42,8 +42,11 @@ async def checked(runtime: Runtime, ask: Ask, opened: Opened) -> Check | None:
     return problem(runtime.checks, request, said, limited=ask.max_tokens is not None)
 
 
-async def _whole(opened: Opened, hold_s: float) -> bool:
-    """Read a stream to its end, and say whether that came in time. What came is kept."""
+async def whole(opened: Opened, hold_s: float) -> bool:
+    """Read a stream to its end, and say whether that came in time. What came is kept.
+
+    Raises: AttemptFailed where it breaks off.
+    """
     stream, response, raw = opened.stream, opened.response, opened.raw
     assert stream is not None
     assert raw is not None

@@ -53,6 +53,7 @@ class Ladder:
         "lossy",
         "pay_until_s",
         "proxy",
+        "purse",
         "queued_s",
         "reason",
         "request",
@@ -64,6 +65,7 @@ class Ladder:
         "tier",
         "unfit",
         "upstream",
+        "watched",
     )
 
     def __init__(
@@ -96,6 +98,10 @@ class Ladder:
         self.queued_s = 0.0
         self.tally: Tally | None = None
         self.span: OpenSpan | None = None
+        self.purse = runtime.purse
+        """Who pays; None where nobody has to."""
+        self.watched = False
+        """What the frontier sends is kept: the request is to become a trial."""
 
     # -- the order
     async def open(self, ask: Ask, route: Route) -> Opened | None:
@@ -321,7 +327,7 @@ class Ladder:
         left_out = upstream.left_out(headers, native=native)
         self.final = False
         call = self.ingress.call(ask, upstream.target)
-        purse, price = self.runtime.purse, upstream.price
+        purse, price = self.purse, upstream.price
         if purse is not None and price is not None and self.ingress.metered:
             await self._reserve(purse, price, upstream, ask, call)
         self.upstream, self.at_work = upstream, True
@@ -336,7 +342,8 @@ class Ladder:
                 now_s=proxy.unix_s(),
                 deadline_s=self.deadline_s,
                 first_byte_s=first_byte_s,
-                keep_raw=bool(self.runtime.checks) and upstream.tier is Tier.SMALL,
+                keep_raw=self.watched
+                or (bool(self.runtime.checks) and upstream.tier is Tier.SMALL),
             )
         except AttemptFailed as failure:
             failure.body = upstream.masked(failure.body)

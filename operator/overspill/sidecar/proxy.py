@@ -8,21 +8,20 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-from overspill.api.policy import Mode
-from overspill.budget.wallet import Wallet
 from overspill.routing.capacity import SmallCapacity
 from overspill.routing.complexity import MostUseful
 from overspill.routing.decide import Tier
 from overspill.sidecar.answer import JSON
 from overspill.sidecar.exchange import Exchange
 from overspill.sidecar.http import Connections
-from overspill.sidecar.lender import RemoteLender, lease_names
+from overspill.sidecar.lender import lease_names
 from overspill.sidecar.meters import Meters
 from overspill.sidecar.metrics import Metrics
-from overspill.sidecar.purse import LEAVE_S, Purse
+from overspill.sidecar.money import Money
 from overspill.sidecar.request import Limits
 from overspill.sidecar.room import Room
 from overspill.sidecar.runtime import AUTO_MODEL, VERSION_HEADER, compile_runtime
+from overspill.sidecar.trials import Trials
 from overspill.sidecar.upstream import Pool
 from overspill.telemetry import names
 from overspill.wire.errors import Wire, openai_error
@@ -35,12 +34,9 @@ if TYPE_CHECKING:
 
     from overspill.api.sidecar_config import SidecarConfig
     from overspill.sidecar.answer import Answer
-    from overspill.sidecar.lender import LocalLender
     from overspill.sidecar.request import Request
     from overspill.sidecar.runtime import Runtime
     from overspill.sidecar.tracing import Tracer
-
-    Lender = LocalLender | RemoteLender
 
 TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
 METRICS_TEXT: Final = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
@@ -69,11 +65,8 @@ class Proxy:
         self.problem = "no configuration yet"
         self.access_log: Callable[[Exchange], None] | None = None
         self.tracer: Tracer | None = None
-        self.purse: Purse | None = None
-        self.local_lender: LocalLender | None = None
-        """Lends where no operator does."""
-        self._lender: Lender | None = None
-        self._retiring: set[asyncio.Task[None]] = set()
+        self.money = Money(self.now_s, lambda: self.meters.offered_usd_micros)
+        self.trials = Trials(self, lease_names())
 
     # -- configuration
     def configure(self, config: SidecarConfig, folder: Path) -> None:
@@ -81,10 +74,10 @@ class Proxy:
 
         One that cannot be compiled leaves everything as it was.
         """
-        lender = self._lender_of(config, folder)
-        purse = self._purse_for(lender)
-        runtime = compile_runtime(config, folder, self.runtime, purse)
-        self._use_purse(purse, lender)
+        purses = self.money.prepare(config, folder)
+        runtime = compile_runtime(config, folder, self.runtime, purses.main, purses.trials)
+        self.trials.configure(config, folder, runtime.plan)
+        self.money.use(purses)
         if self.runtime is None:
             self.metrics = Metrics(config.policy)
             self.meters = Meters(self.metrics)
@@ -96,48 +89,6 @@ class Proxy:
         self.problem = ""
         self.meters.show_from_zero(self.runtime)
         self.room.call_next()
-
-    # -- money
-    def _lender_of(self, config: SidecarConfig, folder: Path) -> Lender | None:
-        """Return who lends; None where nobody does, or where nothing is to be changed.
-
-        Raises: ValueError where its certificate cannot be read.
-        """
-        told = config.budget.lender
-        if config.mode is Mode.OBSERVE or (told is None and self.local_lender is None):
-            return None
-        if told is None:
-            return self.local_lender
-        made_of = (told, config.policy, folder)
-        if isinstance(self._lender, RemoteLender) and self._lender.made_of == made_of:
-            return self._lender
-        return RemoteLender(*made_of)
-
-    def _purse_for(self, lender: Lender | None) -> Purse | None:
-        """Return the purse to use: the present one goes on whoever lends, and so does its lease."""
-        if lender is None:
-            return None
-        if self.purse is not None:
-            return self.purse
-        return Purse(
-            Wallet("", lease_names(), self.now_s()),
-            lender,
-            offered_usd_micros=lambda: self.meters.offered_usd_micros,
-            start=False,
-        )
-
-    def _use_purse(self, purse: Purse | None, lender: Lender | None) -> None:
-        before, self.purse = self.purse, purse
-        if before is not None and before is not purse:
-            task = asyncio.get_running_loop().create_task(before.retire())
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
-        elif self._lender is not None and self._lender is not lender:
-            self._lender.close()
-        self._lender = lender
-        if purse is not None and lender is not None:
-            purse.ask_lender = lender
-            purse.start()
 
     # -- clocks
     def unix_s(self) -> float:
@@ -206,8 +157,8 @@ class Proxy:
         cell(names.SMALL_SLOTS).value = float(self.capacity.slots)
         cell(names.IN_FLIGHT, tier=Tier.SMALL).value = float(self.capacity.in_flight)
         cell(names.QUEUED).value = float(self.room.waiting)
-        if self.purse is not None:
-            book = self.purse.wallet.book
+        if self.money.purse is not None:
+            book = self.money.purse.wallet.book
             cell(names.LEASE_USD).value = book.ceiling / 1e6
             cell(names.LEASE_SPENT_USD).value = book.spent / 1e6
         for provider in self.runtime.providers if self.runtime else ():
@@ -216,15 +167,9 @@ class Proxy:
 
     # -- leaving
     async def give_back(self) -> None:
-        """Return the lease: the last thing a sidecar does."""
-        purse, self.purse = self.purse, None
-        if purse is not None:
-            await purse.close()
-        if self._retiring:
-            await asyncio.wait(self._retiring, timeout=LEAVE_S)
-        if self._lender is not None:
-            self._lender.close()
-            self._lender = None
+        """Tell of the last trials and return the leases: the last thing a sidecar does."""
+        await self.trials.close()
+        await self.money.close()
 
     async def drain(self, grace_s: float) -> bool:
         """Finish what is under way; say whether all of it ended in time."""

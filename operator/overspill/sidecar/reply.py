@@ -55,6 +55,8 @@ async def _relay_stream(
         except UNREADABLE as error:
             unreadable.append(error)
             return False
+        if opened.raw is not None:
+            opened.keep(raw)
         if not answer.push(out):
             response.pause()
             answer.when_drained(response.resume)
@@ -74,15 +76,19 @@ async def _relay_stream(
         return False
     except UNREADABLE as error:
         unreadable.append(error)
-    if unreadable:
-        _break_off(exchange, "the upstream sent an event that cannot be read")
-        return False
-    if not stream.done:
-        told = opened.upstream.masked(stream.failed or b"")
-        _break_off(exchange, "the upstream ended the stream early", told)
+    if unreadable or not stream.done:
+        _broke_off(exchange, opened, stream, readable=not unreadable)
         return False
     answer.end()
     return True
+
+
+def _broke_off(exchange: Exchange, opened: Opened, stream: EventStream, *, readable: bool) -> None:
+    if readable:
+        told = opened.upstream.masked(stream.failed or b"")
+        _break_off(exchange, "the upstream ended the stream early", told)
+    else:
+        _break_off(exchange, "the upstream sent an event that cannot be read")
 
 
 def _break_off(exchange: Exchange, message: str, body: bytes = b"") -> None:

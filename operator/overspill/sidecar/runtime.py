@@ -195,6 +195,13 @@ class Runtime:
     """Above it a conversation's oldest turns are left out."""
     purse: Purse | None = None
     """None where no budget is in force, or nothing is to be changed."""
+    trial_purse: Purse | None = None
+    """Of trials, where they have money of their own."""
+
+    @property
+    def can_pay_trials(self) -> bool:
+        """Whether anything may go to the frontier as a trial only."""
+        return self.trial_purse is None or not self.trial_purse.wallet.exhausted
 
     @property
     def providers(self) -> tuple[Upstream, ...]:
@@ -214,6 +221,7 @@ def compile_runtime(
     folder: Path,
     before: Runtime | None = None,
     purse: Purse | None = None,
+    trial_purse: Purse | None = None,
 ) -> Runtime:
     """Compile a configuration; credential files are relative to `folder`.
 
@@ -246,7 +254,9 @@ def compile_runtime(
         queue_s=config.queue_max_wait_s,
         timeout_s=config.request_timeout_s,
         score=_score(config, before),
-        graders=tuple(Grader(one.value) for one in (config.trials.graders if config.trials else ())),
+        graders=tuple(
+            Grader(one.value) for one in (config.trials.graders if config.trials else ())
+        ),
         webhook=_webhook(config),
         plan=_plan(config),
         limit=_limit(config),
@@ -255,6 +265,7 @@ def compile_runtime(
         hold_s=config.cascade.hold_for_s if config.cascade else 0.0,
         frontier_share=(config.complexity and config.complexity.frontier_share) or 0.0,
         purse=purse,
+        trial_purse=trial_purse,
     )
 
 

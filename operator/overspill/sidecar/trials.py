@@ -1,0 +1,303 @@
+"""Trials of live traffic: what waits for the small tier to have little to do, and what is told.
+
+Nothing here is on a request's way: it begins when the client has its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from overspill.api.trials import PATH, TrialReport
+from overspill.routing.decide import Tier
+from overspill.routing.features import VERSION, features
+from overspill.routing.prompt import prompt_of
+from overspill.sidecar.link import Link, NotAnswered
+from overspill.sidecar.shadow import NotGraded, Watched, tried
+from overspill.telemetry import names
+from overspill.trials.lot import UNSEEN
+from overspill.trials.record import Batch, Trial, features_of, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from overspill.api.sidecar_config import LenderConfig, SidecarConfig
+    from overspill.routing.capacity import Slot
+    from overspill.sidecar.attempt import Opened
+    from overspill.sidecar.exchange import Exchange
+    from overspill.sidecar.proxy import Proxy
+    from overspill.trials.grade import Verdict
+    from overspill.trials.lot import Draw, Plan
+
+WAITING: Final = 64
+WAITING_BYTES: Final = 4 * 2**20
+"""Of requests and answers that wait; what comes on top is no trial."""
+WAITS_S: Final = 600.0
+"""The longest that one waits for the small tier to have little to do."""
+LOOK_S: Final = 0.25
+"""How often it is looked whether it has."""
+AT_ONCE: Final = 4
+REPORT_S: Final = 10.0
+REPORT_TRIALS: Final = 64
+"""So many are told at once, without waiting."""
+BATCHES_KEPT: Final = 16
+"""While the operator does not listen; older ones are forgotten."""
+WIRES: Final = {"/chat/completions", "/messages"}
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Count:
+    """What happened since the last report."""
+
+    alone: int = 0
+    at_frontier: int = 0
+    unseen: int = 0
+    lost: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
+    """By whether the trial was paid for."""
+    spent_usd_micros: int = 0
+    trials: list[Trial] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        return self == _Count()
+
+
+class Trials:
+    """All trials of one sidecar. In one event loop."""
+
+    def __init__(self, proxy: Proxy, new_name: Callable[[], str]) -> None:
+        self._proxy, self._new_name = proxy, new_name
+        self._link: Link | None = None
+        self._made_of: tuple[LenderConfig, Path] | None = None
+        self._policy = ""
+        self._plan: Plan | None = None
+        self._count = _Count()
+        self._untold: deque[Batch] = deque(maxlen=BATCHES_KEPT)
+        self._waiting: deque[Watched] = deque()
+        self._bytes = 0
+        self._running: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._full = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._trouble = ""
+
+    # -- configuration
+    def configure(self, config: SidecarConfig, folder: Path, plan: Plan | None) -> None:
+        """Go on under this configuration. Raises: ValueError where a certificate is none."""
+        told = config.trials.operator if config.trials and plan else None
+        made_of = (told, folder) if told else None
+        if made_of != self._made_of:
+            link = Link(*made_of) if made_of else None
+            if self._link:
+                self._link.close()
+            self._link, self._made_of = link, made_of
+        self._policy = config.policy
+        if plan != self._plan:
+            self._seal()
+            self._plan = plan
+        if self._link and not self._tasks:
+            loop = asyncio.get_running_loop()
+            self._tasks = [
+                loop.create_task(self._work_for_ever()),
+                loop.create_task(self._report_for_ever()),
+            ]
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for the small tier."""
+        return len(self._waiting)
+
+    # -- what requests tell
+    def note(self, exchange: Exchange, drawn: Draw, opened: Opened | None) -> None:
+        """Take in how a request ended; `opened` is the answer that its client got in whole."""
+        if self._link is None:
+            return
+        answered, count = exchange.tier if opened is not None else Tier.NONE, self._count
+        if answered is Tier.FRONTIER:
+            if drawn.to_frontier:  # else it overflowed, which is no worse than was promised
+                count.at_frontier += 1
+        elif opened is not None:
+            if drawn is UNSEEN or drawn.to_frontier:
+                count.unseen += 1
+            else:
+                count.alone += 1
+        if drawn.watched:
+            watched = self._watched(exchange, drawn, opened) if answered is Tier.FRONTIER else None
+            if watched is not None:
+                self._waiting.append(watched)
+                self._bytes += watched.size
+                self._wake.set()
+            else:
+                self._lose(drawn, "unanswered" if answered is Tier.NONE else "no_room")
+
+    def judged(self, usd_micros: int) -> None:
+        """Count what a judge was paid."""
+        self._count.spent_usd_micros += usd_micros
+        self._proxy.metrics.cell(names.JUDGES_USD).value += usd_micros / 1e6
+
+    def _watched(self, exchange: Exchange, drawn: Draw, opened: Opened | None) -> Watched | None:
+        """Return what is kept of a request; None where there is no room for it."""
+        if opened is None or not opened.raw or exchange.asked is None:
+            return None
+        size = len(opened.call.body) + len(opened.raw)
+        full = len(self._waiting) >= WAITING or self._bytes + size > WAITING_BYTES
+        if full or opened.call.endpoint not in WIRES:
+            return None
+        return Watched(
+            ingress=exchange.ingress,
+            ask=exchange.asked,
+            runtime=exchange.runtime,
+            draw=drawn,
+            raw=bytes(opened.raw),
+            wire=opened.upstream.target.wire,
+            size=size,
+            since_s=self._proxy.now_s(),
+        )
+
+    def _lose(self, drawn: Draw, why: str) -> None:
+        self._count.lost[drawn.paid] += 1
+        self._proxy.metrics.cell(names.TRIALS, outcome=why).value += 1
+
+    # -- work
+    async def _work_for_ever(self) -> None:
+        while True:
+            self._wake.clear()
+            while self._waiting and len(self._running) < AT_ONCE:
+                if not self._begin():
+                    break
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S if self._waiting else None):
+                    await self._wake.wait()
+
+    def _begin(self) -> bool:
+        """Begin with what has waited longest; False where the small tier has other things to do."""
+        proxy, watched = self._proxy, self._waiting[0]
+        task: asyncio.Task[None] | None = None
+        slot = proxy.room.borrow(lambda: task and task.cancel())
+        late = proxy.now_s() - watched.since_s > WAITS_S
+        if slot is None and not late:
+            return False
+        self._waiting.popleft()
+        self._bytes -= watched.size
+        if slot is None:
+            self._lose(watched.draw, "no_room")
+            return True
+        task = asyncio.get_running_loop().create_task(self._try(watched, slot))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return True
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._wake.set()
+
+    async def _try(self, watched: Watched, slot: Slot) -> None:
+        proxy = self._proxy
+        try:
+            verdict = await tried(proxy, watched, slot)
+        except NotGraded as error:
+            self._lose(watched.draw, str(error))
+        except asyncio.CancelledError:  # its room was needed: another time, if there is one
+            self._waiting.appendleft(watched)
+            self._bytes += watched.size
+            raise
+        except Exception:
+            log.exception(json.dumps({"event": "a trial came to nothing"}))
+            self._lose(watched.draw, "error")
+        else:
+            self._count.trials.append(_trial(watched, verdict))
+            proxy.metrics.cell(names.TRIALS, outcome="graded").value += 1
+            if len(self._count.trials) >= REPORT_TRIALS:
+                self._full.set()
+        finally:
+            proxy.room.give_back_loan(slot)
+
+    # -- telling
+    async def _report_for_ever(self) -> None:
+        while True:
+            self._full.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REPORT_S):
+                    await self._full.wait()
+            await self.report()
+
+    async def report(self) -> bool:
+        """Tell the operator what it does not know yet; say whether it has been told."""
+        self._seal()
+        link, told = self._link, list(self._untold)
+        if not told or link is None:
+            return not told
+        report = TrialReport(policy=self._policy, batches=pack(told))
+        try:
+            await link.post(PATH, report.model_dump_json(by_alias=True).encode())
+        except NotAnswered as error:
+            self._failed(str(error))
+            return False
+        self._trouble = ""
+        for batch in told:
+            with suppress(ValueError):
+                self._untold.remove(batch)
+        return True
+
+    def _failed(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            log.warning(json.dumps({"event": "trials were not reported", "problem": trouble}))
+        self._trouble = trouble
+
+    def _seal(self) -> None:
+        """Close the account of what happened so far."""
+        count, plan = self._count, self._plan
+        if plan is None or count.empty:
+            return
+        self._count = _Count()
+        self._untold.append(
+            Batch(
+                name=self._new_name(),
+                features=VERSION,
+                ended_s=self._proxy.unix_s(),
+                alone=count.alone,
+                at_frontier=count.at_frontier,
+                unseen=count.unseen,
+                lost_free=count.lost[False],
+                lost_paid=count.lost[True],
+                trial_rate=plan.trial_rate,
+                variance=plan.variance,
+                spent_usd_micros=count.spent_usd_micros,
+                trials=count.trials,
+            )
+        )
+
+    async def close(self) -> None:
+        """Tell the last of it: what still waits is no trial."""
+        tasks = [*self._tasks, *self._running]
+        self._tasks = []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        while self._waiting:
+            self._lose(self._waiting.popleft().draw, "no_room")
+        if self._link:
+            await self.report()
+            self._link.close()
+
+
+def _trial(watched: Watched, verdict: Verdict) -> Trial:
+    ask, drawn = watched.ask, watched.draw
+    words, shape = features_of(features(prompt_of(ask.document, ask.opening)))
+    return Trial(
+        words=words,
+        shape=shape,
+        score=drawn.gain,
+        small=verdict.small,
+        frontier=verdict.frontier,
+        sent=drawn.sent,
+        seen=drawn.seen,
+    )
