@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from base64 import b64encode
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -234,7 +235,7 @@ class Trials:
         link, told = self._link, list(self._untold)
         if not told or link is None:
             return not told
-        report = TrialReport(policy=self._policy, batches=pack(told))
+        report = TrialReport(policy=self._policy, batches=b64encode(pack(told)))
         try:
             await link.post(PATH, report.model_dump_json(by_alias=True).encode())
         except NotAnswered as error:

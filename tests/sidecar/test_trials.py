@@ -1,0 +1,402 @@
+"""With `routing.trials` both tiers answer some requests: one of them in the background."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from overspill.api.trials import TrialReport
+from overspill.routing.features import features
+from overspill.telemetry import names
+from overspill.trials.record import Batch, unpack
+from tests.sidecar import replies
+from tests.sidecar.faulty import Asked, Faulty, Got, How, Script, client, faulty, play, post, until
+from tests.sidecar.replies import Framing, Wire
+from tests.sidecar.scene import ROADS, Road, Scene, asking, scene
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+SMALL = ROADS[0]
+ANTHROPIC_CLIENT = Road("Messages", small=True, upstream=Wire.OPENAI, client=Wire.ANTHROPIC)
+CAREFUL = {"careful": True, "shadowRate": 1.0}
+BY_LOT = {"limit": 9.0, "trialRate": 1.0, "shadowRate": 1.0}
+ALONE = {"limit": 9.0, "trialRate": 1e-12, "shadowRate": 1.0}
+KEPT = Script(says=(replies.framed(Framing.LENGTH, [b'{"kept": 1}']),))
+BROKEN = Script(says=(b"HTTP/1.1 500 X\r\ncontent-length: 2\r\n\r\n{}",))
+BOTH = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+
+
+@dataclass
+class Trying:
+    """A sidecar with trials, and the operator that is told of them."""
+
+    made: Scene
+    operator: Faulty
+    webhook: Faulty
+
+    async def ask(self, *, stream: bool = False, **more: Any) -> Got:  # noqa: ANN401
+        """One request on a connection of its own."""
+        async with client(self.made.stage.port) as app:
+            await app.say(post(self.made.road.path, asking(stream=stream, **more)))
+            return await app.answer()
+
+    async def told(self) -> list[Batch]:
+        """Report, and return all that the operator was told so far."""
+        await self.made.stage.proxy.trials.report()
+        reports = [TrialReport.model_validate_json(one.body) for one in self.operator.asked]
+        return [batch for report in reports for batch in unpack(report.batches)]
+
+    async def trials(self, outcome: str = "graded", many: int = 1) -> list[Batch]:
+        """Wait until so many trials have ended so, and return what was told of them."""
+        stage = self.made.stage
+        await until(lambda: stage.metric(names.TRIALS, outcome=outcome) >= many)
+        return await self.told()
+
+    def configure(self, plan: dict[str, Any], **trials: Any) -> None:  # noqa: ANN401
+        """Use this plan from now on."""
+        told = {"graders": ["JSON", "Match"], **trials}
+        told["operator"] = {"url": f"http://{self.operator.address}", "caCertificate": ""}
+        self.made.stage.configure(complexity={"plan": plan}, trials=told)
+
+
+def says(text: str, *, stream: bool = False, wire: Wire = Wire.OPENAI) -> bytes:
+    return replies.good_stream(wire, (text,)) if stream else replies.good_whole(wire, text)
+
+
+@asynccontextmanager
+async def trying(
+    folder: Path,
+    plan: dict[str, Any],
+    *,
+    small: str | Script = "Paris",
+    frontier: str = "Paris.",
+    road: Road = SMALL,
+    stream: bool = False,
+    grade: Script = BROKEN,
+    **trials: Any,  # noqa: ANN401
+) -> AsyncIterator[Trying]:
+    """Both tiers say these words, in whatever form they are asked for."""
+    script = small if isinstance(small, Script) else Script(says=(says(small, stream=stream),))
+    async with (
+        scene(folder, road, script, other=says(frontier, stream=stream)) as made,
+        faulty(KEPT) as operator,
+        faulty(grade) as webhook,
+    ):
+        (folder / "token").write_text("a-token\n")
+        if "webhook" in trials:
+            trials["webhook"] = {"url": f"http://{webhook.address}/grade", "timeout": "5s"}
+        found = Trying(made, operator, webhook)
+        found.configure(plan, **trials)
+        yield found
+        await made.stage.proxy.trials.close()
+
+
+def route(got: Got) -> tuple[str, str]:
+    return got.headers["x-overspill-tier"], got.headers["x-overspill-reason"]
+
+
+@BOTH
+@pytest.mark.parametrize("road", [SMALL, ANTHROPIC_CLIENT], ids=lambda road: road.client.value)
+def test_what_the_frontier_answers_is_asked_of_the_small_model_too(
+    tmp_path: Path, road: Road, stream: bool
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL, road=road, stream=stream) as made:
+            got = await made.ask(stream=stream)
+            assert route(got) == ("frontier", "TooComplex")
+            assert got.complete
+            (batch,) = await made.trials()
+            (trial,) = batch.trials
+            assert (trial.small, trial.frontier, trial.sent, trial.seen) == (1.0, 1.0, 1.0, 1.0)
+            assert set(trial.places) == features("hi").words
+            assert (batch.at_frontier, batch.alone, batch.unseen) == (1, 0, 0)
+
+    play(story())
+
+
+def test_answers_that_differ_cost_the_small_model_its_grade(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL, small="Lyon") as made:
+            await made.ask()
+            ((trial,),) = [batch.trials for batch in await made.trials()]
+            assert (trial.small, trial.frontier) == (0.0, 1.0)
+
+    play(story())
+
+
+def test_an_answer_that_the_cascade_would_hold_back_is_as_good_as_the_frontiers(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL, small="I'm sorry, I cannot say.") as made:
+            made.made.stage.configure(cascade={"verify": ["Refusal"], "holdForS": 5.0})
+            await made.ask()
+            ((trial,),) = [batch.trials for batch in await made.trials()]
+            assert trial.small == 1.0
+
+    play(story())
+
+
+def test_by_lot_goes_up_what_the_score_would_give_to_the_small_model(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, BY_LOT | {"trialRate": 0.999999}) as made:
+            assert route(await made.ask()) == ("frontier", "Trial")
+            (batch,) = await made.trials()
+            assert batch.trials[0].sent == batch.trials[0].seen == 0.999999
+            assert batch.trial_rate == 0.999999
+
+    play(story())
+
+
+def test_what_the_small_model_answers_alone_is_counted(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, ALONE) as made:
+            for _ in range(3):
+                assert route(await made.ask()) == ("small", "SmallFits")
+            (batch,) = await made.told()
+            assert (batch.alone, batch.at_frontier, batch.trials) == (3, 0, [])
+
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("plan", "changes"),
+    [
+        pytest.param(ALONE | {"trialRate": 0.0}, {}, id="nothing is drawn"),
+        pytest.param(ALONE, {"budget": {"open": False}}, id="the budget is spent"),
+    ],
+)
+def test_what_could_not_have_become_a_trial_is_counted_apart(
+    tmp_path: Path, plan: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, plan) as made:
+            made.made.stage.configure(**changes)
+            assert route(await made.ask())[0] == "small"
+            (batch,) = await made.told()
+            assert (batch.alone, batch.unseen) == (0, 1)
+
+    play(story())
+
+
+def test_where_all_is_only_observed_the_frontier_answers_and_all_may_be_tried(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, ALONE) as made:
+            made.made.stage.configure(mode="Observe")
+            await made.ask()
+            ((trial,),) = [batch.trials for batch in await made.trials()]
+            assert (trial.sent, trial.seen) == (1.0, 1.0)
+
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("small", "outcome"),
+    [
+        pytest.param(BROKEN, "small_failed", id="the small model fails"),
+        pytest.param(
+            Script(says=(replies.framed(Framing.LENGTH, [b'{"choices": []}']),)),
+            "unreadable",
+            id="it answers nonsense",
+        ),
+    ],
+)
+def test_a_trial_that_comes_to_nothing_is_told_as_lost(
+    tmp_path: Path, small: Script, outcome: str
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL, small=small) as made:
+            assert (await made.ask()).complete
+            (batch,) = await made.trials(outcome)
+            assert (batch.trials, batch.lost_free, batch.lost_paid) == ([], 1, 0)
+
+    play(story())
+
+
+def test_one_whose_client_leaves_is_lost_too(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL, frontier="Paris") as made:
+            made.made.other.script = Script(then=How.STALL)
+            async with client(made.made.stage.port) as app:
+                await app.say(post(made.made.road.path, asking(stream=False)))
+                await until(lambda: made.made.other.asked)
+            assert await until_counted(made) == 0
+
+    async def until_counted(made: Trying) -> int:
+        stage = made.made.stage
+        await until(lambda: stage.metric(names.REQUESTS, outcome="cancelled"))
+        return sum(len(batch.trials) for batch in await made.told())
+
+    play(story())
+
+
+# -- room
+def test_the_small_model_is_asked_only_while_it_has_little_to_do(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            proxy = made.made.stage.proxy
+            taken = [proxy.capacity.acquire(0.0) for _ in range(2)]  # of four
+            await made.ask()
+            assert proxy.trials.waiting == 1
+            assert not made.made.first.asked
+            for slot in taken:
+                assert slot
+                proxy.room.give_back(slot)
+            assert len(await made.trials()) == 1
+
+    play(story())
+
+
+def test_a_request_that_needs_the_room_gets_it(tmp_path: Path) -> None:
+    """The trial gives way, and begins anew once there is room."""
+
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            stage, small = made.made.stage, made.made.first
+            stage.configure(small={**stage.base["small"], "slotsPerEndpoint": 1})
+            good, small.script = small.script, Script(then=How.STALL)
+            await made.ask()
+            await until(lambda: small.asked)
+            small.script = good
+            made.configure(ALONE)
+            assert route(await made.ask()) == ("small", "SmallFits")
+            assert sum(len(batch.trials) for batch in await made.trials()) == 1
+
+    play(story())
+
+
+def test_what_waits_is_bounded(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            proxy = made.made.stage.proxy
+            taken = [proxy.capacity.acquire(0.0) for _ in range(4)]
+            for _ in range(70):
+                await made.ask()
+            assert all(taken)
+            assert proxy.trials.waiting == 64
+            (batch,) = await made.told()
+            assert (batch.at_frontier, batch.lost_free) == (70, 6)
+
+    play(story())
+
+
+# -- graders elsewhere
+def test_a_webhook_grades(tmp_path: Path) -> None:
+    async def story() -> None:
+        grade = Script(
+            says=(replies.framed(Framing.LENGTH, [b'{"small": 0.25, "frontier": 0.5}']),)
+        )
+        made_with: dict[str, Any] = {"graders": ["Match", "Webhook"], "webhook": {}}
+        async with trying(tmp_path, CAREFUL, small="Lyon", grade=grade, **made_with) as made:
+            await made.ask()
+            ((trial,),) = [batch.trials for batch in await made.trials()]
+            assert (trial.small, trial.frontier) == (0.25, 0.5)
+            (asked,) = made.webhook.asked
+            told = json.loads(asked.body)
+            assert asked.target == b"/grade"
+            assert told["request"]["messages"] == [{"role": "user", "content": "hi"}]
+            assert (told["small"]["text"], told["frontier"]["text"]) == ("Lyon", "Paris.")
+
+    play(story())
+
+
+def test_a_webhook_that_fails_grades_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        made_with: dict[str, Any] = {"graders": ["Match", "Webhook"], "webhook": {}}
+        async with trying(tmp_path, CAREFUL, small="Lyon", **made_with) as made:
+            await made.ask()
+            (batch,) = await made.trials("ungraded")
+            assert (batch.trials, batch.lost_free) == ([], 1)
+
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("words", "quality"),
+    [(("A", "B"), 1.0), (("A", "A"), 0.5), (("B", "A"), 0.0), (("TIE", "TIE"), 1.0)],
+)
+def test_the_frontier_judges_both_orders_and_is_paid(
+    tmp_path: Path, words: tuple[str, str], quality: float
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL, small="Lyon", graders=["Match", "Judge"]) as made:
+            made.made.other.script = _judge(words)
+            await made.ask()
+            (batch,) = await made.trials()
+            assert (batch.trials[0].small, batch.trials[0].frontier) == (quality, 1.0)
+            assert batch.spent_usd_micros > 0
+            stage = made.made.stage
+            spent = stage.metric(names.JUDGES_USD) * 1e6
+            assert spent == pytest.approx(batch.spent_usd_micros)
+            assert stage.metric(names.SPEND_USD, provider="second") * 1e6 > spent
+
+    play(story())
+
+
+def _judge(words: tuple[str, str]) -> Any:  # noqa: ANN401
+    """A frontier that says Paris, and as a judge these words, by who stands first."""
+
+    def script(asked: Asked) -> Script:
+        body = asked.body.decode()
+        if "answer A" not in body:
+            return Script(says=(says("Paris."),))
+        small_first = body.index("Lyon") < body.index("Paris.")
+        return Script(says=(says(f"So it is.\n{words[0 if small_first else 1]}"),))
+
+    return script
+
+
+# -- telling
+def test_what_the_operator_did_not_hear_is_told_again_and_by_the_same_name(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, ALONE) as made:
+            made.operator.script = BROKEN
+            await made.ask()
+            assert not await made.made.stage.proxy.trials.report()
+            made.operator.script = KEPT
+            await made.ask()
+            batches = await made.told()
+            assert len({batch.name for batch in batches}) == 2
+            assert len(batches) == 3
+
+    play(story())
+
+
+def test_a_new_plan_begins_a_new_account(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, ALONE) as made:
+            await made.ask()
+            made.configure(ALONE | {"trialRate": 1e-9})
+            await made.ask()
+            assert [batch.trial_rate for batch in await made.told()] == [1e-12, 1e-9]
+
+    play(story())
+
+
+def test_nothing_is_tried_where_nobody_listens(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            made.made.stage.configure(trials={"graders": ["Match"]})
+            await made.ask()
+            assert made.made.stage.proxy.trials.waiting == 0
+            assert not made.operator.asked
+
+    play(story())
+
+
+def test_who_leaves_tells_the_last_of_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, ALONE) as made:
+            await made.ask()
+            await made.made.stage.proxy.give_back()
+            assert len(made.operator.asked) == 1
+
+    play(story())
