@@ -89,6 +89,7 @@ def test_no_small_model_counts_even_where_it_is_named() -> None:
     ("complexity", "note"),
     [
         pytest.param({"frontierShare": "0.2"}, "the 20% of the traffic", id="the shipped score"),
+        pytest.param({"qualityFloor": "0.95"}, "status.quality", id="a floor of quality"),
         pytest.param(
             {"frontierShare": "0.2", "score": {"configMapName": "mine"}},
             "its score is in ConfigMap mine; give it by --score",
@@ -99,7 +100,8 @@ def test_no_small_model_counts_even_where_it_is_named() -> None:
 def test_what_the_score_expects_is_said_and_left_to_the_traffic(
     complexity: dict[str, object], note: str
 ) -> None:
-    verdict = judged(question(), setting_of(policy_file(routing={"complexity": complexity})))
+    routing = {"complexity": complexity, "trials": {}}
+    verdict = judged(question(), setting_of(policy_file(routing=routing)))
     assert verdict.tier is Tier.SMALL
     assert any(note in one for one in verdict.notes)
 

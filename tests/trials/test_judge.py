@@ -86,6 +86,7 @@ def test_what_is_too_long_keeps_its_head_and_its_tail_and_says_so() -> None:
         ("Answer A:\n" + "well\n" * 5, None),
         ("A\n" + "and so on\n" * 5, None),
         ("Answer A:", None),
+        ("*" * 100_000 + "A", None),
         ("", None),
     ],
 )

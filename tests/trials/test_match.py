@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overspill.trials.match import matches
+from overspill.trials.match import LONGEST_TEXT, matches
 
 STEPS = "First 6 times 7 = 42.\nThen nothing.\n"
 
@@ -74,6 +74,7 @@ def test_two_ways_to_write_one_answer_are_equal(one: str, other: str) -> None:
             "\\boxed{1} is what many say, but it is 2 for a reason.", "1", id="box midway"
         ),
         pytest.param("!!!", "???", id="marks alone"),
+        pytest.param("a " * LONGEST_TEXT, "A " * LONGEST_TEXT, id="too long to look into"),
         pytest.param("", "a", id="nothing"),
     ],
 )

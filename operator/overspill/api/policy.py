@@ -415,12 +415,13 @@ class Complexity(Model):
 
 
 class Verifier(StrEnum):
-    """What may be wrong with an answer, as far as it and the request tell."""
+    """What may be wrong with an answer, as far as it, the request and a second answer tell."""
 
     REFUSAL = "Refusal"
     TRUNCATION = "Truncation"
     JSON_SCHEMA = "JSONSchema"
     TOOL_CALLS = "ToolCalls"
+    SELF_CONSISTENCY = "SelfConsistency"
 
 
 class Cascade(Model):

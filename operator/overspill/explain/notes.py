@@ -70,9 +70,15 @@ def _scored(question: Question, route: Route, setting: Setting) -> list[str]:
         return []
     ask = question.ask
     gain = runtime.score.gain(prompt_of(ask.document, ask.opening))
-    share = f"the {runtime.frontier_share:.0%} of the traffic with the most to gain"
     better = f"by the score the frontier's answer is better by {gain:+.3f} of 1"
-    return [f"routing.complexity: {better}; {share} goes to the frontier first (TooComplex)."]
+    if runtime.limit is None:
+        who = f"the {runtime.frontier_share:.0%} of the traffic with the most to gain goes"
+    else:
+        who = (
+            "what the plan of status.quality says (from its limit on, and until there is one all) "
+            "goes"
+        )
+    return [f"routing.complexity: {better}; {who} to the frontier first (TooComplex)."]
 
 
 def _checked(route: Route, setting: Setting) -> list[str]:

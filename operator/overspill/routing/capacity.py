@@ -90,6 +90,10 @@ class SmallCapacity:
         """Whether there is a choice of endpoints, so that a conversation may have a home."""
         return len(self._endpoints) > 1
 
+    def has_room(self, now_s: float) -> bool:
+        """Whether a slot is free now."""
+        return any(endpoint.has_room(now_s) for endpoint in self._endpoints.values())
+
     def has_healthy(self, by_s: float) -> bool:
         """Whether any endpoint, full or not, is in favour or will be by then."""
         return any(endpoint.health.ejected_until_s <= by_s for endpoint in self._endpoints.values())

@@ -258,7 +258,7 @@ class Ladder:
     async def _will_do(self, ask: Ask, opened: Opened, slot: Slot) -> bool:
         """Look at the small model's answer before the client gets any; keep one that won't do."""
         try:
-            wrong = await checked(self.runtime, ask, opened)
+            wrong = await checked(self, ask, opened)
         except AttemptFailed as failure:
             opened.close()
             self.reason, self.at_work = Reason.SMALL_FAILED, False

@@ -48,6 +48,11 @@ class Room:
         """How many wait."""
         return len(self._queue)
 
+    @property
+    def spare(self) -> bool:
+        """Whether a slot is free and nobody waits: there is time for what need not be done."""
+        return not self._queue and self._capacity.has_room(self._now_s())
+
     def take(self, without: Collection[str], home: int | None, priority: int) -> Slot | None:
         """Take a slot now, unless somebody waits who goes first."""
         if self._queue and self._queue.ahead(priority):

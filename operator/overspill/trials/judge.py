@@ -28,6 +28,8 @@ VERDICT_TOKENS: Final = 2048
 _MARK_CHARS: Final = 16
 _LAST_LINES: Final = 3
 """A verdict stands at the end, or what looks like one is part of a deliberation."""
+_LINE_CHARS: Final = 80
+"""No verdict is longer, and a line of marks alone would take long to read."""
 _TASK: Final = (
     "You compare two answers to the same conversation. The user's message holds the conversation, "
     "what was asked of the answer's form where something was, answer A and answer B, each between "
@@ -77,7 +79,7 @@ def verdict(small_first: str, small_second: str) -> Verdict | None:
 def _word(text: str) -> str | None:
     lines = [line for line in text.splitlines() if line.strip(" \t`")]
     for line in reversed(lines[-_LAST_LINES:]):
-        found = _VERDICT.fullmatch(line)
+        found = _VERDICT.fullmatch(line) if len(line) <= _LINE_CHARS else None
         if found:
             return found[1] or "TIE"
     return None

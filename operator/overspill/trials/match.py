@@ -10,6 +10,8 @@ import re
 import unicodedata
 from typing import Final
 
+LONGEST_TEXT: Final = 20_000
+"""Characters. Longer ones are equal as they stand or not at all: nobody waits for more."""
 LONGEST_CHOICE: Final = 200
 """Characters of the text that comes with the letter of a choice."""
 _MEANT: Final = ("<super>", "<sub>", "<fraction>")
@@ -54,6 +56,8 @@ _ROUNDS: Final = 8
 
 def matches(one: str, other: str) -> bool:
     """Whether two texts give the same answer."""
+    if max(len(one), len(other)) > LONGEST_TEXT:
+        return one.strip() == other.strip()
     mine, theirs = _core(one), _core(other)
     if _normal(mine) == _normal(theirs):
         return True

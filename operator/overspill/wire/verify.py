@@ -27,6 +27,8 @@ class Check(StrEnum):
     TRUNCATION = "Truncation"
     JSON_SCHEMA = "JSONSchema"
     TOOL_CALLS = "ToolCalls"
+    SELF_CONSISTENCY = "SelfConsistency"
+    """Whether the model says so again: not told from one answer, so that it is asked elsewhere."""
 
 
 LONGEST_REFUSAL: Final = 400
@@ -51,10 +53,12 @@ def problem(
     found = {
         Check.REFUSAL: _refuses,
         Check.TRUNCATION: _is_cut if not limited else _is_empty,
-        Check.TOOL_CALLS: _calls_wrongly,
         Check.JSON_SCHEMA: _breaks_schema,
+        Check.TOOL_CALLS: _calls_wrongly,
     }
-    return next((check for check in Check if check in checks and found[check](request, said)), None)
+    return next(
+        (one for one, fails in found.items() if one in checks and fails(request, said)), None
+    )
 
 
 def prepare(checks: Collection[Check]) -> None:
