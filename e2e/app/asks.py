@@ -24,10 +24,13 @@ class Ask:
     output_tokens: int
     high_priority: bool = False
     stream: bool = True
+    says: str = ""
+    """The word that any model begins its answer with; each with its own name where it is empty."""
 
     def prompt(self) -> str:
         """Text of the right size; the hints tell the model doubles how much to count and answer."""
-        hints = f"[[in={self.input_tokens}]][[out={self.output_tokens}]] "
+        say = f"[[say={self.says}]]" if self.says else ""
+        hints = f"[[in={self.input_tokens}]][[out={self.output_tokens}]]{say} "
         return (hints + "word " * (self.input_tokens * BYTES_PER_TOKEN // 5))[
             : max(len(hints), self.input_tokens * BYTES_PER_TOKEN)
         ]

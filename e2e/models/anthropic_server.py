@@ -36,6 +36,8 @@ class Call:
     tool: str | None
     schema: bool
     """Whether the answer must be JSON."""
+    opening: str
+    """Its first word."""
 
     @property
     def stop_reason(self) -> str:
@@ -45,8 +47,8 @@ class Call:
         return "max_tokens" if self.cut else "end_turn"
 
 
-def read_call(body: dict[str, Any]) -> Call:
-    """Read a Messages request."""
+def read_call(body: dict[str, Any], model: str) -> Call:
+    """Read a Messages request to this model."""
     wanted, cut = tokens.output_tokens(body["messages"], body.get("max_tokens"))
     choice = body.get("tool_choice") or {}
     forced = choice.get("name")
@@ -60,6 +62,7 @@ def read_call(body: dict[str, Any]) -> Call:
         stream=bool(body.get("stream")),
         tool=forced,
         schema=bool((body.get("output_config") or {}).get("format")),
+        opening=tokens.opening(model, body["messages"]),
     )
 
 
@@ -115,7 +118,7 @@ class AnthropicServer(Double):
         body = json.loads(await request.read())
         if refused := self._refuse(request, body):
             return refused
-        return web.json_response({"input_tokens": read_call(body).input_tokens})
+        return web.json_response({"input_tokens": read_call(body, self.model).input_tokens})
 
     async def messages(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/messages."""
@@ -126,7 +129,7 @@ class AnthropicServer(Double):
         refused, fault = await self.misbehave(request)
         if refused:
             return refused
-        call = read_call(body)
+        call = read_call(body, self.model)
         answer = self._stream if call.stream else self._whole
         die = fault.die_after_bytes if fault else None
         return await self.account(call, answer(request, call, die))
@@ -159,7 +162,7 @@ class AnthropicServer(Double):
         if call.tool:
             message["content"] = [self._tool_use(call.tool, {"answer": 42})]
         else:
-            text = tokens.words(self.model, 0, call.output_tokens, schema=call.schema)
+            text = tokens.words(call.opening, 0, call.output_tokens, schema=call.schema)
             message["content"] = [{"type": "text", "text": text}]
         message["stop_reason"] = call.stop_reason
         message["usage"]["output_tokens"] = call.output_tokens
@@ -192,7 +195,7 @@ class AnthropicServer(Double):
                     delta = {"type": "input_json_delta", "partial_json": part}
                     await send("content_block_delta", index=0, delta=delta)
             else:
-                text = partial(tokens.words, self.model, schema=call.schema)
+                text = partial(tokens.words, call.opening, schema=call.schema)
                 delta = {"type": "text_delta", "text": text(*first)}
                 await send("content_block_delta", index=0, delta=delta)
                 async for span in steps:

@@ -28,10 +28,12 @@ class Call:
     tool: str | None
     schema: bool
     """Whether the answer must be JSON."""
+    opening: str
+    """Its first word."""
 
 
-def read_call(body: dict[str, Any]) -> Call:
-    """Read a chat request."""
+def read_call(body: dict[str, Any], model: str) -> Call:
+    """Read a chat request to this model."""
     messages = body.get("messages") or [{"role": "user", "content": body.get("prompt", "")}]
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
     wanted, cut = tokens.output_tokens(messages, limit)
@@ -45,6 +47,7 @@ def read_call(body: dict[str, Any]) -> Call:
         include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         tool=forced or (body["tools"][0]["function"]["name"] if choice == "required" else None),
         schema=(body.get("response_format") or {}).get("type") in ("json_schema", "json_object"),
+        opening=tokens.opening(model, messages),
     )
 
 
@@ -114,7 +117,7 @@ class OpenAIServer(Double):
         refused, fault = await self.misbehave(request)
         if refused:
             return refused
-        call = read_call(json.loads(await request.read()))
+        call = read_call(json.loads(await request.read()), self.model)
         self.metrics.started(call.input_tokens)
         answer = self._stream if call.stream else self._whole
         die = fault.die_after_bytes if fault else None
@@ -183,7 +186,9 @@ class OpenAIServer(Double):
         if call.tool:
             message["tool_calls"] = [self._tool_call(call.tool)]
         else:
-            message["content"] = tokens.words(self.model, 0, call.output_tokens, schema=call.schema)
+            message["content"] = tokens.words(
+                call.opening, 0, call.output_tokens, schema=call.schema
+            )
         end = "tool_calls" if call.tool else ("length" if call.cut else "stop")
         choice: dict[str, Any] = {
             "index": 0,
@@ -208,7 +213,7 @@ class OpenAIServer(Double):
         head = self._head(_kind(request, ".chunk"))
 
         def text(span: tuple[int, int]) -> dict[str, str]:
-            return {"content": tokens.words(self.model, *span, schema=call.schema)}
+            return {"content": tokens.words(call.opening, *span, schema=call.schema)}
 
         async with self.worker.job(call.input_tokens, call.output_tokens) as job:
             steps = self.worker.steps(job)

@@ -6,14 +6,15 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from e2e.app.asks import steady
-from e2e.stage import kube
-from e2e.stage.manifests import FRONTIER_MODEL, PolicyChanges
+from e2e.app.asks import Ask, steady
+from e2e.stage import kube, overspill
+from e2e.stage.manifests import FRONTIER_MODEL, SMALL_MODEL, PolicyChanges
 
 if TYPE_CHECKING:
     from e2e.stage.scene import Scene
 
 SHARE = 0.3
+FLOOR = "0.7"
 
 
 def test_a_score_of_ones_own_sends_its_share_to_the_frontier(scene: Scene) -> None:
@@ -47,3 +48,50 @@ def test_a_score_of_ones_own_sends_its_share_to_the_frontier(scene: Scene) -> No
     assert (done["failed"], done["failures"]) == (0, {})
     share = done["answered"][FRONTIER_MODEL] / done["sent"]
     assert SHARE - 0.15 <= share <= SHARE + 0.15, done["answered"]
+
+
+def test_a_floor_of_quality_is_proven_by_trials_and_then_spares_the_frontier(scene: Scene) -> None:
+    """Of three requests the small model does two as well as the frontier: by their words it is
+    told which. The floor asks for seven of ten.
+    """
+    routing = {
+        "complexity": {"qualityFloor": FLOOR, "confidence": "0.9"},
+        "trials": {"sampleRate": "0.5", "graders": ["Match"]},
+    }
+    scene.build(PolicyChanges(min_replicas=0, routing=routing), small_replicas=0)
+    kube.until(
+        "sidecars current", lambda: scene.condition("SidecarsCurrent").get("status") == "True"
+    )
+    scene.send(_mixed(per_s=6, seconds=240))
+    kube.until("a replica for trials", lambda: scene.replicas() == 1, 60)
+    assert scene.status()["quality"]["careful"]
+    assert scene.condition("QualityKept").get("status") == "Unknown"
+    assert _answered(scene, SMALL_MODEL) == 0
+
+    kube.until("a plan", lambda: not scene.status()["quality"]["careful"], 150)
+    kube.until("requests that spare the frontier", lambda: _answered(scene, SMALL_MODEL) > 50, 90)
+    kube.until(
+        "the floor proven", lambda: scene.condition("QualityKept").get("status") == "True", 60
+    )
+    known = scene.status()["quality"]
+    assert float(known["low"]) >= float(FLOOR), known
+    assert "QualityProven" in scene.events()
+
+    leader = kube.until("a leader", overspill.leader)
+    kube.kubectl("delete", "pod", leader, "-n", overspill.NS, "--wait=false")
+    kube.until("another leader", lambda: overspill.leader() not in {None, leader}, 60)
+    done = kube.until("all calls ended", scene.finished, 240)
+    assert (done["failed"], done["failures"]) == (0, {})
+    assert not scene.status()["quality"]["careful"]
+    assert scene.status()["quality"]["trials"] >= known["trials"]
+
+
+def _mixed(*, per_s: float, seconds: float) -> list[Ask]:
+    """Two of three are such as the small model answers like the frontier."""
+    asks = steady(per_s=per_s, seconds=seconds, output_tokens=20)
+    return [replace(ask, says="" if n % 3 == 0 else "yes") for n, ask in enumerate(asks)]
+
+
+def _answered(scene: Scene, model: str) -> int:
+    found: int = scene.stats()["answered"].get(model, 0)
+    return found
