@@ -615,6 +615,23 @@ class Budget(Model):
     on_exhausted: OnExhausted = OnExhausted.SMALL_ONLY
 
 
+class Experiment(Model):
+    """A small tier that ends itself where it saves too little."""
+
+    window: Duration = Field(
+        default=7 * 24 * 3600.0,
+        json_schema_extra={"default": "168h"},
+        description="At the end of each, by what was seen in it, it is judged anew.",
+    )
+    least_saved_per_usd: Quantity = Field(
+        default=Decimal(1),
+        alias="leastSavedPerUSD",
+        json_schema_extra={"default": "1"},
+        description="USD that each dollar of rent and of judges must save at paid providers. With "
+        "less the small tier is shut down, and all goes to the frontier, until spec is edited.",
+    )
+
+
 _LIMIT_NEEDS_BUDGET = "routing.trials.limit is a part of a budget: give budget, or leave it out"
 
 
@@ -647,6 +664,9 @@ class RoutingPolicySpec(Model):
     )
     routing: Routing = Routing()
     budget: Budget | None = None
+    experiment: Experiment | None = Field(
+        default=None, description="None: the small tier stays, whatever it saves."
+    )
 
     @property
     def providers(self) -> tuple[FrontierProvider, ...]:

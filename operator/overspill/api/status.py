@@ -139,6 +139,26 @@ class LearnedStatus(Model):
     )
 
 
+class WindowStatus(Model):
+    """What a small tier on trial cost and saved in one window."""
+
+    watched_seconds: int
+    saved_usd: Quantity = Field(alias="savedUSD")
+    cost_usd: Quantity = Field(alias="costUSD")
+
+
+class ExperimentStatus(Model):
+    """How the small tier on trial does; read back by the operator after a restart."""
+
+    updated_at: str
+    window: WindowStatus
+    last: WindowStatus | None = Field(default=None, description="The window before.")
+    ended_at_generation: int | None = Field(
+        default=None, description="It saved too little; an edit of spec begins it anew."
+    )
+    display: str = Field(description="Saved per USD.")
+
+
 class RoutingPolicyStatus(Model):
     """Every field the operator writes is declared here, or the API server would prune it."""
 
@@ -159,3 +179,4 @@ class RoutingPolicyStatus(Model):
     last_decision: DecisionStatus | None = None
     scaling_state: ScalingState | None = None
     learned: LearnedStatus | None = None
+    experiment: ExperimentStatus | None = None

@@ -78,6 +78,7 @@ def poll(ask: Ask, window_s: int, period_starts_s: Iterable[float], now_s: float
             frontier_usd_per_s=_values(ask, queries.frontier_equivalent_usd_per_s(window_s)),
             frontier_asked_usd_per_s=_nested(ask, queries.frontier_asked_usd_per_s(window_s)),
             overflow_usd_per_s=_values(ask, queries.overflow_usd_per_s(window_s)),
+            judges_usd_per_s=_values(ask, queries.judges_usd_per_s(window_s)),
             small_output_tokens_per_s=_values(ask, queries.small_output_tokens_per_s(window_s)),
             small_input_tokens_per_s=_values(ask, queries.small_input_tokens_per_s(window_s)),
             small_occupancy=_values(ask, queries.small_occupancy(window_s)),

@@ -30,6 +30,8 @@ class Snapshot:
     frontier_asked_usd_per_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """By priority."""
     overflow_usd_per_s: Mapping[str, float] = field(default_factory=dict)
+    judges_usd_per_s: Mapping[str, float] = field(default_factory=dict)
+    """Absent where no judge was ever asked."""
     small_output_tokens_per_s: Mapping[str, float] = field(default_factory=dict)
     small_input_tokens_per_s: Mapping[str, float] = field(default_factory=dict)
     small_occupancy: Mapping[str, float] = field(default_factory=dict)

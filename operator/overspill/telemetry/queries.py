@@ -49,6 +49,11 @@ def overflow_usd_per_s(window_s: int) -> Query:
     return _rate(names.OVERFLOW_USD, window_s)
 
 
+def judges_usd_per_s(window_s: int) -> Query:
+    """Dollars per second that judges of trials are paid; absent where nobody asks one."""
+    return _rate(names.JUDGES_USD, window_s)
+
+
 def work_tokens_per_s_of(policy: str, window_s: int) -> str:
     """Return one policy's `work_tokens_per_s`, to be asked for over a range of time."""
     return _rate_of(policy, names.WORK_TOKENS, window_s)
