@@ -58,6 +58,8 @@ class Run:
     estimate: float
     low: float
     """What the operator would say of `achieved`, and the lower end of its interval."""
+    worst: float
+    """Quality at the worst of all looks."""
     after: float
     """Quality after traffic has turned, of the frontier's there; that of all where it has not."""
 
@@ -97,6 +99,7 @@ def play(paths: tuple[Path, ...], seed: int, floor: float, confidence: float) ->
         saving=found.cost_saving,
         estimate=estimate,
         low=low,
+        worst=done.worst_quality,
         after=float(got[last].sum() / shuffled.frontier[last].sum()),
     )
 
@@ -149,6 +152,7 @@ def _figures(name: str, lot: float, runs: Sequence[Run], floor: float) -> dict[s
     return {
         "set": name,
         "broken": float((achieved < floor).mean()),
+        "ever_broken": float(np.mean([run.worst < floor for run in mine])),
         "achieved": float(achieved.mean()),
         "frontier_share": float(np.mean([run.share for run in mine])),
         "best_by_lot": lot,
@@ -160,9 +164,20 @@ def _figures(name: str, lot: float, runs: Sequence[Run], floor: float) -> dict[s
 
 
 def _rows(figures: Sequence[dict[str, float | str]]) -> list[list[str]]:
-    head = ["set", "broken", "quality", "share", "by lot", "saved", "interval held", "last file"]
+    head = [
+        "set",
+        "broken",
+        "ever",
+        "quality",
+        "share",
+        "by lot",
+        "saved",
+        "interval held",
+        "last file",
+    ]
     names = (
         "broken",
+        "ever_broken",
         "achieved",
         "frontier_share",
         "best_by_lot",

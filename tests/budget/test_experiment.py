@@ -14,9 +14,7 @@ LINE = Line(window_s=100.0, least_saved_per_usd=1.5)
 def look(
     before: Experiment, saved: float, cost: float, elapsed_s: float = 10.0, line: Line = LINE
 ) -> Experiment:
-    return watched(
-        before, line, saved_usd_per_s=saved, cost_usd_per_s=cost, elapsed_s=elapsed_s
-    )
+    return watched(before, line, saved_usd_per_s=saved, cost_usd_per_s=cost, elapsed_s=elapsed_s)
 
 
 def after_a_window(saved: float, cost: float, before: Experiment | None = None) -> Experiment:

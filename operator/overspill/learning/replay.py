@@ -38,6 +38,8 @@ class Replay:
     plan: Plan
     paid_trials: int
     """Requests that went to the frontier by lot."""
+    worst_quality: float
+    """The least that had been achieved at any look, of the frontier's."""
 
 
 def replay(
@@ -55,12 +57,12 @@ def replay(
     """
     design = design_of(examples.prompts) if design is None else design
     played = _Played(examples, design, prior, np.random.default_rng(seed))
-    plan, due, learn_at = CAREFUL, float(FEWEST), float(FEWEST)
+    plan, due, learn_at, worst = CAREFUL, float(FEWEST), float(FEWEST), 1.0
     while True:
         played.serve(int(min(due, len(examples))), plan)
-        bank = bank_of(played.trials(), played.spells, floor)
+        bank, worst = bank_of(played.trials(), played.spells, floor), min(worst, played.quality())
         if played.done == len(examples):
-            return Replay(played.served(), bank, plan, played.paid_trials())
+            return Replay(played.served(), bank, plan, played.paid_trials(), worst)
         if played.done >= learn_at:
             played.learn()
             learn_at = played.done * LEARNS
@@ -114,6 +116,13 @@ class _Played:
             sent=self._odds[known],
             seen=self._odds[known],
         )
+
+    def quality(self) -> float:
+        """Return what was achieved so far, of the frontier's: trials do not tell it."""
+        seen = self._examples.take(np.arange(self.done))
+        got = np.where(self._frontier[: self.done], seen.frontier, seen.small)
+        whole = float(seen.frontier.sum())
+        return float(got.sum()) / whole if whole else 1.0
 
     def paid_trials(self) -> int:
         """Count what went to the frontier by lot."""
