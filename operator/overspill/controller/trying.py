@@ -1,4 +1,4 @@
-"""The small tier as an experiment, from look to look: what it saves and costs, and what is known."""
+"""The small tier as an experiment, from look to look: what it saves, costs, and how it ends."""
 
 from __future__ import annotations
 
