@@ -45,6 +45,9 @@ LOOK_S: Final = 0.25
 """How often it is looked whether it has."""
 AT_ONCE: Final = 4
 REPORT_S: Final = 10.0
+"""From one report to the next, where there is a trial to tell of."""
+COUNTS_S: Final = 300.0
+"""And where there are only counts: of many sidecars they would crowd the trials out."""
 REPORT_TRIALS: Final = 64
 """So many are told at once, without waiting."""
 BATCHES_KEPT: Final = 16
@@ -222,12 +225,16 @@ class Trials:
 
     # -- telling
     async def _report_for_ever(self) -> None:
+        told_s = self._proxy.now_s()
         while True:
             self._full.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(REPORT_S):
                     await self._full.wait()
-            await self.report()
+            late = self._proxy.now_s() - told_s >= COUNTS_S
+            if self._count.trials or self._untold or late:
+                told_s = self._proxy.now_s()
+                await self.report()
 
     async def report(self) -> bool:
         """Tell the operator what it does not know yet; say whether it has been told."""
