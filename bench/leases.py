@@ -31,6 +31,7 @@ from overspill.controller.credentials import Credentials
 from overspill.controller.errors import Conflict, NotFound
 from overspill.controller.keys import POLICY_LABEL
 from overspill.controller.lending import Lender
+from overspill.controller.trials import Keeper
 from overspill.sidecar.lender import RemoteLender, lease_names
 from overspill.sidecar.purse import Purse
 
@@ -99,7 +100,8 @@ def _operator(pipe: Connection) -> None:
         spec = _policy()
         api = ApiServer(policy={"metadata": {"name": "p", "namespace": "ns"}, "spec": spec})
         app = web.Application()
-        counter.serve(app, Credentials(cast("Api", api)), Lender(cast("Api", api)))
+        client = cast("Api", api)
+        counter.serve(app, Credentials(client), Lender(client), Keeper(client))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -116,6 +116,12 @@ def test_other_autoscalers_and_nodes_may_be_read_and_no_more(
     assert verbs == {"horizontalpodautoscalers": [["list"]], "nodes": [["get"]] * nodes}
 
 
+def test_trials_can_be_kept_listed_and_let_go() -> None:
+    rules = [rule for role in of_kind(template(), "ClusterRole") for rule in role["rules"]]
+    (verbs,) = [rule["verbs"] for rule in rules if rule["resources"] == ["configmaps"]]
+    assert verbs == ["get", "list", "create", "update", "patch", "delete"]
+
+
 def test_pods_are_restricted() -> None:
     (deployment,) = of_kind(template(), "Deployment")
     pod = deployment["spec"]["template"]["spec"]

@@ -101,6 +101,15 @@ class FakeCluster:
     async def config_map(self, namespace: str, name: str) -> Manifest | None:
         return self.config_maps.get(name)
 
+    async def trial_marks(self, namespace: str, selector: str) -> list[Manifest]:
+        label, _, value = selector.partition("=")
+        found = [one["metadata"] for one in self.config_maps.values()]
+        return [{"metadata": m} for m in found if (m.get("labels") or {}).get(label) == value]
+
+    async def delete_config_map(self, meta: Manifest) -> None:
+        self.writes.append(f"delete {meta['name']}")
+        self.config_maps.pop(meta["name"], None)
+
     async def apply_config_map(self, manifest: Manifest) -> None:
         self.writes.append("config")
         self.config_maps[manifest["metadata"]["name"]] = manifest

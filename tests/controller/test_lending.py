@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,10 +10,12 @@ import pytest
 
 from overspill.budget.lease import LIFE_S, Report
 from overspill.controller.credentials import Bearer, Foreign
-from overspill.controller.errors import Conflict, NotFound, Unavailable
+from overspill.controller.errors import Unavailable
+from overspill.controller.gathering import NoSuchPolicy
 from overspill.controller.keys import POLICY_LABEL
 from overspill.controller.ledgers import ledger_in
-from overspill.controller.lending import Lender, NotLent
+from overspill.controller.lending import Lender
+from tests.controller.api import FakeApi
 from tests.controller.fakes import KEY, START_S, resource
 
 if TYPE_CHECKING:
@@ -31,51 +32,17 @@ LEDGER = f"{LEDGERS}/contracts"
 
 
 @dataclass
-class FakeApi:
-    """One policy and its ledger; compare-and-swap by resourceVersion."""
+class LedgerApi(FakeApi):
+    """One policy and its ledger."""
 
     objects: dict[str, Manifest] = field(default_factory=lambda: {POLICY: resource(budget=BUDGET)})
-    version: int = 0
-    writes: int = 0
-    down: bool = False
-    after_write: Exception | None = None
-    """What the writer hears though its write was done."""
-
-    async def get(self, path: str, **params: str) -> Manifest:
-        await asyncio.sleep(0)
-        if self.down:
-            raise Unavailable("the API server did not answer")
-        if path not in self.objects:
-            raise NotFound(404, path)
-        return deepcopy(self.objects[path])
-
-    async def create(self, path: str, body: Manifest) -> Manifest:
-        await asyncio.sleep(0)
-        return self._store(f"{path}/{body['metadata']['name']}", body, None)
-
-    async def replace(self, path: str, body: Manifest) -> Manifest:
-        await asyncio.sleep(0)
-        return self._store(path, body, body["metadata"]["resourceVersion"])
-
-    def _store(self, path: str, body: Manifest, read: str | None) -> Manifest:
-        if self.down:
-            raise Unavailable("the API server did not answer")
-        stored = self.objects.get(path)
-        if (stored or {}).get("metadata", {}).get("resourceVersion") != read:
-            raise Conflict(409, "changed")
-        self.version, self.writes = self.version + 1, self.writes + 1
-        meta = {**body["metadata"], "resourceVersion": str(self.version)}
-        self.objects[path] = deepcopy({**body, "metadata": meta})
-        if self.after_write:
-            raise self.after_write
-        return deepcopy(self.objects[path])
 
     @property
     def committed(self) -> int:
         return ledger_in(self.objects[LEDGER]).current.committed_usd_micros()
 
 
-def _lender(api: FakeApi, now_s: float = START_S) -> Lender:
+def _lender(api: LedgerApi, now_s: float = START_S) -> Lender:
     return Lender(cast("Api", api), lambda: now_s)
 
 
@@ -87,7 +54,7 @@ def _report(lease: str = "a-1", *, seq: int = 1, **others: int) -> Report:
 
 @pytest.mark.asyncio
 async def test_a_grant_is_in_the_api_server_before_it_is_given() -> None:
-    api = FakeApi()
+    api = LedgerApi()
     (grant,) = await _lender(api).renew(KEY, MINE, [_report()])
     assert grant.ceiling_usd_micros >= 1_000
     assert grant.life_s == LIFE_S
@@ -101,14 +68,14 @@ async def test_a_budget_that_is_spread_is_lent_with_the_value_that_binds(
     pacing: str, value: float
 ) -> None:
     policy = resource(budget={**BUDGET, "pacing": pacing})
-    api = FakeApi(objects={POLICY: policy | {"status": {"pacing": {"admitFrom": 0.4}}}})
+    api = LedgerApi(objects={POLICY: policy | {"status": {"pacing": {"admitFrom": 0.4}}}})
     (grant,) = await _lender(api).renew(KEY, MINE, [_report()])
     assert grant.admit_from == value
 
 
 @pytest.mark.asyncio
 async def test_nothing_is_given_that_was_not_written() -> None:
-    api = FakeApi()
+    api = LedgerApi()
     lender = _lender(api)
     await lender.renew(KEY, MINE, [_report()])
     api.down = True
@@ -118,7 +85,7 @@ async def test_nothing_is_given_that_was_not_written() -> None:
 
 @pytest.mark.asyncio
 async def test_a_write_that_was_done_and_not_heard_of_is_put_right_by_the_next_report() -> None:
-    api = FakeApi()
+    api = LedgerApi()
     lender = _lender(api)
     api.after_write = Unavailable("the connection broke")
     with pytest.raises(Unavailable):
@@ -130,7 +97,7 @@ async def test_a_write_that_was_done_and_not_heard_of_is_put_right_by_the_next_r
 
 @pytest.mark.asyncio
 async def test_two_replicas_grant_no_dollar_twice() -> None:
-    api = FakeApi(objects={POLICY: resource(budget={"limit": "0.01"})})
+    api = LedgerApi(objects={POLICY: resource(budget={"limit": "0.01"})})
     lenders = [_lender(api), _lender(api)]
     asked = [
         lenders[n % 2].renew(KEY, MINE, [_report(f"s{n}-1", need_usd_micros=1_500)])
@@ -143,7 +110,7 @@ async def test_two_replicas_grant_no_dollar_twice() -> None:
 
 @pytest.mark.asyncio
 async def test_500_sidecars_that_ask_at_once_cost_a_few_writes() -> None:
-    api = FakeApi()
+    api = LedgerApi()
     lender = _lender(api)
     asked = [lender.renew(KEY, MINE, [_report(f"s{n}-1")]) for n in range(500)]
     grants = await asyncio.gather(*asked)
@@ -154,7 +121,7 @@ async def test_500_sidecars_that_ask_at_once_cost_a_few_writes() -> None:
 @pytest.mark.asyncio
 async def test_a_replica_that_knows_an_old_ledger_lends_no_dollar_twice() -> None:
     """What one gave back at the other replica, and somebody else got, is not his any more."""
-    api = FakeApi(objects={POLICY: resource(budget={"limit": "0.0001"})})
+    api = LedgerApi(objects={POLICY: resource(budget={"limit": "0.0001"})})
     stale, other = _lender(api), _lender(api)
     await stale.renew(KEY, MINE, [_report(need_usd_micros=100)])
     await other.renew(KEY, MINE, [_report(seq=2, keep_usd_micros=50, need_usd_micros=0)])
@@ -167,7 +134,7 @@ async def test_a_replica_that_knows_an_old_ledger_lends_no_dollar_twice() -> Non
 
 @pytest.mark.asyncio
 async def test_a_lowered_limit_binds_the_next_grant() -> None:
-    api = FakeApi()
+    api = LedgerApi()
     lender = _lender(api)
     await lender.renew(KEY, MINE, [_report()])
     api.objects[POLICY] = resource(budget={"limit": "0.0005"})
@@ -176,10 +143,23 @@ async def test_a_lowered_limit_binds_the_next_grant() -> None:
 
 
 @pytest.mark.asyncio
+async def test_trials_get_no_more_than_their_part_of_the_budget() -> None:
+    routing = {"complexity": {"qualityFloor": "0.95"}, "trials": {"limit": "0.0005"}}
+    api = LedgerApi(objects={POLICY: resource(budget=BUDGET, routing=routing)})
+    lender = _lender(api)
+    report = replace(_report("t-1", need_usd_micros=400), purpose="trials")
+    (first,) = await lender.renew(KEY, MINE, [report])
+    (second,) = await lender.renew(KEY, MINE, [replace(report, lease="t-2")])
+    (other,) = await lender.renew(KEY, MINE, [_report("a-1", need_usd_micros=400)])
+    assert first.ceiling_usd_micros + second.ceiling_usd_micros <= 500
+    assert other.ceiling_usd_micros >= 400
+
+
+@pytest.mark.asyncio
 async def test_a_first_ledger_opens_with_what_was_metered_before() -> None:
     policy = resource(budget=BUDGET)
     policy["status"] = {"spend": {"periodStart": "2027-01-15T00:00:00Z", "usd": "12.34"}}
-    api = FakeApi(objects={POLICY: policy})
+    api = LedgerApi(objects={POLICY: policy})
     (grant,) = await _lender(api).renew(KEY, MINE, [_report()])
     assert api.committed == 12_340_000 + grant.ceiling_usd_micros
 
@@ -194,8 +174,8 @@ async def test_a_first_ledger_opens_with_what_was_metered_before() -> None:
 )
 @pytest.mark.asyncio
 async def test_where_there_is_no_budget_nothing_is_lent(policy: Manifest | None, why: str) -> None:
-    api = FakeApi(objects={POLICY: policy} if policy else {})
-    with pytest.raises(NotLent, match=why):
+    api = LedgerApi(objects={POLICY: policy} if policy else {})
+    with pytest.raises(NoSuchPolicy, match=why):
         await _lender(api).renew(KEY, MINE, [_report()])
 
 
@@ -216,7 +196,7 @@ async def test_where_there_is_no_budget_nothing_is_lent(policy: Manifest | None,
 async def test_a_pod_of_somebody_else_gets_nothing_and_keeps_nobody_from_his(
     bearer: Bearer,
 ) -> None:
-    api = FakeApi()
+    api = LedgerApi()
     lender = _lender(api)
     foreign, mine = await asyncio.gather(
         lender.renew(KEY, bearer, [_report("x-1")]),

@@ -39,6 +39,7 @@ class ApiServer:
     def __init__(self) -> None:
         self.table: dict[tuple[str, str], list[tuple[int, Any]]] = defaultdict(list)
         self.asked: list[tuple[str, str, str, Any]] = []
+        self.accepted: list[str] = []
 
     def answer(self, method: str, path: str, body: object, status: int = 200) -> None:
         self.table[method, path].append((status, body))
@@ -46,6 +47,7 @@ class ApiServer:
     async def handle(self, request: web.Request) -> web.Response:
         text = await request.text()
         kind = request.headers.get("Content-Type", "")
+        self.accepted.append(request.headers.get("Accept", ""))
         query = f"?{request.query_string}" if request.query_string else ""
         self.asked.append(
             (request.method, request.path + query, kind, json.loads(text) if text else None)
@@ -219,3 +221,25 @@ async def test_a_ledger_is_deleted_as_it_was_read_or_not_at_all(status: int) -> 
     await server.run(story)
     ((_, _, _, body),) = server.asked
     assert body == {"preconditions": {"uid": "u", "resourceVersion": "7"}}
+
+
+async def test_lists_of_metadata_carry_no_data() -> None:
+    server = ApiServer()
+    path = "/api/v1/namespaces/legal/configmaps"
+    server.answer("GET", path, {"items": [{"metadata": {"name": "x"}}]})
+
+    async def story(cluster: LiveCluster) -> None:
+        assert await cluster.trial_marks("legal", "a=b") == [{"metadata": {"name": "x"}}]
+
+    await server.run(story)
+    assert server.accepted[-1].startswith("application/json;as=PartialObjectMetadataList")
+
+
+async def test_a_segment_that_is_gone_already_is_no_error_to_delete() -> None:
+    async def story(cluster: LiveCluster) -> None:
+        meta = {"name": "x", "namespace": "legal", "uid": "u", "resourceVersion": "1"}
+        await cluster.delete_config_map(meta)
+
+    server = ApiServer()
+    await server.run(story)
+    assert server.asked[-1][3] == {"preconditions": {"uid": "u", "resourceVersion": "1"}}

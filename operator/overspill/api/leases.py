@@ -66,9 +66,12 @@ class LeaseAnswer(Model):
     grants: tuple[LeaseGrant, ...]
 
 
-def read(kind: type[Told], text: str | bytes) -> Told:
-    """Read one of these. Raises: InvalidConfig, one sentence a fault."""
+def read(kind: type[Told], text: str | bytes, root: str = "leases") -> Told:
+    """Read what came over the counter, named `root` in errors.
+
+    Raises: InvalidConfig, one sentence a fault.
+    """
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        raise InvalidConfig("; ".join(sentences(error, "leases"))) from None
+        raise InvalidConfig("; ".join(sentences(error, root))) from None

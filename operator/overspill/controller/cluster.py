@@ -84,6 +84,12 @@ class Cluster(Protocol):
     async def apply_config_map(self, manifest: Manifest) -> None:
         """Server-side apply as field manager `overspill`."""
 
+    async def trial_marks(self, namespace: str, selector: str) -> list[Manifest]:
+        """List the metadata of ConfigMaps by label selector."""
+
+    async def delete_config_map(self, meta: Manifest) -> None:
+        """Delete exactly this version of a ConfigMap; another one stays."""
+
     async def annotate_pod(
         self, namespace: str, name: str, annotation: str, value: str | None
     ) -> None:

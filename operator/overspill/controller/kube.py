@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REQUEST_TIMEOUT_S: Final = 15.0
 JSON: Final = "application/json"
+METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
@@ -60,16 +61,25 @@ class Api:
 
     async def items(self, path: str, **params: str) -> list[Manifest]:
         """List objects; resourceVersion=0 is answered from the API server's cache, in one page."""
+        return await self._pages(path, params)
+
+    async def _pages(
+        self, path: str, params: Mapping[str, str], accept: str = JSON
+    ) -> list[Manifest]:
         page = {} if params.get("resourceVersion") == "0" else {"limit": str(_PAGE)}
         found: list[Manifest] = []
         more = ""
         while True:
-            extra = {"continue": more} if more else {}
-            answer = await self.request("GET", path, params=params | page | extra)
+            asked = {**params, **page, **({"continue": more} if more else {})}
+            answer = await self.request("GET", path, params=asked, accept=accept)
             found += answer.get("items") or ()
             more = (answer.get("metadata") or {}).get("continue", "")
             if not more:
                 return found
+
+    async def metadata(self, path: str, **params: str) -> list[Manifest]:
+        """List objects with their metadata only."""
+        return await self._pages(path, params, accept=METADATA)
 
     async def create(self, path: str, body: Manifest) -> Manifest:
         """Create one object. Raises: Conflict where it is there already."""
@@ -98,11 +108,14 @@ class Api:
         body: object = None,
         content_type: str = JSON,
         params: Mapping[str, str] | None = None,
+        accept: str = JSON,
     ) -> Manifest:
         """Send one request and return the JSON that comes back."""
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                status, data = await self._exchange(method, path, body, content_type, params)
+                status, data = await self._exchange(
+                    method, path, body, {"Accept": accept, "Content-Type": content_type}, params
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             said = str(error) or type(error).__name__
             raise Unavailable(f"{method} {path}: the API server did not answer: {said}") from error
@@ -116,14 +129,14 @@ class Api:
         method: str,
         path: str,
         body: object,
-        content_type: str,
+        headers: dict[str, str],
         params: Mapping[str, str] | None,
     ) -> tuple[int, bytes]:
         request = await self._client.param_serialize(
             method,
             path,
             query_params=list((params or {}).items()),
-            header_params={"Accept": JSON, "Content-Type": content_type},
+            header_params=headers,
             body=body,
             auth_settings=["BearerToken"],
         )

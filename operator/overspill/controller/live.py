@@ -115,6 +115,19 @@ class LiveCluster:
             path, manifest, kube.APPLY_PATCH, fieldManager=FIELD_MANAGER, force="true"
         )
 
+    async def trial_marks(self, namespace: str, selector: str) -> list[Manifest]:
+        """List from the API server's cache."""
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        return await self._api.metadata(path, labelSelector=selector, resourceVersion="0")
+
+    async def delete_config_map(self, meta: Manifest) -> None:
+        """Delete it by uid and resourceVersion."""
+        path = f"/api/v1/namespaces/{meta['namespace']}/configmaps/{meta['name']}"
+        try:
+            await self._api.delete(path, meta)
+        except (NotFound, Conflict):
+            log.debug("ConfigMap %s is gone, or has been written to", meta["name"])
+
     async def annotate_pod(
         self, namespace: str, name: str, annotation: str, value: str | None
     ) -> None:

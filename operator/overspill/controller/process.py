@@ -19,6 +19,7 @@ from overspill.controller.leading import Leadership
 from overspill.controller.lending import Lender
 from overspill.controller.live import LiveCluster
 from overspill.controller.meters import Meters
+from overspill.controller.trials import Keeper
 from overspill.controller.webhook_tls import WebhookTLS
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ async def serve(settings: Settings) -> int:
         if not await _until(stop, tls.prepare()):
             return OK
         webhook = admission.application(settings, cluster.policies)
-        counter.serve(webhook, Credentials(api), Lender(api))
+        counter.serve(webhook, Credentials(api), Lender(api), Keeper(api))
         await stack.enter_async_context(_site(webhook, settings.webhook_port, tls.context))
         await stack.enter_async_context(_background(tls.keep()))
         code = await _lead(api, cluster, meters, settings, stop, lambda: lender_of(tls, settings))

@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from overspill import api
 from overspill.api.sidecar_config import (
     CONFIG_FILE,
     BudgetConfig,
@@ -15,7 +14,7 @@ from overspill.api.sidecar_config import (
     SidecarConfig,
     sidecar_config_of,
 )
-from overspill.controller.keys import PolicyKey, config_map_name
+from overspill.controller.keys import PolicyKey, config_map_name, owned_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,14 +65,6 @@ def publish(owner: Manifest, config: SidecarConfig) -> Publication:
     """Wrap the configuration into a ConfigMap that lives and dies with its policy."""
     text = json.dumps(config.to_json(), sort_keys=True)
     meta = owner["metadata"]
-    reference = {
-        "apiVersion": api.API_VERSION,
-        "kind": api.KIND,
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "controller": True,
-        "blockOwnerDeletion": False,  # true would need more rights and can delay a deletion
-    }
     manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -81,7 +72,7 @@ def publish(owner: Manifest, config: SidecarConfig) -> Publication:
             "name": config_map_name(meta["name"]),
             "namespace": meta["namespace"],
             "labels": {"app.kubernetes.io/managed-by": "overspill"},
-            "ownerReferences": [reference],
+            "ownerReferences": [owned_by(owner)],
         },
         "data": {CONFIG_FILE: text},
     }

@@ -1,0 +1,158 @@
+"""Trials as the API server keeps them: ConfigMaps, filled one after the other. Pure.
+
+A *subject* is whom trials are of: those of another small model say nothing of this one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from overspill.controller.keys import SUBJECT_ANNOTATION, TRIALS_LABEL, owned_by
+from overspill.trials.record import pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from overspill.api.policy import Grader, RoutingPolicySpec
+    from overspill.controller.keys import Manifest
+    from overspill.trials.record import Batch
+
+SEGMENT_BYTES: Final = 64 * 1024
+"""From here on a segment is full; one batch alone may take more."""
+MOST_BYTES: Final = 700 * 1024
+"""What fits into a ConfigMap, Base64 and all."""
+SEGMENTS: Final = 32
+"""That are kept: some 4,000 trials."""
+DATA: Final = "batches"
+_SUBJECT_LENGTH: Final = 12
+_NUMBER_BYTES: Final = 5
+"""At most, before they are compressed."""
+
+
+class Corrupt(ValueError):
+    """A segment that cannot be read: somebody else wrote it, or another version did."""
+
+
+def subject_of(small_model: str, frontier_model: str, graders: Iterable[Grader]) -> str:
+    """Name whom trials are of."""
+    told = json.dumps([small_model, frontier_model, sorted(graders)])
+    return hashlib.sha256(told.encode()).hexdigest()[:_SUBJECT_LENGTH]
+
+
+def subject_in(spec: RoutingPolicySpec) -> str:
+    """Name whom a policy's trials are of; empty where nothing is tried."""
+    trials = spec.routing.trials
+    if trials is None:
+        return ""
+    return subject_of(spec.small.model, spec.frontier[0].model, trials.graders)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A segment as its metadata tells of it."""
+
+    name: str
+    number: int
+    subject: str
+    version: str
+    """resourceVersion."""
+    meta: Manifest
+
+
+def marks_in(manifests: Iterable[Manifest], policy: Manifest) -> list[Mark]:
+    """Find the segments of a policy, the oldest first. Another's by the same name are none."""
+    found = [_mark(one["metadata"], policy) for one in manifests]
+    return sorted((one for one in found if one is not None), key=lambda one: one.number)
+
+
+def _mark(meta: Manifest, policy: Manifest) -> Mark | None:
+    owners = {one.get("uid") for one in meta.get("ownerReferences") or ()}
+    prefix, _, number = meta["name"].rpartition("-")
+    ours = prefix + "-" == _prefix(policy) and policy["metadata"]["uid"] in owners
+    if not ours or not number.isdecimal():
+        return None
+    return Mark(
+        name=meta["name"],
+        number=int(number),
+        subject=subject_noted(meta),
+        version=meta["resourceVersion"],
+        meta=meta,
+    )
+
+
+def subject_noted(meta: Manifest) -> str:
+    """Return whom a segment's trials are of."""
+    return str((meta.get("annotations") or {}).get(SUBJECT_ANNOTATION, ""))
+
+
+def selector_of(policy: Manifest) -> str:
+    """Return the label selector of a policy's segments."""
+    return f"{TRIALS_LABEL}={policy['metadata']['name']}"
+
+
+def _prefix(policy: Manifest) -> str:
+    return f"overspill-{policy['metadata']['name']}-trials-"
+
+
+def batches_in(manifest: Manifest) -> list[Batch]:
+    """Read a segment. Raises: Corrupt."""
+    return unpacked(raw_in(manifest))
+
+
+def raw_in(manifest: Manifest) -> bytes:
+    """Return a segment's bytes; none where it holds no Base64."""
+    text = (manifest.get("binaryData") or {}).get(DATA) or ""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def unpacked(raw: bytes) -> list[Batch]:
+    """Read a segment's bytes. Raises: Corrupt."""
+    try:
+        return unpack(raw)
+    except ValueError as error:
+        raise Corrupt(str(error)) from None
+
+
+def segment(
+    policy: Manifest, number: int, subject: str, raw: bytes, before: Manifest | None = None
+) -> Manifest:
+    """Write a segment; with `before`, as the next version of exactly that object."""
+    fresh = {
+        "name": f"{_prefix(policy)}{number}",
+        "namespace": policy["metadata"]["namespace"],
+        "labels": {
+            "app.kubernetes.io/managed-by": "overspill",
+            TRIALS_LABEL: policy["metadata"]["name"],
+        },
+        "annotations": {SUBJECT_ANNOTATION: subject},
+        "ownerReferences": [owned_by(policy)],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": before["metadata"] if before else fresh,
+        "binaryData": {DATA: base64.b64encode(raw).decode()},
+    }
+
+
+def too_large(batch: Batch) -> bool:
+    """Whether a batch fits into no ConfigMap."""
+    may_be = sum(len(one.words) + len(one.shape) for one in batch.trials) * _NUMBER_BYTES
+    return may_be > MOST_BYTES and len(pack([batch])) > MOST_BYTES
+
+
+def chunks(batches: Sequence[Batch]) -> list[bytes]:
+    """Pack batches into segments of their own."""
+    raw = pack(batches)
+    if len(batches) <= 1 or len(raw) <= SEGMENT_BYTES:
+        return [raw]
+    middle = len(batches) // 2
+    return [*chunks(batches[:middle]), *chunks(batches[middle:])]
