@@ -10,7 +10,7 @@ import numpy as np
 from overspill.routing.features import KNOTS, MEASURES, WORDS, features, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,12 +71,17 @@ class Design:
 
 def design_of(prompts: Sequence[str]) -> Design:
     """Look at each prompt, once."""
+    seen = map(features, prompts)
+    return designed((sorted(one.words), one.shape) for one in seen)
+
+
+def designed(rows: Iterable[tuple[list[int], list[float]]]) -> Design:
+    """Lay rows out: each the places of its words, ascending, and its measures. One row at least."""
     lengths, columns, values = [0], [], []
-    for prompt in prompts:
-        seen = features(prompt)
-        words = np.fromiter(sorted(seen.words), np.intp, len(seen.words))
-        knots = list(spread(seen.shape))
-        columns += [words, np.array([WORDS + place for place, _ in knots], np.intp)]
+    for words, shape in rows:
+        knots = list(spread(shape))
+        columns += [np.array(words, np.intp)]
+        columns += [np.array([WORDS + place for place, _ in knots], np.intp)]
         values += [np.full(len(words), max(1, len(words)) ** -0.5)]
         values += [np.array([share for _, share in knots])]
         lengths.append(len(words) + len(knots))

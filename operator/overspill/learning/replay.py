@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from overspill.learning.crossfit import PARTS, cross_fitted
 from overspill.learning.design import design_of
-from overspill.learning.linear import learn
 from overspill.learning.promise import CAREFUL, FEWEST, Bank, Plan, Spell, Trials, bank_of, planned
 from overspill.learning.trial import Served
 
@@ -26,7 +26,6 @@ LOOKS: Final = 1.05
 LEAST_LOOK: Final = 10
 LEARNS: Final = 1.5
 """From one score learned anew to the next, in requests."""
-PARTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +132,9 @@ class _Played:
         known = self._known()
         design, gains = self._design.take(known), self._examples.gains[known]
         part = self._chance.integers(0, PARTS, len(known))
-        for one in range(PARTS):
-            seen, tested = np.flatnonzero(part != one), np.flatnonzero(part == one)
-            if len(seen) and len(tested):
-                linear = learn(design.take(seen), gains[seen], prior=self._prior)
-                self._scores[known[tested]] = linear.gains(design.take(tested))
-        self._linear = learn(design, gains, prior=self._prior)
+        self._scores[known], self._linear = cross_fitted(
+            design, gains, part, self._prior, self._scores[known]
+        )
 
     def served(self) -> Served:
         """Return who answered what."""
