@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from overspill.scaling import (
@@ -38,6 +40,7 @@ def look(
     suspended: bool = False,
     rival: str = "",
     absorbing: bool = False,
+    tried: bool = False,
 ) -> Decision:
     economics = Economics(
         capacity_tokens_per_s=100.0,
@@ -53,6 +56,7 @@ def look(
         suspended=suspended,
         rival=rival,
         absorbing=absorbing,
+        tried=tried,
     )
     return decide(economics, situation, state or State(on=requested), elapsed_s)
 
@@ -213,3 +217,22 @@ MESSAGES = [
 @pytest.mark.parametrize(("facts", "said"), MESSAGES)
 def test_the_message_never_gives_a_part_that_cannot_be(facts: dict[str, object], said: str) -> None:
     assert said in look(**facts).message  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("facts", "desired", "reason"),
+    [
+        pytest.param({}, 1, Reason.TRIALS, id="none would pay for itself"),
+        pytest.param({"requested": 1, "ready": 1}, 1, Reason.TRIALS, id="the last one stays"),
+        pytest.param({"demand": BUSY}, 3, Reason.START_PAYS, id="more pay for themselves"),
+        pytest.param({"low": 2}, 2, Reason.AT_MIN, id="the policy wants more"),
+        pytest.param({"demand": LOST}, 1, Reason.DEMAND_UNKNOWN, id="nobody knows the demand"),
+        pytest.param({"paused": True}, 0, Reason.PAUSED, id="paused"),
+        pytest.param({"suspended": True}, 0, Reason.SUSPENDED, id="suspended"),
+        pytest.param({"rival": RIVAL}, 0, Reason.ANOTHER_AUTOSCALER, id="another autoscaler"),
+    ],
+)
+def test_trials_need_one_replica(facts: dict[str, Any], desired: int, reason: Reason) -> None:
+    told: dict[str, Any] = {"demand": IDLE, "tried": True}
+    decision = look(**told | facts)
+    assert (decision.desired, decision.reason) == (desired, reason)

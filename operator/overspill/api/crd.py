@@ -28,6 +28,7 @@ _COLUMNS: Final = (
     ("Spend", ".status.spend.display", "string", "Frontier USD this period / limit", 0),
     ("State", ".status.state", "string", "", 0),
     ("Reason", ".status.lastDecision.reason", "string", "Binding reason of the last decision", 1),
+    ("Quality", ".status.quality.display", "string", "Of the frontier's, and the floor", 1),
     ("Age", ".metadata.creationTimestamp", "date", "", 0),
 )
 _LEDGER_COLUMNS: Final = (

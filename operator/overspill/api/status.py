@@ -159,6 +159,34 @@ class ExperimentStatus(Model):
     display: str = Field(description="Saved per USD.")
 
 
+class QualityStatus(Model):
+    """What trials tell of quality, as a part of the frontier's, and what is made of it."""
+
+    floor: Quantity | None = Field(default=None, description="That is promised.")
+    confidence: Quantity
+    estimate: Quantity | None = Field(
+        default=None, description="Of all requests so far; none while there are too few trials."
+    )
+    low: Quantity | None = Field(default=None, description="At least so much, by that confidence.")
+    high: Quantity | None = Field(default=None, description="At most so much, by that confidence.")
+    trials: int = Field(description="Requests that both tiers answered.")
+    paid_trials: int = Field(description="Of them, those that went to the frontier by lot.")
+    careful: bool = Field(description="All goes to the frontier until trials show what need not.")
+    limit: float | None = Field(
+        default=None, description="From this score on a request goes to the frontier."
+    )
+    trial_rate: Quantity = Field(description="Of the others, by lot.")
+    expected_frontier_share: Quantity | None = Field(
+        default=None, description="What both take together, of the requests that no rule takes."
+    )
+    since: str | None = Field(default=None, description="The oldest of these trials.")
+    examples: int = Field(default=0, description="Trials that taught the score; 0 for none.")
+    unseen_share: Quantity = Field(
+        description="Requests for which no trial stands: for want of money."
+    )
+    display: str = Field(description="estimate and floor, for the printer column.")
+
+
 class RoutingPolicyStatus(Model):
     """Every field the operator writes is declared here, or the API server would prune it."""
 
@@ -180,3 +208,4 @@ class RoutingPolicyStatus(Model):
     scaling_state: ScalingState | None = None
     learned: LearnedStatus | None = None
     experiment: ExperimentStatus | None = None
+    quality: QualityStatus | None = None

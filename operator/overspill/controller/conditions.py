@@ -1,4 +1,4 @@
-"""Five conditions, each with a reason for machines and a message a person can act on. Pure."""
+"""Conditions, each with a reason for machines and a message a person can act on. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from overspill.api.policy import Mode
 from overspill.controller.pacing import held_back
 from overspill.controller.snapshot import providers_without_key
 from overspill.controller.times import timestamp
+from overspill.learning.promise import FEWEST
 from overspill.scaling import Learned, Reason, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from decimal import Decimal
 
     from overspill.api.policy import RoutingPolicySpec
+    from overspill.api.status import QualityStatus
     from overspill.budget import BudgetState
     from overspill.controller.errors import Missing
     from overspill.controller.observation import Coverage
@@ -29,6 +32,7 @@ SIDECARS_CURRENT: Final = "SidecarsCurrent"
 METRICS_AVAILABLE: Final = "MetricsAvailable"
 SCALING_ACTIVE: Final = "ScalingActive"
 BUDGET_AVAILABLE: Final = "BudgetAvailable"
+QUALITY_KEPT: Final = "QualityKept"
 
 _IDLE_SCALING: Final = {
     Reason.PAUSED,
@@ -73,6 +77,8 @@ class Look:
     learned: Learned = field(default_factory=Learned)
     rival: str = ""
     """Another autoscaler of the target, and what to do about it."""
+    quality: QualityStatus | None = None
+    """What trials tell, as it is written down; None where nothing is tried."""
 
 
 def invalid(problems: Iterable[str]) -> Finding:
@@ -82,8 +88,10 @@ def invalid(problems: Iterable[str]) -> Finding:
 
 
 def findings(look: Look) -> tuple[Finding, ...]:
-    """All five, for a policy that could be read."""
-    return (ready(look), sidecars(look), metrics(look), scaling(look), budget(look))
+    """All of a policy that could be read; of quality only where a floor is promised."""
+    usual = (ready(look), sidecars(look), metrics(look), scaling(look), budget(look))
+    kept = quality(look.quality)
+    return usual if kept is None else (*usual, kept)
 
 
 def ready(look: Look) -> Finding:
@@ -200,6 +208,40 @@ def _budget(look: Look) -> tuple[Truth, str, str]:
         if state.used is not None and state.used >= share:
             return "True", word, f"{spent}; resets at {until}"
     return "True", "WithinLimit", f"{spent}; resets at {until}"
+
+
+def quality(told: QualityStatus | None) -> Finding | None:
+    """Whether the floor of quality is held; None where none is promised."""
+    if told is None or told.floor is None:
+        return None
+    status, reason, message = _quality(told, told.floor)
+    return Finding(type=QUALITY_KEPT, status=status, reason=reason, message=message)
+
+
+def _quality(told: QualityStatus, floor: Decimal) -> tuple[Truth, str, str]:
+    cautious = "; all goes to the frontier meanwhile" if told.careful else ""
+    if told.low is None or told.high is None:
+        many = f"{told.trials} of the {FEWEST} trials that it takes to say anything{cautious}"
+        return "Unknown", "TooFewTrials", many
+    said = (
+        f"{told.estimate} of the frontier's quality, between {told.low} and {told.high} with "
+        f"confidence {told.confidence:f}, by {told.trials} trials; the floor is {floor:f}"
+    )
+    if told.low >= floor:
+        return "True", "FloorHeld", said + _careful(told)
+    if told.high < floor:
+        return "False", "BelowFloor", said + (cautious or "; stricter plans are on their way")
+    return "Unknown", "NotProven", said + cautious
+
+
+def _careful(told: QualityStatus) -> str:
+    """Say why all goes to the frontier though the floor is held."""
+    if not told.careful:
+        return ""
+    return (
+        "; all goes to the frontier, because no other plan would hold it: the small model is too "
+        "weak, trials are too few, or routing.trials.sampleRate is below 0.02"
+    )
 
 
 def merge(

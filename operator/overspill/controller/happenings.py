@@ -38,6 +38,7 @@ class Happening:
 def happenings(before: Manifest, after: Manifest, *, applied: bool) -> Iterator[Happening]:
     """Tell of a changed desired count, `applied` or not, and of changed conditions."""
     yield from _scaling(before.get("lastDecision"), after.get("lastDecision"), applied)
+    yield from _promise(before.get("quality"), after.get("quality"))
     old = {condition["type"]: condition for condition in before.get("conditions", ())}
     told: set[str] = set()
     for condition in after.get("conditions", ()):
@@ -51,6 +52,16 @@ def happenings(before: Manifest, after: Manifest, *, applied: bool) -> Iterator[
 def dropped_state(problem: str) -> Happening:
     """Tell that break-even's memory could not be read back."""
     return Happening(type=WARNING, reason="ScalingStateDropped", message=problem)
+
+
+def dropped_trials(many: int) -> Happening:
+    """Tell that trials of other models, or by other graders, say nothing any more."""
+    return Happening(
+        type=NORMAL,
+        reason="TrialsDropped",
+        message=f"{many} trials were of another small or frontier model, or graded otherwise; "
+        "trials begin anew",
+    )
 
 
 def event_manifest(owner: Manifest, happening: Happening, now: str) -> Manifest:
@@ -85,6 +96,26 @@ def _scaling(before: Manifest | None, after: Manifest | None, applied: bool) -> 
         type=NORMAL,
         reason=word if applied else f"WouldHave{word}",
         message=f"{before['desired']} → {after['desired']} ({after['reason']}): {after['message']}",
+    )
+
+
+def _promise(before: Manifest | None, after: Manifest | None) -> Iterator[Happening]:
+    """Tell where caution ends or begins. A first look at a policy is no news."""
+    if not before or not after or before["careful"] == after["careful"] or "floor" not in after:
+        return
+    if after["careful"]:
+        yield Happening(
+            type=WARNING,
+            reason="PromiseAtRisk",
+            message=f"no plan is known to hold {after['floor']} of the frontier's quality by "
+            f"{after['trials']} trials; all goes to the frontier until one does",
+        )
+        return
+    yield Happening(
+        type=NORMAL,
+        reason="PromiseKept",
+        message=f"{after['trials']} trials show that {after['floor']} of the frontier's quality is "
+        f"held with {after.get('expectedFrontierShare', 'a part')} of the requests at the frontier",
     )
 
 

@@ -56,6 +56,7 @@ class Leadership:
             stale_after_s=settings.stale_after_s,
             window_s=settings.metrics_window_s,
             lender=lender,
+            wake=self._wake,
         )
         self._queue: WorkQueue[PolicyKey] = WorkQueue(
             self._reconciler.look, workers=settings.workers
@@ -64,6 +65,9 @@ class Leadership:
         self._running: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._answered_s = time.time()
+
+    def _wake(self, key: PolicyKey) -> None:
+        self._queue.add(key)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Lead until `stop` is set or a signal arrives. Raises what ended the controller's work."""
@@ -120,6 +124,7 @@ class Leadership:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._queue.run(), name="overspill workers")
             group.create_task(self._poll(), name="overspill poller")
+            group.create_task(self._reconciler.tutor.run(), name="overspill tutor")
 
     async def _poll(self) -> None:
         """Ask Prometheus, then have every policy looked at with what it said."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from overspill.controller.keys import Manifest
     from overspill.controller.learning import Lessons
     from overspill.controller.pacing import Pace
+    from overspill.controller.plans import Quality
     from overspill.scaling import Economics, Replicas
 
 
@@ -44,6 +45,10 @@ class Memory:
     """The status as last written."""
     score: str | None = None
     """The text of the score that the policy names, as last read."""
+    quality: Quality | None = None
+    """What trials tell; None where nothing is tried."""
+    asked_at_s: float | None = None
+    """When requests were last seen to come."""
     revision: str = ""
     published_at_s: float = 0.0
     coverage: Coverage = field(default_factory=Coverage)

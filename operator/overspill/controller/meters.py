@@ -39,6 +39,12 @@ class Meters:
         self._leased = gauge(names.BUDGET_LEASED_USD, "Held by sidecars, and not spent yet.")
         self._used = gauge(names.BUDGET_USED_RATIO, "Spent by limit.")
         self._budget = (self._limit, self._spent, self._leased, self._used)
+        self._quality = {
+            "estimate": gauge(names.QUALITY, "Of the frontier's, as estimated from trials."),
+            "low": gauge(names.QUALITY_LOW, "At least so much, by the policy's confidence."),
+            "floor": gauge(names.QUALITY_FLOOR, "Of quality, as the policy asks for."),
+            "trials": gauge(names.TRIALS_KEPT, "Requests that both tiers answered."),
+        }
         self._reconciles = Counter(
             names.RECONCILES, "Looks at a policy.", ("outcome",), registry=registry
         )
@@ -65,6 +71,12 @@ class Meters:
         if learned := status.get("learned"):
             self._startup_s.labels(policy).set(learned["startupSeconds"])
             self._capacity.labels(policy).set(learned["outputTokensPerSecond"])
+        quality = status.get("quality") or {}
+        for name, shown in self._quality.items():
+            if name in quality:
+                shown.labels(policy).set(float(quality[name]))
+            else:
+                self._drop(policy, shown)
         if budget is None:
             self._drop(policy, *self._budget)
             return
@@ -79,7 +91,7 @@ class Meters:
     def forget(self, key: PolicyKey) -> None:
         """End the series of a policy that is gone."""
         gauges = (self._desired, self._ready, self._startup_s, self._capacity)
-        self._drop(str(key), *gauges, *self._budget)
+        self._drop(str(key), *gauges, *self._budget, *self._quality.values())
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus scrapes."""

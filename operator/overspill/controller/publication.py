@@ -11,6 +11,7 @@ from overspill.api.sidecar_config import (
     CONFIG_FILE,
     BudgetConfig,
     LenderConfig,
+    PlanConfig,
     SidecarConfig,
     sidecar_config_of,
 )
@@ -44,10 +45,11 @@ def sidecar_config(
     budget: BudgetState | None,
     lender: LenderConfig | None = None,
     score: str | None = None,
+    plan: PlanConfig | None = None,
 ) -> SidecarConfig:
     """Say what a sidecar of this policy must know. The replicas' slots are shared out evenly.
 
-    `score` is the text of the score that the policy names.
+    `score` is the text of the score in force, None for the package's; `plan` is what trials allow.
     """
     slots = spec.small.capacity.max_concurrency // max(1, running_sidecars)
     return sidecar_config_of(
@@ -58,6 +60,8 @@ def sidecar_config(
         slots_per_endpoint=max(1, slots),
         budget=_budget(spec, budget, lender),
         score=score,
+        plan=plan,
+        operator=lender,
     )
 
 

@@ -30,19 +30,23 @@ from overspill.controller.memory import (
     seeded,
 )
 from overspill.controller.observe import coverage, named_score, node_labels, observe
+from overspill.controller.quality import assessed
+from overspill.controller.quality_status import quality_status
 from overspill.controller.snapshot import UNASKED, Snapshot, demand_of
 from overspill.controller.spend import absorbing, budget_state, suspended
 from overspill.controller.times import timestamp
+from overspill.controller.tutor import Tutor
 from overspill.scaling import Learned, Situation, Unknown, decide
 from overspill.scaling.economics import economics_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from overspill.api.policy import RoutingPolicySpec
     from overspill.api.sidecar_config import LenderConfig
     from overspill.budget.ledger import Ledger
     from overspill.controller.cluster import Cluster, Watched
+    from overspill.controller.happenings import Happening
     from overspill.controller.keys import Manifest
     from overspill.controller.meters import Meters
     from overspill.controller.observe import Observed
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TRIED_FOR_S: Final = 900.0
+"""So long after the last request a replica is kept for trials: the next may come soon."""
 COVERAGE_EVERY_S: Final = 60.0
 REPUBLISH_EVERY_S: Final = 300.0
 """A ConfigMap that somebody else deleted or changed comes back within this time."""
@@ -69,10 +75,13 @@ class Reconciler:
         window_s: float,
         clock: Callable[[], float] = time.time,
         lender: Callable[[], LenderConfig | None] = lambda: None,
+        wake: Callable[[PolicyKey], None] = lambda _: None,
     ) -> None:
+        """`wake` has a policy looked at soon."""
         self.cluster = cluster
         self.watched = watched
         self.meters = meters
+        self.tutor = Tutor(wake)
         self.snapshot: Snapshot = UNASKED
         self.memories: dict[PolicyKey, Memory] = {}
         self._interval_s = interval_s
@@ -128,6 +137,7 @@ class Reconciler:
         Its ledger stays until the period is over: a policy that is made again goes on with it.
         """
         self.memories.pop(key, None)
+        self.tutor.forget(key)
         self.meters.forget(key)
         await self._stamp(key, None)
         manifest, ledger = self.watched.ledger(key), self._ledger(key)
@@ -145,7 +155,9 @@ class Reconciler:
     async def _obey(self, case: Case, memory: Memory) -> None:
         observed = await observe(self.cluster, self.watched, case.key, case.spec)
         memory, observed = await self._score(case, memory, observed)
+        before, memory = memory.quality, await self._assess(case, memory)
         demand = self._demand(case)
+        memory = self._attend(case, memory, demand)
         memory = self._pace(case, self._spend(case, memory), demand)
         memory = await self._cover(case, memory)
         memory, problem = seeded(memory, observed.replicas, case.spec)
@@ -157,7 +169,10 @@ class Reconciler:
         look = self._look_of(case, memory, observed, demand, decision, refusal)
         memory, status = statuses.status_after(memory, look, case.now_s)
         applied = not case.observing and refusal is None
-        await self._report(case.key, case.policy, memory, status, applied=applied, problem=problem)
+        news = [happenings.dropped_state(problem)] if problem else []
+        if before and memory.quality and before.subject != memory.quality.subject and before.trials:
+            news.append(happenings.dropped_trials(before.trials))
+        await self._report(case.key, case.policy, memory, status, applied=applied, news=news)
 
     # -- observe
     async def _cover(self, case: Case, memory: Memory) -> Memory:
@@ -178,6 +193,19 @@ class Reconciler:
         except Missing as error:
             return memory, replace(observed, missing=observed.missing or error)
         return replace(memory, score=text), observed
+
+    async def _assess(self, case: Case, memory: Memory) -> Memory:
+        """See what trials tell."""
+        quality = await assessed(self.cluster, self.tutor, case, memory.quality, memory.score)
+        return replace(memory, quality=quality)
+
+    def _attend(self, case: Case, memory: Memory, demand: Demand | Unknown) -> Memory:
+        """Note whether requests come; where that is not known, sidecars that run get some."""
+        rates = self.snapshot.requests_per_s.get(str(case.key), {})
+        unknown = isinstance(demand, Unknown)
+        if case.running and (unknown or any(rate > 0 for rate in rates.values())):
+            return replace(memory, asked_at_s=case.now_s)
+        return memory
 
     def _demand(self, case: Case) -> Demand | Unknown:
         return demand_of(
@@ -239,6 +267,7 @@ class Reconciler:
             rival="" if case.observing else observed.rival,
             suspended=suspended(case.spec, memory.budget),
             absorbing=absorbing(case.spec, memory.budget),
+            tried=_tried(case, memory),
         )
         elapsed = elapsed_s(memory, case.now_s, self._interval_s)
         decision = decide(memory.economics, situation, memory.scaling, elapsed)
@@ -254,7 +283,8 @@ class Reconciler:
             running_sidecars=case.running,
             budget=memory.budget,
             lender=self._lender(),
-            score=memory.score,
+            score=memory.quality.score or memory.score if memory.quality else memory.score,
+            plan=memory.quality.plan if memory.quality else None,
         )
         published = publication.publish(case.policy, config)
         due = case.now_s - memory.published_at_s >= REPUBLISH_EVERY_S
@@ -312,6 +342,7 @@ class Reconciler:
             economics=memory.economics or economics_of(case.spec),
             learned=memory.lessons.learned if memory.lessons else Learned(),
             rival=observed.rival,
+            quality=quality_status((memory.status or {}).get("quality"), memory.quality),
         )
 
     async def _report(
@@ -322,19 +353,23 @@ class Reconciler:
         status: Manifest,
         *,
         applied: bool = True,
-        problem: str = "",
+        news: Sequence[Happening] = (),
     ) -> None:
         before = memory.status or {}
         if patch := statuses.merge_patch(before, status):
             await self.cluster.patch_status(key, patch)
         self.memories[key] = replace(memory, status=status)
         self.meters.show(key, status, memory.budget)
-        news = [*happenings.happenings(before, status, applied=applied)]
-        if problem:
-            news.append(happenings.dropped_state(problem))
-        for happening in news:
+        for happening in (*happenings.happenings(before, status, applied=applied), *news):
             now = timestamp(self._clock())
             await self.cluster.post_event(happenings.event_manifest(policy, happening, now))
+
+
+def _tried(case: Case, memory: Memory) -> bool:
+    """Whether trials need the small model to answer."""
+    if memory.quality is None or memory.asked_at_s is None:
+        return False
+    return case.now_s - memory.asked_at_s < TRIED_FOR_S
 
 
 def _readable(policy: Manifest | None) -> RoutingPolicySpec | None:

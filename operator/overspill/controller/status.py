@@ -14,6 +14,7 @@ from overspill.api.status import (
     SpendStatus,
 )
 from overspill.controller import conditions
+from overspill.controller.conditions import QUALITY_KEPT
 from overspill.controller.learning import learned_status
 from overspill.controller.pacing import pacing_status
 from overspill.controller.saved import dump_state, worth_writing
@@ -72,12 +73,12 @@ def status_of(
 ) -> Manifest:
     """Say everything about one look; `fresh` stamps the decision even if it stays the same."""
     found = conditions.findings(look)
+    promised = any(one.type == QUALITY_KEPT for one in found)
+    known = [one for one in before.get("conditions", ()) if promised or one["type"] != QUALITY_KEPT]
     status: dict[str, Any] = {
         "observedGeneration": look.generation,
         "state": state_word(look, found),
-        "conditions": conditions.merge(
-            before.get("conditions", ()), found, look.generation, timestamp(now_s)
-        ),
+        "conditions": conditions.merge(known, found, look.generation, timestamp(now_s)),
         "replicas": _replicas(look),
         "demand": _demand(look),
         "spend": _spend(look.budget),
@@ -86,6 +87,7 @@ def status_of(
         "lastDecision": _decision(before.get("lastDecision"), look.decision, fresh, now_s),
         "scalingState": scaling_state or before.get("scalingState"),
         "learned": learned_status(look.learned, look.economics, look.spec),
+        "quality": look.quality.to_json() if look.quality else None,
     }
     return {name: value for name, value in status.items() if value is not None}
 

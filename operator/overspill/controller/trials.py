@@ -5,6 +5,7 @@ Every replica of the operator keeps, leader or not; only the leader draws conclu
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -104,14 +105,14 @@ class Keeper:
     ) -> Tail:
         """Add to the newest segment, or begin others where that is full or of another subject."""
         newest, joined = tail.newest, (*tail.batches, *new)
-        raw = pack(joined)
+        raw = await asyncio.to_thread(pack, joined)
         fits = len(raw) <= segments.SEGMENT_BYTES
         if newest is not None and fits and segments.subject_noted(newest["metadata"]) == subject:
             manifest = segments.segment(policy, tail.number, subject, raw, before=newest)
             path = f"{_folder(key)}/{newest['metadata']['name']}"
             written = await self._api.replace(path, manifest)
             return replace(tail, newest=written, batches=joined)
-        for raw in segments.chunks(new):
+        for raw in await asyncio.to_thread(segments.chunks, new):
             manifest = segments.segment(policy, tail.number + 1, subject, raw)
             written = await self._api.create(_folder(key), manifest)
             tail = replace(

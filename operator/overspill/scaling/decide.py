@@ -19,6 +19,7 @@ class Reason(StrEnum):
     HOLDING = "Holding"
     AT_MIN = "AtMin"
     AT_MAX = "AtMax"
+    TRIALS = "Trials"
     UNSCHEDULABLE = "Unschedulable"
     DEMAND_UNKNOWN = "DemandUnknown"
     PAUSED = "Paused"
@@ -44,6 +45,8 @@ class Situation:
     """The budget is spent and the policy says to shut the small tier down too."""
     absorbing: bool = False
     """The budget is spent and the small tier has to do what it can: nothing spills any more."""
+    tried: bool = False
+    """Requests come of which some are trials: the small model has to answer these, too."""
 
     @property
     def rest(self) -> str:
@@ -82,7 +85,7 @@ def decide(economics: Economics, situation: Situation, state: State, elapsed_s: 
     if situation.suspended:
         return _suspend(replicas, after)
     if isinstance(situation.demand, Unknown):
-        return _unknown(economics, replicas, after, situation.demand)
+        return _unknown(economics, situation, after, situation.demand)
     return _bound(economics, situation, situation.demand, before=state, after=after)
 
 
@@ -128,13 +131,21 @@ def _suspend(replicas: Replicas, state: State) -> Decision:
     return replace(held, desired=0, state=replace(state, on=0))
 
 
-def _unknown(economics: Economics, replicas: Replicas, state: State, unknown: Unknown) -> Decision:
+def _fewest(economics: Economics, situation: Situation) -> int:
+    """Replicas that there are whatever the demand."""
+    wanted = max(economics.min_replicas, 1 if situation.tried else 0)
+    return min(wanted, economics.max_replicas)
+
+
+def _unknown(
+    economics: Economics, situation: Situation, state: State, unknown: Unknown
+) -> Decision:
     """Missing is not zero: nothing shrinks and nothing is spent on absence; bounds still hold."""
-    held = _hold(
-        replicas, state, Reason.DEMAND_UNKNOWN, f"holding {replicas.requested}: {unknown.message}"
-    )
-    low, high = economics.min_replicas, economics.max_replicas
-    return replace(held, desired=min(max(replicas.requested, low), high))
+    low, high = _fewest(economics, situation), economics.max_replicas
+    desired = min(max(situation.replicas.requested, low), high)
+    message = f"holding {desired}: {unknown.message}"
+    held = _hold(situation.replicas, state, Reason.DEMAND_UNKNOWN, message)
+    return replace(held, desired=desired)
 
 
 def _needed(economics: Economics, demand: Demand) -> int:
@@ -152,7 +163,7 @@ def _bound(
     after: State,
 ) -> Decision:
     replicas = situation.replicas
-    wanted = max(after.on, economics.min_replicas)
+    wanted = max(after.on, _fewest(economics, situation))
     reason, message = _why(economics, situation, demand, before, after)
     if replicas.unschedulable and wanted > replicas.requested - replicas.unschedulable:
         # Keep asking for what is pending: a node that joins is used at once. Never ask for more.
@@ -181,6 +192,8 @@ def _why(
     low, high = economics.min_replicas, economics.max_replicas
     if after.on < low:
         return Reason.AT_MIN, f"held at replicas.min {low}"
+    if after.on < _fewest(economics, situation):
+        return Reason.TRIALS, "one is kept to answer trials: they tell what the small model can do"
     if after.on >= high and demand.work_tokens_per_s > high * economics.capacity_tokens_per_s:
         return Reason.AT_MAX, f"held at replicas.max {high}, {situation.rest}"
     if before.on > high:

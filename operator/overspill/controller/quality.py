@@ -1,0 +1,154 @@
+"""Knowing a policy's quality: what is kept of its trials is read, weighed and learned from."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from overspill.api import parse_sidecar_config
+from overspill.api.errors import InvalidConfig
+from overspill.api.sidecar_config import CONFIG_FILE
+from overspill.controller import plans, segments
+from overspill.controller.errors import Refused
+from overspill.controller.keys import config_map_name
+from overspill.controller.plans import Quality, Segment
+from overspill.controller.tutor import book_of
+from overspill.learning.lesson import TAUGHT_BY
+from overspill.routing.score import InvalidScore, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from overspill.api.sidecar_config import SidecarConfig
+    from overspill.controller.case import Case
+    from overspill.controller.cluster import Cluster
+    from overspill.controller.keys import Manifest
+    from overspill.controller.plans import Aim
+    from overspill.controller.segments import Mark
+    from overspill.controller.tutor import Tutor
+
+EVERY_S: Final = 30.0
+"""How often it is asked what sidecars have told."""
+log = logging.getLogger(__name__)
+
+
+async def assessed(
+    cluster: Cluster, tutor: Tutor, case: Case, known: Quality | None, named_score: str | None
+) -> Quality | None:
+    """Take one look at what trials tell; None of a policy that tries nothing.
+
+    `named_score` is the text of the score that the policy names.
+    """
+    aim, subject = plans.aim_of(case.spec), segments.subject_in(case.spec)
+    if aim is None:
+        return None
+    if known is None:
+        known = await _taken_over(cluster, case, subject, aim)
+    elif known.subject != subject:
+        known = plans.begun(subject, aim)
+    known = plans.aimed(known, aim)
+    lesson = tutor.collect(case.key, subject)
+    if lesson is not None:
+        known = plans.taught(known, lesson)
+    last_s = known.looked_at_s
+    if lesson is None and last_s is not None and case.now_s - last_s < EVERY_S:
+        return known
+    read = await _read(cluster, case, known.segments, subject)
+    if read != known.segments or lesson is not None:
+        known = await _weighed(known, read, anew=lesson is not None)
+    if known.wants_lesson:
+        tutor.ask(case.key, subject, known.segments, named_score)
+        known = replace(known, fresh_trials=0, asked_with=known.trials)
+    return replace(known, looked_at_s=case.now_s)
+
+
+async def _weighed(known: Quality, read: Mapping[str, Segment], *, anew: bool) -> Quality:
+    book, corrupt = await asyncio.to_thread(book_of, read)
+    kept = {name: replace(one, raw=b"") if name in corrupt else one for name, one in read.items()}
+    evidence = plans.evidence_in(book, known.scores)
+    known = plans.informed(replace(known, segments=kept), evidence)
+    return plans.replanned(known, anew=anew)
+
+
+async def _read(
+    cluster: Cluster, case: Case, known: Mapping[str, Segment], subject: str
+) -> Mapping[str, Segment]:
+    """Read the segments that have changed, the oldest first. Those of another subject go."""
+    namespace, selector = case.key.namespace, segments.selector_of(case.policy)
+    try:
+        marks = segments.marks_in(await cluster.trial_marks(namespace, selector), case.policy)
+    except Refused as error:
+        log.warning("the trials of %s cannot be listed: %s", case.key, error)
+        return known
+    ours = [mark for mark in marks if mark.subject == subject]
+    found: dict[str, Segment] = {}
+    for mark in ours:
+        held = known.get(mark.name)
+        if held is None or held.version != mark.version:
+            held = _segment(await cluster.config_map(namespace, mark.name))
+        if held is not None:
+            found[mark.name] = held
+    await _let_go(cluster, marks, ours)
+    return found
+
+
+def _segment(manifest: Manifest | None) -> Segment | None:
+    if manifest is None:
+        return None
+    version = manifest["metadata"]["resourceVersion"]
+    return Segment(version=version, raw=segments.raw_in(manifest))
+
+
+async def _let_go(cluster: Cluster, marks: list[Mark], ours: list[Mark]) -> None:
+    """Delete what is of another subject, and older than ours: what is newer may be of the next."""
+    if not ours:
+        return
+    for mark in marks:
+        if mark.subject != ours[-1].subject and mark.number < ours[-1].number:
+            await cluster.delete_config_map(mark.meta)
+
+
+async def _taken_over(cluster: Cluster, case: Case, subject: str, aim: Aim) -> Quality:
+    """Go on from what an earlier process published: sidecars have it, and it was proven.
+
+    The plan holds only for the very policy that it was made for; the score for the same models.
+    """
+    start = plans.begun(subject, aim)
+    config = _published(
+        await cluster.config_map(case.key.namespace, config_map_name(case.key.name)), case
+    )
+    if config is None or config.complexity is None or _subject_of(config) != subject:
+        return start
+    plan, text = config.complexity.plan, config.complexity.score
+    if plan is not None and config.generation == case.generation:
+        start = replace(start, plan=plan)
+    if text is None:
+        return start
+    try:
+        score = Score.load(text)
+    except InvalidScore as error:
+        log.warning("the score published for %s is not taken over: %s", case.key, error)
+        return start
+    taught = score.trained_on == TAUGHT_BY
+    return replace(start, score=text, examples=score.examples) if taught else start
+
+
+def _published(manifest: Manifest | None, case: Case) -> SidecarConfig | None:
+    owners = ((manifest or {}).get("metadata") or {}).get("ownerReferences") or ()
+    text = ((manifest or {}).get("data") or {}).get(CONFIG_FILE)
+    if text is None or case.policy["metadata"]["uid"] not in {one.get("uid") for one in owners}:
+        return None
+    try:
+        return parse_sidecar_config(text)
+    except InvalidConfig as error:
+        log.warning("what was published for %s is not taken over: %s", case.key, error)
+        return None
+
+
+def _subject_of(config: SidecarConfig) -> str:
+    if config.trials is None:
+        return ""
+    models = config.small.model, config.frontier[0].model
+    return segments.subject_of(*models, config.trials.graders)
