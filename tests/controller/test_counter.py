@@ -45,7 +45,7 @@ class FakeCredentials:
 async def said(api: TrialApi, path: str, body: object, token: str = "good") -> tuple[int, Any]:
     app = web.Application()
     client = cast("Api", api)
-    lender, keeper = Lender(client, lambda: START_S), Keeper(client)
+    lender, keeper = Lender(client, lambda: START_S), Keeper(client, gather_s=0.001)
     counter.serve(app, cast("Credentials", FakeCredentials()), lender, keeper)
     async with TestClient(TestServer(app)) as http:
         headers = {"authorization": f"Bearer {token}"}

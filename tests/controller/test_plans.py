@@ -9,7 +9,8 @@ import pytest
 
 from overspill.api.sidecar_config import PlanConfig
 from overspill.controller import plans
-from overspill.controller.plans import Aim, Quality, evidence_in
+from overspill.controller.evidence import evidence_in
+from overspill.controller.plans import Aim, Quality
 from overspill.learning.book import Book
 from overspill.learning.lesson import Lesson
 from tests.trials.batches import batch, trial

@@ -11,20 +11,18 @@ import pytest
 
 from overspill.api import parse_sidecar_config
 from overspill.controller import segments
-from overspill.controller.trials import Keeper
 from overspill.learning.lesson import TAUGHT_BY
 from overspill.learning.promise import FEWEST
 from overspill.routing.score import Score
 from overspill.trials.lot import Plan, draw
 from tests.controller.fakes import KEY, Stage, resource
 from tests.controller.test_lending import MINE, POLICY
-from tests.controller.test_trials import FOLDER, TrialApi
+from tests.controller.test_trials import FOLDER, TrialApi, keeper
 from tests.trials.batches import batch, trial
 
 if TYPE_CHECKING:
     from overspill.api import SidecarConfig
     from overspill.api.sidecar_config import PlanConfig
-    from overspill.controller.kube import Api
     from overspill.trials.record import Batch
 
 pytestmark = pytest.mark.asyncio
@@ -114,7 +112,7 @@ class Scene:
 
     async def round(self, requests: int = 100) -> None:
         """Half a minute: traffic is told of, the operator looks, and gives the lessons it wants."""
-        await Keeper(cast("Api", self.api)).keep(KEY, MINE, [self.traffic(requests)])
+        await keeper(self.api).keep(KEY, MINE, [self.traffic(requests)])
         self.sync()
         await self.stage.look(after_s=30.0)
         await self.stage.reconciler.tutor.work_off()
@@ -277,6 +275,15 @@ async def test_where_trials_are_gone_nothing_is_promised() -> None:
     await scene.stage.look(after_s=31.0)
     assert scene.plan.careful
     assert scene.taught
+
+
+async def test_what_was_planned_by_trials_that_are_gone_after_a_restart_is_dropped() -> None:
+    scene = await Scene.proven()
+    del scene.stage.cluster.config_maps["overspill-contracts-trials-1"]
+    scene.stage.restart()
+    scene.stage.observe()
+    await scene.stage.look(after_s=15.0)
+    assert scene.plan.careful
 
 
 async def test_a_share_needs_no_caution_and_learns_as_well() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from overspill.api.status import QualityStatus
 from overspill.controller import conditions, happenings, plans
-from overspill.controller.plans import Aim, Quality, evidence_in
+from overspill.controller.evidence import evidence_in
+from overspill.controller.plans import Aim, Quality
 from overspill.controller.quality_status import quality_status
 from overspill.learning.book import Book
 from tests.trials.batches import batch, trial

@@ -59,7 +59,7 @@ class TrialApi(FakeApi):
 
 
 def keeper(api: FakeApi) -> Keeper:
-    return Keeper(cast("Api", api))
+    return Keeper(cast("Api", api), gather_s=0.001)
 
 
 def named(*names: str) -> list[Batch]:

@@ -60,8 +60,9 @@ class Gathering(Generic[Said, Answer]):
         self,
         what: str,
         commit: Callable[[PolicyKey, list[Waiter[Said, Answer]]], Awaitable[None]],
+        gather_s: float = GATHER_S,
     ) -> None:
-        self._what, self._commit = what, commit
+        self._what, self._commit, self._gather_s = what, commit, gather_s
         self._waiting: dict[PolicyKey, list[Waiter[Said, Answer]]] = {}
 
     async def ask(self, key: PolicyKey, bearer: Bearer, said: Said) -> Answer:
@@ -79,7 +80,7 @@ class Gathering(Generic[Said, Answer]):
     async def _serve(self, key: PolicyKey) -> None:
         """Work off what waits, one write for all that has gathered."""
         while self._waiting[key]:
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(self._gather_s)
             batch, self._waiting[key] = self._waiting[key], []
             try:
                 await self._commit(key, batch)

@@ -12,6 +12,7 @@ from overspill.api.errors import InvalidConfig
 from overspill.api.sidecar_config import CONFIG_FILE
 from overspill.controller import plans, segments
 from overspill.controller.errors import Refused
+from overspill.controller.evidence import evidence_in
 from overspill.controller.keys import config_map_name
 from overspill.controller.plans import Quality, Segment
 from overspill.controller.tutor import book_of
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from overspill.api.sidecar_config import SidecarConfig
     from overspill.controller.case import Case
     from overspill.controller.cluster import Cluster
+    from overspill.controller.evidence import Evidence
     from overspill.controller.keys import Manifest
     from overspill.controller.plans import Aim
     from overspill.controller.segments import Mark
     from overspill.controller.tutor import Tutor
+    from overspill.learning.design import Floats
 
 EVERY_S: Final = 30.0
 """How often it is asked what sidecars have told."""
@@ -56,7 +59,7 @@ async def assessed(
     if lesson is None and last_s is not None and case.now_s - last_s < EVERY_S:
         return known
     read = await _read(cluster, case, known.segments, subject)
-    if read != known.segments or lesson is not None:
+    if read != known.segments or lesson is not None or last_s is None:
         known = await _weighed(known, read, anew=lesson is not None)
     if known.wants_lesson:
         tutor.ask(case.key, subject, known.segments, named_score)
@@ -65,11 +68,17 @@ async def assessed(
 
 
 async def _weighed(known: Quality, read: Mapping[str, Segment], *, anew: bool) -> Quality:
-    book, corrupt = await asyncio.to_thread(book_of, read)
+    evidence, corrupt = await asyncio.to_thread(_evidence, read, known.scores)
     kept = {name: replace(one, raw=b"") if name in corrupt else one for name, one in read.items()}
-    evidence = plans.evidence_in(book, known.scores)
     known = plans.informed(replace(known, segments=kept), evidence)
     return plans.replanned(known, anew=anew)
+
+
+def _evidence(
+    read: Mapping[str, Segment], scores: Mapping[str, Floats]
+) -> tuple[Evidence | None, frozenset[str]]:
+    book, corrupt = book_of(read)
+    return evidence_in(book, scores), corrupt
 
 
 async def _read(

@@ -39,8 +39,8 @@ class Corrupt(ValueError):
 
 
 def subject_of(small_model: str, frontier_model: str, graders: Iterable[Grader]) -> str:
-    """Name whom trials are of."""
-    told = json.dumps([small_model, frontier_model, sorted(graders)])
+    """Name whom trials are of. Graders are asked in turn, so that their order matters."""
+    told = json.dumps([small_model, frontier_model, list(graders)])
     return hashlib.sha256(told.encode()).hexdigest()[:_SUBJECT_LENGTH]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from overspill.api.errors import InvalidConfig
 from overspill.controller import segments
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from overspill.controller.segments import Mark
     from overspill.trials.record import Batch
 
+GATHER_S: Final = 0.3
+"""Each write is a whole segment, and nobody is in a hurry; a sidecar asks another replica after
+0.7 s."""
 log = logging.getLogger(__name__)
 _Waiter: TypeAlias = "Waiter[tuple[Batch, ...], int]"
 
@@ -53,9 +56,11 @@ class Tail:
 class Keeper:
     """Keeps the trials of all policies. In one event loop."""
 
-    def __init__(self, client: Api) -> None:
+    def __init__(self, client: Api, gather_s: float = GATHER_S) -> None:
         self._api = client
-        self._gathering: Gathering[tuple[Batch, ...], int] = Gathering("trials", self._commit)
+        self._gathering: Gathering[tuple[Batch, ...], int] = Gathering(
+            "trials", self._commit, gather_s
+        )
         self._known: dict[PolicyKey, Tail] = {}
         """As last read or written: a stale one costs a conflict and no more."""
 
