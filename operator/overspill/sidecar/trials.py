@@ -48,8 +48,8 @@ REPORT_S: Final = 10.0
 """From one report to the next, where there is a trial to tell of."""
 COUNTS_S: Final = 300.0
 """And where there are only counts: of many sidecars they would crowd the trials out."""
-REPORT_TRIALS: Final = 64
-"""So many are told at once, without waiting."""
+REPORT_TRIALS: Final = 48
+"""So many are told at once, without waiting. A batch has no more: the operator keeps it whole."""
 BATCHES_KEPT: Final = 16
 """While the operator does not listen; older ones are forgotten."""
 WIRES: Final = {"/chat/completions", "/messages"}
@@ -265,21 +265,24 @@ class Trials:
         if plan is None or count.empty:
             return
         self._count = _Count()
-        self._untold.append(
-            Batch(
-                name=self._new_name(),
-                features=VERSION,
-                ended_s=self._proxy.unix_s(),
-                alone=count.alone,
-                at_frontier=count.at_frontier,
-                unseen=count.unseen,
-                lost_free=count.lost[False],
-                lost_paid=count.lost[True],
-                trial_rate=plan.trial_rate,
-                variance=plan.variance,
-                spent_usd_micros=count.spent_usd_micros,
-                trials=count.trials,
-            )
+        first, *others = _parted(count.trials)
+        self._untold.append(self._batch(count, plan, first))
+        self._untold += [self._batch(_Count(), plan, trials) for trials in others]
+
+    def _batch(self, count: _Count, plan: Plan, trials: list[Trial]) -> Batch:
+        return Batch(
+            name=self._new_name(),
+            features=VERSION,
+            ended_s=self._proxy.unix_s(),
+            alone=count.alone,
+            at_frontier=count.at_frontier,
+            unseen=count.unseen,
+            lost_free=count.lost[False],
+            lost_paid=count.lost[True],
+            trial_rate=plan.trial_rate,
+            variance=plan.variance,
+            spent_usd_micros=count.spent_usd_micros,
+            trials=trials,
         )
 
     async def close(self) -> None:
@@ -295,6 +298,12 @@ class Trials:
         if self._link:
             await self.report()
             self._link.close()
+
+
+def _parted(trials: list[Trial]) -> list[list[Trial]]:
+    """Part them into what fits a batch; one at least."""
+    starts = range(0, max(1, len(trials)), REPORT_TRIALS)
+    return [trials[start : start + REPORT_TRIALS] for start in starts]
 
 
 def _trial(watched: Watched, verdict: Verdict) -> Trial:
