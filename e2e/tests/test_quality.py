@@ -75,7 +75,7 @@ def test_a_floor_of_quality_is_proven_by_trials_and_then_spares_the_frontier(sce
     )
     known = scene.status()["quality"]
     assert float(known["low"]) >= float(FLOOR), known
-    assert "QualityProven" in scene.events()
+    assert "PromiseKept" in scene.events()
 
     leader = kube.until("a leader", overspill.leader)
     kube.kubectl("delete", "pod", leader, "-n", overspill.NS, "--wait=false")

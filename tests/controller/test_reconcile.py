@@ -261,6 +261,70 @@ async def test_a_budget_that_suspends_scales_to_zero() -> None:
     assert stage.cluster.status()["lastDecision"]["reason"] == "Suspended"
 
 
+def _on_trial(stage: Stage, saved: float) -> None:
+    """The small tier does all there is, which would have cost this many dollars a second."""
+    name = str(KEY)
+    stage.observe(
+        work=2000.0,
+        usd=saved,
+        overflow_usd_per_s={name: 0.0},
+        small_output_tokens_per_s={name: 2000.0},
+        small_input_tokens_per_s={name: 0.0},
+        small_occupancy={name: 0.5},
+        no_room_per_s={name: 0.0},
+    )
+
+
+async def _watched_for_a_window(stage: Stage, saved: float) -> None:
+    for _ in range(6):
+        _on_trial(stage, saved)
+        await stage.look(after_s=15.0)
+
+
+async def test_a_small_tier_that_saves_too_little_ends_itself_and_says_so() -> None:
+    stage = Stage()
+    stage.cluster.edit(experiment={"window": "1m", "leastSavedPerUSD": "2"})
+    await stage.look()
+    assert stage.cluster.condition("PaysOff")["status"] == "Unknown"
+    await _watched_for_a_window(stage, saved=1e-6)
+    found = stage.cluster.condition("PaysOff")
+    assert (found["status"], found["reason"]) == ("False", "ExperimentEnded")
+    assert "a dollar; spec.experiment asks for 2" in found["message"]
+    assert "ExperimentEnded" in stage.cluster.reasons()
+    assert config(stage).small.endpoints == ()  # all goes to the frontier
+    assert stage.cluster.status()["lastDecision"]["reason"] == "Suspended"
+    assert stage.cluster.writes.count("scale 0") == 1
+
+    stage.restart()
+    await _watched_for_a_window(stage, saved=9.0)
+    assert config(stage).small.endpoints == ()
+    assert stage.cluster.condition("PaysOff")["reason"] == "ExperimentEnded"
+
+    stage.cluster.edit(generation=3, experiment={"window": "1m", "leastSavedPerUSD": "0.5"})
+    await stage.look(after_s=15.0)
+    assert stage.cluster.condition("PaysOff")["status"] == "Unknown"
+    assert config(stage).small.endpoints != ()
+
+
+async def test_one_that_saves_enough_goes_on_and_without_a_trial_nothing_is_said() -> None:
+    stage = Stage()
+    stage.cluster.edit(experiment={"window": "1m", "leastSavedPerUSD": "2"})
+    await _watched_for_a_window(stage, saved=9.0)
+    assert stage.cluster.condition("PaysOff")["reason"] == "SavesEnough"
+    assert stage.cluster.status()["experiment"]["last"]["savedUSD"] != "0.00"
+    stage.cluster.edit(generation=3)
+    await stage.look(after_s=15.0)
+    assert stage.cluster.condition("PaysOff") == {}
+    assert "experiment" not in stage.cluster.status()
+
+
+async def test_what_is_only_observed_is_not_on_trial() -> None:
+    stage = Stage()
+    stage.cluster.edit(mode="Observe", experiment={"window": "1m"})
+    await _watched_for_a_window(stage, saved=1e-6)
+    assert stage.cluster.status()["experiment"]["window"]["watchedSeconds"] == 0
+
+
 async def test_an_exhausted_budget_stays_so_over_a_restart_without_prometheus() -> None:
     stage = Stage()
     stage.observe(spend=500.0)

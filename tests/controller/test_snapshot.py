@@ -120,7 +120,7 @@ def test_one_poll_reads_every_signal_for_all_policies() -> None:
     assert snapshot.requests_per_s == {"p": {"small": 7.0}}
     assert snapshot.spend_usd == {600.0: {"p": 3.5}, 0.0: {}}
     assert providers_without_key(snapshot, "p") == ["opus"]
-    assert len(asked) == 13 + 2
+    assert len(asked) == 14 + 2
 
 
 FAILURES = [

@@ -143,6 +143,6 @@ def test_it_is_written_now_and_then_and_its_end_at_once() -> None:
 
 def test_the_end_says_what_it_cost_and_what_it_brought() -> None:
     said = ended_words(ENDED, ASKED)
-    assert "in 1.0 hours the small tier cost 7.20 USD and saved 3.00 USD: 0.42 a dollar" in said
+    assert "in 1.0 hours the small tier cost 7.20 USD and saved 3.00 USD, 0.42 a dollar" in said
     assert "asks for 2" in said
     assert "edit spec" in said

@@ -37,7 +37,7 @@ def look(
     state: State | None = None,
     elapsed_s: float = 1000.0,
     paused: bool = False,
-    suspended: bool = False,
+    suspended: str = "",
     rival: str = "",
     absorbing: bool = False,
     tried: bool = False,
@@ -82,7 +82,9 @@ CASES = [
         {"demand": LOST, "requested": 5, "high": 4}, 4, Reason.DEMAND_UNKNOWN, id="max still holds"
     ),
     pytest.param({"paused": True, "requested": 9}, 9, Reason.PAUSED, id="paused is left alone"),
-    pytest.param({"suspended": True, "requested": 3}, 0, Reason.SUSPENDED, id="suspended"),
+    pytest.param(
+        {"suspended": "the budget is spent", "requested": 3}, 0, Reason.SUSPENDED, id="suspended"
+    ),
     pytest.param(
         {"requested": 2, "unschedulable": 1}, 2, Reason.UNSCHEDULABLE, id="no more than fits"
     ),
@@ -102,7 +104,13 @@ CASES = [
         {"rival": RIVAL, "requested": 5}, 5, Reason.ANOTHER_AUTOSCALER, id="a rival is not fought"
     ),
     pytest.param(
-        {"rival": RIVAL, "requested": 9, "high": 4, "demand": IDLE, "suspended": True},
+        {
+            "rival": RIVAL,
+            "requested": 9,
+            "high": 4,
+            "demand": IDLE,
+            "suspended": "the budget is spent",
+        },
         9,
         Reason.ANOTHER_AUTOSCALER,
         id="not even for a bound or a budget",
@@ -228,7 +236,7 @@ def test_the_message_never_gives_a_part_that_cannot_be(facts: dict[str, object],
         pytest.param({"low": 2}, 2, Reason.AT_MIN, id="the policy wants more"),
         pytest.param({"demand": LOST}, 1, Reason.DEMAND_UNKNOWN, id="nobody knows the demand"),
         pytest.param({"paused": True}, 0, Reason.PAUSED, id="paused"),
-        pytest.param({"suspended": True}, 0, Reason.SUSPENDED, id="suspended"),
+        pytest.param({"suspended": "the budget is spent"}, 0, Reason.SUSPENDED, id="suspended"),
         pytest.param({"rival": RIVAL}, 0, Reason.ANOTHER_AUTOSCALER, id="another autoscaler"),
     ],
 )

@@ -9,6 +9,7 @@ from overspill.api.policy import Mode
 from overspill.controller.pacing import held_back
 from overspill.controller.snapshot import providers_without_key
 from overspill.controller.times import timestamp
+from overspill.controller.trying import ended_words, window_words
 from overspill.learning.promise import FEWEST
 from overspill.scaling import Learned, Reason, Unknown
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
+    from overspill.api.policy import Experiment as Asked
     from overspill.api.policy import RoutingPolicySpec
     from overspill.api.status import QualityStatus
     from overspill.budget import BudgetState
+    from overspill.budget.experiment import Experiment
     from overspill.controller.errors import Missing
     from overspill.controller.observation import Coverage
     from overspill.controller.pacing import Pace
@@ -33,6 +36,9 @@ METRICS_AVAILABLE: Final = "MetricsAvailable"
 SCALING_ACTIVE: Final = "ScalingActive"
 BUDGET_AVAILABLE: Final = "BudgetAvailable"
 QUALITY_KEPT: Final = "QualityKept"
+PAYS_OFF: Final = "PaysOff"
+ASKED_FOR: Final = frozenset({QUALITY_KEPT, PAYS_OFF})
+"""Conditions that only some policies have."""
 
 _IDLE_SCALING: Final = {
     Reason.PAUSED,
@@ -79,6 +85,7 @@ class Look:
     """Another autoscaler of the target, and what to do about it."""
     quality: QualityStatus | None = None
     """What trials tell, as it is written down; None where nothing is tried."""
+    experiment: Experiment | None = None
 
 
 def invalid(problems: Iterable[str]) -> Finding:
@@ -88,10 +95,10 @@ def invalid(problems: Iterable[str]) -> Finding:
 
 
 def findings(look: Look) -> tuple[Finding, ...]:
-    """All of a policy that could be read; of quality only where a floor is promised."""
+    """All of a policy that could be read; those in ASKED_FOR only where it asks for them."""
     usual = (ready(look), sidecars(look), metrics(look), scaling(look), budget(look))
-    kept = quality(look.quality)
-    return usual if kept is None else (*usual, kept)
+    asked_for = (quality(look.quality), pays_off(look))
+    return (*usual, *(one for one in asked_for if one is not None))
 
 
 def ready(look: Look) -> Finding:
@@ -242,6 +249,23 @@ def _careful(told: QualityStatus) -> str:
         "; all goes to the frontier, because no other plan would hold it: the small model is too "
         "weak, trials are too few, or routing.trials.sampleRate is below 0.02"
     )
+
+
+def pays_off(look: Look) -> Finding | None:
+    """Whether a small tier on trial goes on; None where it is not on trial."""
+    known, asked = look.experiment, look.spec.experiment
+    if known is None or asked is None:
+        return None
+    status, reason, message = _pays_off(known, asked)
+    return Finding(type=PAYS_OFF, status=status, reason=reason, message=message)
+
+
+def _pays_off(known: Experiment, asked: Asked) -> tuple[Truth, str, str]:
+    if known.ended:
+        return "False", "ExperimentEnded", ended_words(known, asked)
+    if known.last is None:
+        return "Unknown", "FirstWindow", "the first window of spec.experiment is not over yet"
+    return "True", "SavesEnough", window_words(known.last, asked)
 
 
 def merge(

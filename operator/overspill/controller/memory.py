@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from overspill.api.policy import RoutingPolicySpec
     from overspill.budget import BudgetState
+    from overspill.budget.experiment import Experiment
     from overspill.controller.keys import Manifest
     from overspill.controller.learning import Lessons
     from overspill.controller.pacing import Pace
@@ -41,6 +42,8 @@ class Memory:
     desired: int | None = None
     budget: BudgetState | None = None
     pace: Pace | None = None
+    experiment: Experiment | None = None
+    """How the small tier does on trial; None where it is not."""
     status: Manifest | None = None
     """The status as last written."""
     score: str | None = None

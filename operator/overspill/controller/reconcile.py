@@ -16,7 +16,7 @@ from overspill.api import InvalidPolicy, parse_policy
 from overspill.api.errors import InvalidConfig
 from overspill.budget.account import KEPT_S
 from overspill.budget.period import current_period
-from overspill.controller import happenings, pacing, publication
+from overspill.controller import happenings, pacing, publication, trying
 from overspill.controller import status as statuses
 from overspill.controller.case import Case, generation_of
 from overspill.controller.conditions import Look
@@ -162,6 +162,7 @@ class Reconciler:
         memory = await self._cover(case, memory)
         memory, problem = seeded(memory, observed.replicas, case.spec)
         memory = await self._learn(case, memory, observed, demand)
+        memory = self._try(case, memory, observed)
         decision, memory = self._decide(case, memory, observed, demand)
         memory = await self._publish(case, memory, observed.endpoints)
         self.memories[case.key] = memory
@@ -246,6 +247,26 @@ class Reconciler:
         )
         return replace(memory, pace=pace)
 
+    def _try(self, case: Case, memory: Memory, observed: Observed) -> Memory:
+        """Take in what a small tier on trial saves and costs."""
+        asked, saved = case.spec.experiment, (memory.status or {}).get("experiment")
+        if asked is None:
+            return replace(memory, experiment=None)
+        known = trying.continued(memory.experiment, saved, case.generation)
+        if case.observing or memory.economics is None:
+            return replace(memory, experiment=known)
+        seen = trying.looked(
+            known,
+            asked,
+            self.snapshot,
+            str(case.key),
+            replicas=observed.replicas,
+            economics=memory.economics,
+            weight=float(case.spec.small.capacity.input_token_weight),
+            elapsed_s=elapsed_s(memory, case.now_s, self._interval_s),
+        )
+        return replace(memory, experiment=seen)
+
     def _ledger(self, key: PolicyKey) -> Ledger | None:
         manifest = self.watched.ledger(key)
         try:
@@ -265,7 +286,7 @@ class Reconciler:
             replicas=observed.replicas,
             paused=case.paused,
             rival="" if case.observing else observed.rival,
-            suspended=suspended(case.spec, memory.budget),
+            suspended=suspended(case.spec, memory.budget, memory.experiment),
             absorbing=absorbing(case.spec, memory.budget),
             tried=_tried(case, memory),
         )
@@ -275,11 +296,12 @@ class Reconciler:
 
     # -- apply
     async def _publish(self, case: Case, memory: Memory, endpoints: list[str]) -> Memory:
+        ended = memory.experiment is not None and memory.experiment.ended
         config = publication.sidecar_config(
             case.key,
             case.generation,
             case.spec,
-            endpoints=endpoints,
+            endpoints=[] if ended else endpoints,
             running_sidecars=case.running,
             budget=memory.budget,
             lender=self._lender(),
@@ -343,6 +365,7 @@ class Reconciler:
             learned=memory.lessons.learned if memory.lessons else Learned(),
             rival=observed.rival,
             quality=quality_status((memory.status or {}).get("quality"), memory.quality),
+            experiment=memory.experiment,
         )
 
     async def _report(

@@ -14,6 +14,7 @@ from overspill.controller.times import timestamp
 if TYPE_CHECKING:
     from overspill.api.policy import RoutingPolicySpec
     from overspill.budget.account import Account
+    from overspill.budget.experiment import Experiment
     from overspill.budget.ledger import Ledger
     from overspill.controller.keys import Manifest
     from overspill.controller.memory import Memory
@@ -59,11 +60,16 @@ def lent_state(account: Account, limit_usd: Decimal, now_s: float) -> BudgetStat
     )
 
 
-def suspended(spec: RoutingPolicySpec, state: BudgetState | None) -> bool:
-    """Whether the spent budget shuts the small tier down too."""
+def suspended(
+    spec: RoutingPolicySpec, state: BudgetState | None, experiment: Experiment | None = None
+) -> str:
+    """Say why the small tier is shut down; empty where it is not."""
+    if experiment is not None and experiment.ended:
+        return "it saved too little for spec.experiment"
     if state is None or spec.budget is None:
-        return False
-    return state.effect(spec.budget.on_exhausted) is Effect.SUSPEND
+        return ""
+    ends = state.effect(spec.budget.on_exhausted) is Effect.SUSPEND
+    return "budget spent and onExhausted is Suspend" if ends else ""
 
 
 def absorbing(spec: RoutingPolicySpec, state: BudgetState | None) -> bool:

@@ -14,12 +14,13 @@ from overspill.api.status import (
     SpendStatus,
 )
 from overspill.controller import conditions
-from overspill.controller.conditions import QUALITY_KEPT
+from overspill.controller.conditions import ASKED_FOR
 from overspill.controller.learning import learned_status
 from overspill.controller.pacing import pacing_status
 from overspill.controller.saved import dump_state, worth_writing
 from overspill.controller.snapshot import frontier_share
 from overspill.controller.times import timestamp
+from overspill.controller.trying import experiment_status
 from overspill.scaling import Reason
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def status_of(
 ) -> Manifest:
     """Say everything about one look; `fresh` stamps the decision even if it stays the same."""
     found = conditions.findings(look)
-    promised = any(one.type == QUALITY_KEPT for one in found)
-    known = [one for one in before.get("conditions", ()) if promised or one["type"] != QUALITY_KEPT]
+    gone = ASKED_FOR - {one.type for one in found}
+    known = [one for one in before.get("conditions", ()) if one["type"] not in gone]
     status: dict[str, Any] = {
         "observedGeneration": look.generation,
         "state": state_word(look, found),
@@ -88,6 +89,9 @@ def status_of(
         "scalingState": scaling_state or before.get("scalingState"),
         "learned": learned_status(look.learned, look.economics, look.spec),
         "quality": look.quality.to_json() if look.quality else None,
+        "experiment": experiment_status(
+            before.get("experiment"), look.experiment, look.generation, now_s
+        ),
     }
     return {name: value for name, value in status.items() if value is not None}
 

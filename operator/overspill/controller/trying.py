@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from overspill.scaling import Economics, Replicas
 
 WRITTEN_EVERY_S: Final = 300.0
-"""How it goes on is written down so often; that it has ended, at once."""
+"""How it goes on is written down so often; that a window is over, at once."""
 _CENT: Final = Decimal("0.01")
 
 
@@ -64,6 +64,14 @@ def _saved_usd_per_s(snapshot: Snapshot, policy: str, weight: float) -> float | 
     return max(0.0, min(asked_usd - overflow_usd, served))
 
 
+def continued(known: Experiment | None, saved: object, generation: int) -> Experiment:
+    """Go on from memory, else from what was written down; an edit since its end begins it anew."""
+    written = recalled(saved, generation)
+    if known is None:
+        return written
+    return written if known.ended and not written.ended else known
+
+
 def recalled(saved: object, generation: int) -> Experiment:
     """Go on from what was written down; an edit since its end begins it anew."""
     try:
@@ -85,32 +93,36 @@ def experiment_status(
     """Write it down where that says something new."""
     if experiment is None:
         return None
-    ended = generation if experiment.ended else None
-    if before is not None:
-        fresh = before.get("updatedAt", "") > timestamp(now_s - WRITTEN_EVERY_S)
-        if fresh and before.get("endedAtGeneration") == ended:
-            return before
     shown = experiment.last or experiment.window
     saved = shown.saved_per_usd
-    return ExperimentStatus(
+    made = ExperimentStatus(
         updated_at=timestamp(now_s),
         window=_written(experiment.window),
         last=_written(experiment.last) if experiment.last else None,
-        ended_at_generation=ended,
+        ended_at_generation=generation if experiment.ended else None,
         display="–" if saved is None else f"{saved:.2f}",
     ).to_json()
+    if before is None or before.get("updatedAt", "") <= timestamp(now_s - WRITTEN_EVERY_S):
+        return made
+    turned = any(before.get(name) != made.get(name) for name in ("last", "endedAtGeneration"))
+    return made if turned else before
+
+
+def window_words(window: Window, asked: Asked) -> str:
+    """Say what it cost and what it brought."""
+    hours, saved = window.watched_s / 3600, window.saved_per_usd
+    a_dollar = "" if saved is None else f", {saved:.2f} a dollar"
+    return (
+        f"in {hours:.1f} hours the small tier cost {window.cost_usd:.2f} USD and saved "
+        f"{window.saved_usd:.2f} USD{a_dollar}; spec.experiment asks for "
+        f"{asked.least_saved_per_usd:f}"
+    )
 
 
 def ended_words(experiment: Experiment, asked: Asked) -> str:
-    """Say what it cost and what it brought."""
-    window = experiment.last or experiment.window
-    hours = window.watched_s / 3600
-    return (
-        f"in {hours:.1f} hours the small tier cost {window.cost_usd:.2f} USD and saved "
-        f"{window.saved_usd:.2f} USD: {window.saved_per_usd or 0.0:.2f} a dollar, and "
-        f"spec.experiment asks for {asked.least_saved_per_usd:f}. It is shut down and all goes to "
-        "the frontier; edit spec to try again"
-    )
+    """Say the same of one that has ended, and what follows."""
+    told = window_words(experiment.last or experiment.window, asked)
+    return f"{told}. It is shut down and all goes to the frontier; edit spec to try again"
 
 
 def _written(window: Window) -> WindowStatus:

@@ -41,8 +41,8 @@ class Situation:
     paused: bool = False
     rival: str = ""
     """Another autoscaler of the same target, and what to do about it; empty where there is none."""
-    suspended: bool = False
-    """The budget is spent and the policy says to shut the small tier down too."""
+    suspended: str = ""
+    """Why the policy has the small tier shut down; empty where it has not."""
     absorbing: bool = False
     """The budget is spent and the small tier has to do what it can: nothing spills any more."""
     tried: bool = False
@@ -83,7 +83,7 @@ def decide(economics: Economics, situation: Situation, state: State, elapsed_s: 
     if situation.rival:
         return _leave(replicas, after, Reason.ANOTHER_AUTOSCALER, situation.rival)
     if situation.suspended:
-        return _suspend(replicas, after)
+        return _suspend(replicas, after, situation.suspended)
     if isinstance(situation.demand, Unknown):
         return _unknown(economics, situation, after, situation.demand)
     return _bound(economics, situation, situation.demand, before=state, after=after)
@@ -124,10 +124,8 @@ def _leave(replicas: Replicas, state: State, reason: Reason, message: str) -> De
     return _hold(replicas, replace(state, on=replicas.requested), reason, message)
 
 
-def _suspend(replicas: Replicas, state: State) -> Decision:
-    held = _hold(
-        replicas, state, Reason.SUSPENDED, "budget spent and onExhausted is Suspend: shut down"
-    )
+def _suspend(replicas: Replicas, state: State, why: str) -> Decision:
+    held = _hold(replicas, state, Reason.SUSPENDED, f"{why}: shut down")
     return replace(held, desired=0, state=replace(state, on=0))
 
 
