@@ -166,6 +166,7 @@ class PolicyChanges:
     time_zone: str = "UTC"
     routing: Manifest = field(default_factory=dict)
     """Beside the rules."""
+    experiment: Manifest | None = None
     rules: tuple[Manifest, ...] = (
         {
             "name": "partner",
@@ -217,5 +218,6 @@ def policy(ns: str, changes: PolicyChanges | None = None) -> Manifest:
                 "onExhausted": change.on_exhausted,
                 "pacing": change.pacing,
             },
+            **({"experiment": change.experiment} if change.experiment else {}),
         },
     }

@@ -155,3 +155,20 @@ def test_no_crash_makes_the_frontier_cost_more_than_the_limit(scene: Scene) -> N
 
     assert kills >= SECONDS / KILL_EVERY_S / 3
     assert 0 < spent <= Decimal(LIMIT)
+
+
+def test_a_small_tier_that_saves_too_little_shuts_itself_down_and_says_so(scene: Scene) -> None:
+    changes = PolicyChanges(
+        min_replicas=1, experiment={"window": "30s", "leastSavedPerUSD": "1000000"}
+    )
+    scene.build(changes, small_replicas=1)
+    kube.until("a replica", lambda: kube.ready_pods(scene.ns, "app=small"))
+    scene.send(steady(per_s=4, seconds=110, output_tokens=20))
+    kube.until("answers of the small tier", lambda: scene.stats()["answered"].get(SMALL_MODEL), 60)
+    kube.until("the end", lambda: scene.condition("PaysOff").get("reason") == "ExperimentEnded", 90)
+    kube.until("no replica", lambda: scene.replicas() == 0)
+    assert "a dollar; spec.experiment asks for 1000000" in scene.condition("PaysOff")["message"]
+    assert "ExperimentEnded" in scene.events()
+    done = kube.until("all calls ended", scene.finished, 150)
+    assert (done["failed"], done["failures"]) == (0, {})
+    assert done["answered"][FRONTIER_MODEL] > 0
