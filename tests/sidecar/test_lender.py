@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from overspill.api.leases import LeaseRequest
-from overspill.api.policy import Budget, Trials
+from overspill.api.policy import Budget
 from overspill.api.sidecar_config import LenderConfig
 from overspill.budget.lease import Grant, Report
 from overspill.sidecar import link as link_module
@@ -211,24 +211,5 @@ def test_a_sidecar_alone_lends_to_itself_no_more_than_the_budget() -> None:
         assert grant.ceiling_usd_micros == 1000
         (more,) = await lender((replace(ask, lease="b-1", need_usd_micros=1),))
         assert more.ceiling_usd_micros == 0
-
-    play(story())
-
-
-def test_a_sidecar_alone_keeps_trials_to_their_part() -> None:
-    async def story() -> None:
-        trials = Trials.model_validate({"limit": "0.0004"})
-        budget = Budget.model_validate({"limit": "0.001"})
-        lender = LocalLender(budget, lambda: NOON_S, trials)
-        ask = Report(
-            lease="a-1",
-            pod="",
-            seq=1,
-            spent_usd_micros=0,
-            keep_usd_micros=0,
-            need_usd_micros=500,
-        )
-        grants = await lender((replace(ask, purpose="trials"), replace(ask, lease="b-1")))
-        assert [one.ceiling_usd_micros for one in grants] == [0, 500]
 
     play(story())

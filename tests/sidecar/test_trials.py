@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from overspill.api.trials import TrialReport
+from overspill.budget.lease import Grant, Report
+from overspill.budget.purposes import TRIALS
 from overspill.routing.features import features
 from overspill.telemetry import names
 from overspill.trials.record import Batch, unpack
@@ -284,6 +286,70 @@ def test_what_waits_is_bounded(tmp_path: Path) -> None:
             assert proxy.trials.waiting == 64
             (batch,) = await made.told()
             assert (batch.at_frontier, batch.lost_free) == (70, 6)
+
+    play(story())
+
+
+# -- money
+class _Lender:
+    """Lends what is asked for, and for trials so much in all."""
+
+    def __init__(self, for_trials_usd_micros: int) -> None:
+        self._for_trials = for_trials_usd_micros
+
+    async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
+        return tuple(map(self._grant, reports))
+
+    def _grant(self, report: Report) -> Grant:
+        ceiling = self._for_trials if report.purpose == TRIALS else 10**9
+        spent = report.spent_usd_micros >= ceiling or not ceiling
+        return Grant(
+            lease=report.lease,
+            seq=report.seq,
+            ceiling_usd_micros=ceiling,
+            life_s=60.0,
+            scarce=spent,
+            exhausted=spent,
+            resets_in_s=3600.0,
+        )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _limited(made: Trying, for_trials_usd_micros: int) -> None:
+    lender: Any = _Lender(for_trials_usd_micros)
+    made.made.stage.proxy.money.local_lender = lender
+    made.configure(BY_LOT, limited=True)
+
+
+def test_what_goes_up_by_lot_is_paid_from_what_trials_may_cost(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, ALONE) as made:
+            _limited(made, 10**6)
+            assert route(await made.ask()) == ("frontier", "Trial")
+            runtime = made.made.stage.proxy.runtime
+            assert runtime
+            assert runtime.trial_purse
+            assert runtime.purse
+            await until(lambda: runtime.trial_purse and runtime.trial_purse.wallet.book.spent)
+            assert runtime.purse.wallet.book.spent == 0
+            await made.made.stage.proxy.money.close()
+
+    play(story())
+
+
+def test_where_that_is_spent_the_small_model_answers_and_nothing_is_drawn(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, ALONE) as made:
+            _limited(made, 0)
+            routes = [route(await made.ask()) for _ in range(3)]
+            assert {tier for tier, _ in routes} == {"small"}
+            assert routes[-1] == ("small", "SmallFits")
+            batches = await made.told()
+            assert sum(batch.unseen for batch in batches) == 3
+            assert sum(len(batch.trials) for batch in batches) == 0
+            await made.made.stage.proxy.money.close()
 
     play(story())
 

@@ -250,15 +250,23 @@ def _greet(args: argparse.Namespace, config: SidecarConfig, budget: Budget | Non
     shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
     small = ", ".join(config.small.endpoints) or "none: everything goes to the frontier"
     paid = (*config.hosted, *config.frontier)
+    careful = config.complexity and config.complexity.plan and config.complexity.plan.careful
     frontier = ", ".join(f"{one.name} ({one.api}, {one.base_url})" for one in paid)
     sys.stderr.write(
         f"overspill sidecar for {config.policy}\n"
         f"  small     {small}\n"
         f"  frontier  {frontier}\n"
         f"  budget    {_budget(budget)}\n"
+        f"{_CAREFUL if careful else ''}"
         f"  metrics   http://{shown}:{port}/metrics\n"
         f"  in your app's shell:  export OPENAI_BASE_URL=http://{args.listen}/v1\n"
     )
+
+
+_CAREFUL: Final = (
+    "  quality   the floor is proven by trials, which only an operator counts: "
+    "all goes to the frontier\n"
+)
 
 
 def _budget(budget: Budget | None) -> str:

@@ -23,14 +23,13 @@ from overspill.budget.lease import Grant, Report
 from overspill.budget.ledger import Ledger, renew, turned
 from overspill.budget.money import usd_micros
 from overspill.budget.period import current_period
-from overspill.budget.purposes import purposes_of
 from overspill.sidecar.link import Link, NotAnswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from overspill.api.policy import Budget, Trials
+    from overspill.api.policy import Budget
     from overspill.api.sidecar_config import LenderConfig
 
 AT_ONCE: Final = 16
@@ -65,21 +64,15 @@ class RemoteLender:
 class LocalLender:
     """A ledger in memory, for a sidecar alone. It forgets everything with its process."""
 
-    def __init__(
-        self,
-        budget: Budget,
-        unix_s: Callable[[], float] = time.time,
-        trials: Trials | None = None,
-    ) -> None:
+    def __init__(self, budget: Budget, unix_s: Callable[[], float] = time.time) -> None:
         self._budget, self._unix_s = budget, unix_s
-        self._purposes = purposes_of(trials)
         self._ledger: Ledger | None = None
 
     async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
         """Apply reports and return the grants."""
         now_s = self._unix_s()
         ledger = turned(self._ledger, current_period(self._budget, now_s))
-        limits = Limits(limit_usd_micros=usd_micros(self._budget.limit), purposes=self._purposes)
+        limits = Limits(limit_usd_micros=usd_micros(self._budget.limit))
         self._ledger, grants = renew(ledger, reports, limits, now_s)
         return grants
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from overspill.api.policy import Mode
+from overspill.budget.purposes import TRIALS
 from overspill.budget.wallet import Wallet
 from overspill.sidecar.lender import LocalLender, RemoteLender, lease_names
 from overspill.sidecar.purse import LEAVE_S, Purse
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from overspill.api.sidecar_config import SidecarConfig
 
     Lender = LocalLender | RemoteLender
-
-TRIALS: Final = "trials"
-"""The purpose of money that is for trials alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Money:
         lender = self._lender_of(config, folder)
         if lender is None:
             return Purses(None, None, None)
-        limited = config.trials is not None and config.trials.limited
+        limited = bool(config.trials and config.trials.limited and config.trials.operator)
         offered = self._offered_usd_micros
         main = self._used.main or self._purse(lender, offered_usd_micros=offered)
         trials = (self._used.trials or self._purse(lender, TRIALS)) if limited else None
