@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overspill.scaling import Demand, Economics, State, step
-from overspill.scaling.breakeven import thresholds, worth_ratio
+from overspill.scaling.breakeven import worth_ratio
+from overspill.scaling.margin import thresholds
 
 
 def economics(
