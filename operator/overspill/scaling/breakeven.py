@@ -21,6 +21,7 @@ import numpy as np
 from overspill.scaling import hindsight
 from overspill.scaling.axis import FloatArray, cell_of, edges
 from overspill.scaling.outlook import (
+    MOMENT_S,
     SHORTEST_S,
     Outlook,
     blank,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from overspill.scaling.hindsight import Hindsight
     from overspill.scaling.values import Demand, Economics
 
-MOMENT_S: Final = 1e-3
-"""Time too short to have seen anything in."""
 PRICE_SPAN: Final = 2.0
 """Start-ups over which prices are averaged: requests differ, and few of them differ much."""
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from overspill.scaling.axis import edges, slopes, widths
 from overspill.scaling.margin import thresholds
-from overspill.scaling.outlook import SHORTEST_S
+from overspill.scaling.outlook import MOMENT_S, SHORTEST_S
 
 if TYPE_CHECKING:
     from overspill.scaling.axis import FloatArray
@@ -39,7 +39,6 @@ _LEAD_PER_RENT: Final = 0.05
 and twice of it cost the same within 0.5% on recorded traffic."""
 _MOST_RATIO: Final = 1e6
 """Where rent is next to nothing, costs stay finite."""
-_MOMENT_S: Final = 1e-3
 _READY: Final = 1 - 1e-9
 _PARTS: Final = np.array([thresholds(price) for price in PRICES])
 """Where starting and staying pay by each price; prices × 2."""
@@ -98,7 +97,7 @@ def paid(
     worked = slopes(np.minimum(edges(reach), replicas), reach)
     spilled = worked * (min(ratio, _MOST_RATIO) * start_ups)
     due = (before.asked >= 0) * start_ups + (before.asked < _READY) * spilled
-    waited = np.minimum(before.asked + elapsed_s / max(startup_s, _MOMENT_S), 1.0)
+    waited = np.minimum(before.asked + elapsed_s / max(startup_s, MOMENT_S), 1.0)
     return Hindsight(cost=before.cost * math.exp(-start_ups / SPAN) + due, asked=waited)
 
 
