@@ -54,6 +54,12 @@ def test_what_each_price_would_have_cost(
     assert cost(past, LAST) == pytest.approx(by_last, rel=0.01)
 
 
+def test_a_long_look_pays_for_spill_until_the_replica_is_ready() -> None:
+    asked = hindsight.decided(hindsight.blank(REACH), np.ones(len(after().asked[0])))
+    long = hindsight.paid(asked, REACH, 1, 5.0, elapsed_s=2 * STARTUP_S, startup_s=STARTUP_S)
+    assert cost(long, FIRST) == pytest.approx(cost(after((1, 1, 20)), FIRST), rel=0.01)
+
+
 def test_a_start_up_that_is_broken_off_begins_anew() -> None:
     past = after((0, 1, 9), (0, 0, 1), (1, 1, 10))
     assert cost(past, FIRST) == pytest.approx(0.9 + 6.0, rel=0.01)
