@@ -55,7 +55,7 @@ class Hindsight:
     cost: FloatArray
     """Rent and spill, in rents of a start-up; only differences between prices matter."""
     asked: FloatArray
-    """Start-ups for which a replica has been asked for, 1 where it is ready; below 0: not at all."""
+    """Start-ups for which a replica has been asked for, 1 where ready; below 0 where it is not."""
 
     @property
     def regret(self) -> FloatArray:
