@@ -244,3 +244,14 @@ def test_trials_need_one_replica(facts: dict[str, Any], desired: int, reason: Re
     told: dict[str, Any] = {"demand": IDLE, "tried": True}
     decision = look(**told | facts)
     assert (decision.desired, decision.reason) == (desired, reason)
+
+
+def test_the_message_says_where_another_price_than_its_own_is_followed() -> None:
+    state, moves = State(), []
+    for work in ([100.0] * 10 + [0.0] * 10) * 40 + [0.0] * 200:
+        demand = Demand(work_tokens_per_s=work, frontier_usd_per_s=0.2 * work)
+        decision = look(demand=demand, requested=state.on, state=state, elapsed_s=30.0)
+        state = decision.state
+        moves += [decision.message] if decision.reason is not Reason.HOLDING else []
+    assert moves[0].endswith("; starting pays from 7.5%")
+    assert moves[-1].endswith("; staying pays from 1.6%, as that would have cost least until now")

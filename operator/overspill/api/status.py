@@ -83,10 +83,11 @@ class DecisionStatus(Model):
 class ScalingState(Model):
     """What scaling must remember over a restart; written and read by the operator only.
 
-    Version 1 held sums in `accruedUsdMicros`; of it only the replicas are read.
+    Version 1 held sums in `accruedUsdMicros`; of it only the replicas are read. Version 2 held
+    `earnedMilli`, which is no longer read.
     """
 
-    version: int = 2
+    version: int = 3
     updated_at: str
     replicas_on: int
     usd_micros_per_m_tok: int = Field(
@@ -104,10 +105,15 @@ class ScalingState(Model):
         default=(), description="How much of each memory's span was seen."
     )
     trust_micros: tuple[int, ...] = Field(default=(), description="Trust in each scenario.")
-    earned_milli: tuple[int, ...] = Field(
+    regret_tenths: tuple[tuple[int, ...], ...] = Field(
         default=(),
-        description="What replicas would have earned, in rents of a start-up, cell by cell.",
+        description="What deciding by each price would have cost above the cheapest, in tenths of "
+        "a start-up's rent, cell by cell.",
     )
+    held: tuple[int, ...] = Field(
+        default=(), description="Cells whose replicas each price would hold."
+    )
+    earned_milli: tuple[int, ...] = Field(default=(), description="Of version 2.")
     accrued_usd_micros: tuple[int, ...] = Field(default=(), description="Of version 1.")
 
 

@@ -14,18 +14,21 @@ from overspill.api.status import ScalingState
 from overspill.scaling import State
 from overspill.scaling.axis import edges, slopes, widths
 from overspill.scaling.breakeven import Price
+from overspill.scaling.hindsight import PRICES, Hindsight, held
 from overspill.scaling.outlook import PRIOR, SPANS, Outlook
 
 if TYPE_CHECKING:
     from overspill.scaling.axis import FloatArray
 
-VERSION: Final = 2
+VERSION: Final = 3
+_READ: Final = (1, 2, VERSION)
 WORTH_WRITING: Final = 0.02
 """A memory of a start-up or more, or trust, that moved by this much is written down."""
 _LASTING: Final = int(np.searchsorted(SPANS, 1.0))
 """Shorter memories are full again before a restart is over."""
-EARNED_WORTH_WRITING: Final = 1.0
-"""Rents of a start-up by which the earnings of a replica moved."""
+REGRET_WORTH_WRITING: Final = 1.0
+"""Rents of a start-up by which what another price would have cost has moved."""
+_TENTHS: Final = 10
 _MILLI: Final = 1000
 _MICROS: Final = 1_000_000
 _USE: Final = 100_000
@@ -40,7 +43,7 @@ def dump_state(state: State, updated_at: str) -> dict[str, Any]:
         updated_at=updated_at,
         replicas_on=state.on,
         usd_micros_per_m_tok=round(state.price.usd_per_token * _MICROS * _MICROS),
-        earned_milli=() if state.earned is None else _trimmed(state.earned * _MILLI),
+        **(_dump_hindsight(state.hindsight) if state.hindsight else {}),
         **(_dump_outlook(state.outlook) if state.outlook else {}),
     )
     return saved.to_json()
@@ -52,16 +55,16 @@ def load_state(saved: object) -> State:
         found = ScalingState.model_validate(saved)
     except ValidationError as error:
         raise ValueError(f"{error.error_count()} fields of it cannot be read") from None
-    if found.version not in {1, VERSION}:
-        raise ValueError(f"it has version {found.version}; this operator reads 1 and {VERSION}")
+    if found.version not in _READ:
+        raise ValueError(f"it has version {found.version}; this operator reads 1 to {VERSION}")
     if min(found.replicas_on, found.usd_micros_per_m_tok, found.milli_tokens_per_replica) < 0:
         raise ValueError("it holds a negative amount")
     usd_per_token = found.usd_micros_per_m_tok / _MICROS / _MICROS
     # As of very little work: it gives way to what is seen first.
     price = Price(work_tokens_per_s=1.0, usd_per_s=usd_per_token) if usd_per_token else Price()
     outlook = _load_outlook(found)
-    earned = None if outlook is None else _load_earned(found)
-    return State(on=found.replicas_on, price=price, outlook=outlook, earned=earned)
+    hindsight = None if outlook is None else _load_hindsight(found)
+    return State(on=found.replicas_on, price=price, outlook=outlook, hindsight=hindsight)
 
 
 def worth_writing(written: State | None, now: State) -> bool:
@@ -73,13 +76,15 @@ def worth_writing(written: State | None, now: State) -> bool:
         return before is not after
     moved = np.abs(_use(after) - _use(before))[_LASTING:].max(initial=0.0)
     trust = np.abs(after.trust - before.trust).max()
-    return bool(max(moved, trust) >= WORTH_WRITING) or _earned_since(written, now)
+    return bool(max(moved, trust) >= WORTH_WRITING) or _regrets(written, now)
 
 
-def _earned_since(written: State, now: State) -> bool:
-    if written.earned is None or now.earned is None:
-        return written.earned is not now.earned
-    return bool(np.abs(now.earned - written.earned).max(initial=0.0) >= EARNED_WORTH_WRITING)
+def _regrets(written: State, now: State) -> bool:
+    """Whether what other prices would have cost has moved."""
+    if written.hindsight is None or now.hindsight is None:
+        return written.hindsight is not now.hindsight
+    moved = np.abs(now.hindsight.regret - written.hindsight.regret).max(initial=0.0)
+    return bool(moved >= REGRET_WORTH_WRITING)
 
 
 def _use(outlook: Outlook) -> FloatArray:
@@ -108,11 +113,25 @@ def _whole(trimmed: tuple[int, ...], cells: int) -> FloatArray:
     return np.array(trimmed + (0,) * (cells - len(trimmed)), dtype=np.float64)
 
 
-def _load_earned(found: ScalingState) -> FloatArray:
+def _dump_hindsight(hindsight: Hindsight) -> dict[str, Any]:
+    return {
+        "regret_tenths": tuple(_trimmed(row) for row in hindsight.regret * _TENTHS),
+        "held": tuple(hindsight.on),
+    }
+
+
+def _load_hindsight(found: ScalingState) -> Hindsight | None:
+    """Read costs by each price; replicas on their way then are taken as ready."""
+    if not found.regret_tenths and not found.held:
+        return None
     cells = len(widths(found.reach))
-    if len(found.earned_milli) > cells or min(found.earned_milli, default=0) < 0:
-        raise ValueError("its earnings are not those of its replicas")
-    return _whole(found.earned_milli, cells) / _MILLI
+    fits = max(map(len, found.regret_tenths), default=0) <= cells
+    if not fits or {len(found.regret_tenths), len(found.held)} != {len(PRICES)}:
+        raise ValueError("its regrets are not those of this version")
+    regret = np.array([_whole(row, cells) for row in found.regret_tenths]) / _TENTHS
+    if min(regret.min(), *found.held) < 0:
+        raise ValueError("its regrets are below nothing")
+    return held(regret, list(found.held))
 
 
 def _load_outlook(found: ScalingState) -> Outlook | None:

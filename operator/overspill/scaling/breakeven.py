@@ -3,8 +3,8 @@
 The k-th replica takes the slice of demand between (k-1)·μ and k·μ. Its worth is what the work
 expected in that slice costs at the frontier; its price is rent. It starts where worth passes rent
 by a margin, and stops where worth falls short of it by the same: a start costs rent as well, and
-demand that goes may come again. Within the margin it starts and stops, later, by what it has earned
-beyond its rent until now.
+demand that goes may come again. Where another price than its own would have cost less until now, it
+starts and stops by that one: see `hindsight`.
 
 Levels separate because demand does not depend on the decision. Worth falls with k, so the levels
 that are on form a prefix 1..n. No knob: the prices are the parameters.
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from overspill.scaling import balance
+from overspill.scaling import hindsight
 from overspill.scaling.axis import FloatArray, cell_of, edges
 from overspill.scaling.outlook import (
+    MOMENT_S,
     SHORTEST_S,
     Outlook,
     blank,
@@ -31,12 +32,9 @@ from overspill.scaling.outlook import (
 )
 
 if TYPE_CHECKING:
+    from overspill.scaling.hindsight import Hindsight
     from overspill.scaling.values import Demand, Economics
 
-MOST_MARGIN: Final = 0.5
-"""Rents by which worth must pass rent: two start-ups of work then pay for the three of a start."""
-MOMENT_S: Final = 1e-3
-"""Time too short to have seen anything in."""
 PRICE_SPAN: Final = 2.0
 """Start-ups over which prices are averaged: requests differ, and few of them differ much."""
 
@@ -62,16 +60,25 @@ class State:
     """Replicas that pay for themselves, from the first on."""
     price: Price = Price()
     outlook: Outlook | None = None
-    earned: FloatArray | None = None
-    """What replicas would have earned beyond their rent, cell by cell: see `balance`."""
+    hindsight: Hindsight | None = None
+    """What deciding by other prices would have cost."""
     use: FloatArray | None = None
     """Part of the next start-up that replicas are expected to work, cell by cell."""
+    pays: FloatArray | None = None
+    """Part of it from which starting one pays, and staying; cells × 2."""
 
     def expected(self, replica: int) -> float:
         """Part of the next start-up that this replica, counted from 1, will work."""
         if self.use is None or self.outlook is None:
             return 0.0
         return float(self.use[cell_of(replica, self.outlook.reach)])
+
+    def paying(self, replica: int) -> tuple[float, float]:
+        """Part of it from which starting this replica pays, and staying."""
+        if self.pays is None or self.outlook is None:
+            return math.inf, math.inf
+        start, stay = self.pays[cell_of(replica, self.outlook.reach)].tolist()
+        return start, stay
 
 
 def step(
@@ -92,32 +99,38 @@ def step(
     outlook = fitted(state.outlook or blank(reach, capacity), reach, capacity)
     price = _priced(state.price, demand, elapsed_s, economics.startup_s)
     ratio = worth_ratio(economics, max(price.usd_per_token, least_usd_per_token))
-    earned = _earned(state, outlook)
+    past = _past(state, outlook)
     if elapsed_s >= MOMENT_S:
         outlook = seen(outlook, demand.work_tokens_per_s, elapsed_s, economics.startup_s)
-        replicas = demand.work_tokens_per_s / capacity
-        earned = balance.advanced(
-            earned, reach, replicas, ratio, elapsed_s / max(economics.startup_s, MOMENT_S)
+        past = hindsight.paid(
+            past,
+            reach,
+            demand.work_tokens_per_s / capacity,
+            ratio,
+            elapsed_s=elapsed_s,
+            startup_s=economics.startup_s,
         )
     if outlook.blank:
         return replace(state, on=min(state.on, economics.max_replicas), price=price)
     use = expected_use(outlook)
-    start, keep = _paying(use, earned, ratio, edges(reach))
+    past = hindsight.decided(past, use)
+    pays = hindsight.followed(past, ratio)
+    start, keep = _paying(use, pays, edges(reach))
     # What was not watched for a while yet is no reason to stop what somebody started.
     stay = min(state.on, keep) if outlook.watched else state.on
     on = min(max(start, stay), economics.max_replicas)
-    return State(on=on, price=price, outlook=outlook, earned=earned, use=use)
+    return State(on=on, price=price, outlook=outlook, hindsight=past, use=use, pays=pays)
 
 
-def _earned(state: State, now: Outlook) -> FloatArray:
-    """Sums so far, for replicas as they are now."""
+def _past(state: State, now: Outlook) -> Hindsight:
+    """Costs so far, for replicas as they are now."""
     before = state.outlook
-    if before is None or state.earned is None:
-        return balance.empty(now.reach)
+    if before is None or state.hindsight is None:
+        return hindsight.blank(now.reach)
     if now is before:
-        return state.earned
+        return state.hindsight
     size = now.capacity_tokens_per_s / before.capacity_tokens_per_s
-    return balance.restated(state.earned, before.reach, now.reach, size)
+    return hindsight.restated(state.hindsight, before.reach, now.reach, size)
 
 
 def _priced(price: Price, demand: Demand, elapsed_s: float, startup_s: float) -> Price:
@@ -142,24 +155,7 @@ def worth_ratio(economics: Economics, usd_per_token: float) -> float:
     return worth / economics.rent_usd_per_s
 
 
-def thresholds(ratio: float) -> tuple[float, float]:
-    """Part of its time that a replica must be expected to work, to start and to stay.
-
-    `ratio` is its worth in rents if it always worked. Where little can be gained the margin is half
-    of it, so that a replica which is always busy starts whenever that pays at all.
-    """
-    if not ratio:
-        return math.inf, math.inf
-    margin = min(MOST_MARGIN, max(0.0, (ratio - 1) / 2))
-    return (1 + margin) / ratio, (1 - margin) / ratio
-
-
-def _paying(
-    use: FloatArray, earned: FloatArray, ratio: float, bounds: FloatArray
-) -> tuple[int, int]:
+def _paying(use: FloatArray, pays: FloatArray, bounds: FloatArray) -> tuple[int, int]:
     """How many replicas are worth starting, and how many are worth keeping."""
-    start, stay = thresholds(ratio)
-    even = 1 / ratio if ratio else math.inf
-    starting = (use > start) | ((earned >= balance.start_cost(ratio)) & (use > even))
-    staying = (use > stay) & ((earned > 0) | (use >= even))
-    return int(bounds[np.count_nonzero(starting)]), int(bounds[np.count_nonzero(staying)])
+    start, stay = np.count_nonzero(use[:, None] > pays, axis=0).tolist()
+    return int(bounds[start]), int(bounds[stay])

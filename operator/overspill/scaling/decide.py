@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from overspill.scaling.breakeven import State, step, thresholds, worth_ratio
+from overspill.scaling.breakeven import State, step, worth_ratio
+from overspill.scaling.margin import thresholds
 from overspill.scaling.values import Demand, Economics, Replicas, Unknown
 
 
@@ -30,6 +31,10 @@ class Reason(StrEnum):
 
 LOST: Final = 20.0
 """Worth of a full replica, in rents, where what it does not do is done nowhere."""
+
+
+_SMALLEST: Final = 0.001
+"""Part of its time that is worth a figure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,21 +206,26 @@ def _why(
     if after.use is None:
         return Reason.HOLDING, "no demand was watched yet"
     usd_per_token = max(after.price.usd_per_token, _least_usd_per_token(economics, situation))
-    start, stay = thresholds(worth_ratio(economics, usd_per_token))
+    own = thresholds(worth_ratio(economics, usd_per_token))
     if after.on > before.on:
-        overdue = 0 < after.expected(after.on) <= start
-        why = "a start has been forgone" if overdue else _pays("starting", start)
-        return Reason.START_PAYS, f"{_use(after, after.on)}; {why}"
+        start, _ = after.paying(after.on)
+        return Reason.START_PAYS, f"{_use(after, after.on)}; {_pays('starting', start, own[0])}"
     if after.on < before.on:
-        overdue = after.expected(after.on + 1) > stay
-        why = "the cost of a start is lost on it" if overdue else _pays("staying", stay)
-        return Reason.STOP_PAYS, f"{_use(after, after.on + 1)}; {why}"
+        _, stay = after.paying(after.on + 1)
+        return Reason.STOP_PAYS, f"{_use(after, after.on + 1)}; {_pays('staying', stay, own[1])}"
     return Reason.HOLDING, _use(after, after.on) if after.on else "none pays for itself"
 
 
-def _pays(what: str, least: float) -> str:
-    """Say from which part of its time on; a replica cannot work more than all of it."""
-    return f"{what} pays from {least:.1%}" if least <= 1 else f"{what} never pays at this price"
+def _pays(what: str, least: float, own: float) -> str:
+    """Say from which part of its time on, and whether its price says so or what it would have cost.
+
+    A replica cannot work more than all of it.
+    """
+    if least > 1:
+        return f"{what} never pays at this price"
+    part = f"{least:.1%}" if least >= _SMALLEST else f"less than {_SMALLEST:.1%}"
+    why = "" if least == own else ", as that would have cost least until now"
+    return f"{what} pays from {part}{why}"
 
 
 def _use(state: State, replica: int) -> str:

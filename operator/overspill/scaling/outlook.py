@@ -24,6 +24,8 @@ SPANS: Final = np.array([1 / 8, 1 / 2, 2, 8, 32, 128])
 """Time scales of the memories, in start-ups."""
 SHORTEST_S: Final = 120.0
 """A start-up counts as at least this long for them: bursts do not shorten with it."""
+MOMENT_S: Final = 1e-3
+"""Time too short to have seen anything in."""
 _RECENT: Final = 1
 _EARLIER: Final = 2
 _MOSTLY: Final = 1 - 1 / np.e
