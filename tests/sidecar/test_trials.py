@@ -275,6 +275,28 @@ def test_a_request_that_needs_the_room_gets_it(tmp_path: Path) -> None:
     play(story())
 
 
+def test_a_trial_that_gives_way_before_it_began_begins_anew(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            proxy = made.made.stage.proxy
+            taken = [proxy.capacity.acquire(0.0) for _ in range(2)]  # of four
+            await made.ask()
+            for slot in taken:
+                assert slot
+                proxy.room.give_back(slot)
+            assert proxy.trials._begin()
+            taken = [proxy.room.take((), None, 0) for _ in range(4)]
+            assert all(taken)
+            await until(lambda: proxy.trials.waiting == 1)
+            for slot in taken:
+                assert slot
+                proxy.room.give_back(slot)
+            assert sum(len(batch.trials) for batch in await made.trials()) == 1
+            assert proxy.capacity.in_flight == 0
+
+    play(story())
+
+
 def test_what_waits_is_bounded(tmp_path: Path) -> None:
     async def story() -> None:
         async with trying(tmp_path, CAREFUL) as made:
@@ -317,10 +339,15 @@ class _Lender:
         """Nothing is held."""
 
 
-def _limited(made: Trying, for_trials_usd_micros: int) -> None:
+def _limited(
+    made: Trying,
+    for_trials_usd_micros: int,
+    plan: dict[str, Any] = BY_LOT,
+    **trials: Any,  # noqa: ANN401
+) -> None:
     lender: Any = _Lender(for_trials_usd_micros)
     made.made.stage.proxy.money.local_lender = lender
-    made.configure(BY_LOT, limited=True)
+    made.configure(plan, limited=True, **trials)
 
 
 def test_what_goes_up_by_lot_is_paid_from_what_trials_may_cost(tmp_path: Path) -> None:
@@ -376,11 +403,69 @@ def test_a_webhook_grades(tmp_path: Path) -> None:
 
 def test_a_webhook_that_fails_grades_nothing(tmp_path: Path) -> None:
     async def story() -> None:
-        made_with: dict[str, Any] = {"graders": ["Match", "Webhook"], "webhook": {}}
+        made_with: dict[str, Any] = {"graders": ["Webhook"], "webhook": {}}
         async with trying(tmp_path, CAREFUL, small="Lyon", **made_with) as made:
             await made.ask()
             (batch,) = await made.trials("ungraded")
             assert (batch.trials, batch.lost_free) == ([], 1)
+
+    play(story())
+
+
+@pytest.mark.parametrize("last", ["Webhook", "Judge"])
+def test_of_what_nobody_can_tell_not_only_the_equal_ones_are_kept(
+    tmp_path: Path, last: str
+) -> None:
+    """Had those that differ been lost, the others would have stood for them."""
+
+    async def story() -> None:
+        made_with: dict[str, Any] = {"graders": ["Match", last]}
+        if last == "Webhook":
+            made_with["webhook"] = {}
+        async with trying(tmp_path, CAREFUL, small="Lyon", **made_with) as made:
+            made.made.other.script = _judge(("I cannot tell.", "I cannot tell."))
+            await made.ask()
+            ((trial,),) = [batch.trials for batch in await made.trials()]
+            assert (trial.small, trial.frontier) == (0.0, 1.0)
+
+    play(story())
+
+
+@pytest.mark.parametrize("small", ["Paris", "Lyon"])
+def test_where_no_judge_can_be_paid_nothing_is_tried(tmp_path: Path, small: str) -> None:
+    """Not even what would need none: only such trials would come through."""
+
+    async def story() -> None:
+        made_with: dict[str, Any] = {"graders": ["Match", "Judge"]}
+        async with trying(tmp_path, CAREFUL, small=small, **made_with) as made:
+            _limited(made, 0, CAREFUL, **made_with)
+            runtime = made.made.stage.proxy.runtime
+            assert runtime
+            await until(lambda: runtime.trial_purse and runtime.trial_purse.wallet.exhausted)
+            await made.ask()
+            (batch,) = await made.trials("no_judge")
+            assert (batch.trials, batch.lost_free) == ([], 1)
+            await made.made.stage.proxy.money.close()
+
+    play(story())
+
+
+def test_judges_are_not_called_off_and_paid_again(tmp_path: Path) -> None:
+    """Who needs the room gets it while they think, and they go on."""
+
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL, small="Lyon", graders=["Match", "Judge"]) as made:
+            stage, frontier = made.made.stage, made.made.other
+            stage.configure(small={**stage.base["small"], "slotsPerEndpoint": 1})
+            frontier.script = _judge(("A", "A"), then=How.STALL)
+            await made.ask()
+            await until(lambda: len(frontier.asked) == 3)
+            assert stage.proxy.capacity.in_flight == 0
+            slot = stage.proxy.room.take((), None, 0)
+            assert slot
+            stage.proxy.room.give_back(slot)
+            await until(lambda: stage.proxy.trials.waiting == 0)
+            assert len(made.made.first.asked) == 1
 
     play(story())
 
@@ -407,17 +492,36 @@ def test_the_frontier_judges_both_orders_and_is_paid(
     play(story())
 
 
-def _judge(words: tuple[str, str]) -> Any:  # noqa: ANN401
-    """A frontier that says Paris, and as a judge these words, by who stands first."""
+def _judge(words: tuple[str, str], then: How | None = None, says_so: bytes = b"") -> Any:  # noqa: ANN401
+    """A frontier that says Paris, and as a judge these words, by who stands first, or `then`."""
 
     def script(asked: Asked) -> Script:
         body = asked.body.decode()
         if "answer A" not in body:
             return Script(says=(says("Paris."),))
+        if then is not None:
+            return Script(then=then)
+        if says_so:
+            return Script(says=(replies.framed(Framing.LENGTH, [says_so]),))
         small_first = body.index("Lyon") < body.index("Paris.")
         return Script(says=(says(f"So it is.\n{words[0 if small_first else 1]}"),))
 
     return script
+
+
+def test_a_judge_that_does_not_say_what_it_used_is_paid_at_worst_case(tmp_path: Path) -> None:
+    async def story() -> None:
+        made_with: dict[str, Any] = {"graders": ["Match", "Judge"]}
+        async with trying(tmp_path, CAREFUL, small="Lyon", **made_with) as made:
+            _limited(made, 10**6, CAREFUL, **made_with)
+            silent = json.dumps({"choices": [{"message": {"content": "A"}}]}).encode()
+            made.made.other.script = _judge(("", ""), says_so=silent)
+            await made.ask()
+            (batch,) = await made.trials()
+            assert batch.spent_usd_micros > 2 * 99 * 25  # all the output that it may give, twice
+            await made.made.stage.proxy.money.close()
+
+    play(story())
 
 
 # -- telling

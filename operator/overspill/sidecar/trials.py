@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from overspill.api.trials import PATH, TrialReport
@@ -195,11 +196,16 @@ class Trials:
             return True
         task = asyncio.get_running_loop().create_task(self._try(watched, slot))
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, watched, slot))
         return True
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, watched: Watched, slot: Slot, task: asyncio.Task[None]) -> None:
+        """Clean up here: a task that is called off before it began never runs a line."""
         self._running.discard(task)
+        self._proxy.room.give_back_loan(slot)
+        if task.cancelled():  # its room was needed: another time, if there is one
+            self._waiting.appendleft(watched)
+            self._bytes += watched.size
         self._wake.set()
 
     async def _try(self, watched: Watched, slot: Slot) -> None:
@@ -208,10 +214,6 @@ class Trials:
             verdict = await tried(proxy, watched, slot)
         except NotGraded as error:
             self._lose(watched.draw, str(error))
-        except asyncio.CancelledError:  # its room was needed: another time, if there is one
-            self._waiting.appendleft(watched)
-            self._bytes += watched.size
-            raise
         except Exception:
             log.exception(json.dumps({"event": "a trial came to nothing"}))
             self._lose(watched.draw, "error")
@@ -220,8 +222,6 @@ class Trials:
             proxy.metrics.cell(names.TRIALS, outcome="graded").value += 1
             if len(self._count.trials) >= REPORT_TRIALS:
                 self._full.set()
-        finally:
-            proxy.room.give_back_loan(slot)
 
     # -- telling
     async def _report_for_ever(self) -> None:
