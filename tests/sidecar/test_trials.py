@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -339,6 +340,18 @@ class _Lender:
         """Nothing is held."""
 
 
+class _Silent(_Lender):
+    """Answers nobody."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
+        del reports
+        await asyncio.Event().wait()
+        return ()
+
+
 def _limited(
     made: Trying,
     for_trials_usd_micros: int,
@@ -354,11 +367,12 @@ def test_what_goes_up_by_lot_is_paid_from_what_trials_may_cost(tmp_path: Path) -
     async def story() -> None:
         async with trying(tmp_path, ALONE) as made:
             _limited(made, 10**6)
-            assert route(await made.ask()) == ("frontier", "Trial")
             runtime = made.made.stage.proxy.runtime
             assert runtime
             assert runtime.trial_purse
             assert runtime.purse
+            await until(lambda: runtime.trial_purse and runtime.trial_purse.wallet.book.ceiling)
+            assert route(await made.ask()) == ("frontier", "Trial")
             await until(lambda: runtime.trial_purse and runtime.trial_purse.wallet.book.spent)
             assert runtime.purse.wallet.book.spent == 0
             await made.made.stage.proxy.money.close()
@@ -377,6 +391,28 @@ def test_where_that_is_spent_the_small_model_answers_and_nothing_is_drawn(tmp_pa
             assert sum(batch.unseen for batch in batches) == 3
             assert sum(len(batch.trials) for batch in batches) == 0
             await made.made.stage.proxy.money.close()
+
+    play(story())
+
+
+@BOTH
+@pytest.mark.parametrize("limited", [True, False], ids=["a limit of its own", "the budget"])
+def test_a_trial_that_cannot_be_paid_costs_no_client_its_answer(
+    tmp_path: Path, limited: bool, stream: bool
+) -> None:
+    """Nor the time in which money might come: the small model answers, as it would have."""
+
+    async def story() -> None:
+        async with trying(tmp_path, ALONE, stream=stream) as made:
+            made.made.stage.configure(budget={"onExhausted": "Reject"})
+            lender: Any = _Silent()
+            made.made.stage.proxy.money.local_lender = lender
+            made.configure(BY_LOT, limited=limited)
+            got = await made.ask(stream=stream)
+            assert route(got) == ("small", "SmallFits")
+            (batch,) = await made.told()
+            assert (batch.alone, batch.at_frontier, batch.unseen) == (0, 0, 1)
+            assert batch.lost_paid == 1
 
     play(story())
 

@@ -130,8 +130,9 @@ class Exchange(Ladder):
     def _draw(self, drawn: Draw) -> None:
         """A request that may become a trial."""
         self.watched = drawn.watched
-        if drawn.paid and self.runtime.trial_purse is not None:
-            self.purse = self.runtime.trial_purse
+        if drawn.paid:
+            self.purse = self.runtime.trial_purse or self.purse
+            self.pay_until_s = self.began_s  # nobody waits for money that only a trial needs
 
     def _settle(self, tally: Tally, usage: Usage | None, *, told: bool) -> None:
         upstream = self.upstream
