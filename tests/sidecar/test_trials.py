@@ -224,19 +224,55 @@ def test_a_trial_that_comes_to_nothing_is_told_as_lost(
     play(story())
 
 
-def test_one_whose_client_leaves_is_lost_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("plan", "lost"),
+    [
+        pytest.param(BY_LOT | {"trialRate": 0.999999}, 1, id="by lot"),
+        pytest.param(CAREFUL, 0, id="it would have gone there anyway"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("frontier", "leaves"),
+    [
+        pytest.param(Script(then=How.STALL), True, id="its client leaves"),
+        pytest.param(BROKEN, False, id="nobody answers"),
+    ],
+)
+def test_nothing_stands_for_what_nobody_answered_but_for_the_lot(
+    tmp_path: Path, plan: dict[str, Any], frontier: Script, *, lost: int, leaves: bool
+) -> None:
+    """Trials by lot tell of what the small model answers alone: of that none may be forgotten."""
+
     async def story() -> None:
-        async with trying(tmp_path, CAREFUL, frontier="Paris") as made:
-            made.made.other.script = Script(then=How.STALL)
+        async with trying(tmp_path, plan, small=BROKEN) as made:
+            made.made.other.script = frontier
             async with client(made.made.stage.port) as app:
                 await app.say(post(made.made.road.path, asking(stream=False)))
-                await until(lambda: made.made.other.asked)
-            assert await until_counted(made) == 0
+                if leaves:
+                    await until(lambda: made.made.other.asked)
+                else:
+                    await app.answer()
+            outcome = "cancelled" if leaves else "rejected"
+            await until(lambda: made.made.stage.metric(names.REQUESTS, outcome=outcome))
+            batches = await made.told()
+            assert sum(batch.lost_paid for batch in batches) == lost
+            assert sum(batch.lost_free + len(batch.trials) for batch in batches) == 0
 
-    async def until_counted(made: Trying) -> int:
-        stage = made.made.stage
-        await until(lambda: stage.metric(names.REQUESTS, outcome="cancelled"))
-        return sum(len(batch.trials) for batch in await made.told())
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("plan", "lost"), [(BY_LOT | {"trialRate": 0.999999}, 1), (CAREFUL, 0)], ids=["lot", "anyway"]
+)
+def test_what_falls_back_to_the_small_model_is_unseen(
+    tmp_path: Path, plan: dict[str, Any], lost: int
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, plan) as made:
+            made.made.other.script = BROKEN
+            assert route(await made.ask())[0] == "small"
+            (batch,) = await made.told()
+            assert (batch.unseen, batch.lost_paid, batch.lost_free) == (1, lost, 0)
 
     play(story())
 

@@ -95,6 +95,16 @@ class Exchange(Ladder):
             input_estimate=ask.input_tokens,
             now_s=self.began_s,
         )
+        opened = None
+        try:
+            opened = await self._answered(ask, route, tally)
+        finally:
+            if drawn is not None:
+                whole = opened if self.outcome == "answered" else None
+                self.proxy.trials.note(self, drawn, whole)
+
+    async def _answered(self, ask: Ask, route: Route, tally: Tally) -> Opened | None:
+        """Have it answered and pass the answer on; return what was opened, if anything was."""
         try:
             opened = await self.open(ask, route)
         except asyncio.CancelledError:
@@ -109,9 +119,9 @@ class Exchange(Ladder):
                 self.reason, self.outcome = Reason.ESTIMATED, "answered"
                 self.proxy.meters.estimated()
                 self.answer.send(200, guess, JSON + self.told())
-                return
+                return None
             self._refuse(ask, route, tally)
-            return
+            return None
         try:
             self.outcome = "failed"
             await reply.relay(self, opened, tally)
@@ -123,9 +133,7 @@ class Exchange(Ladder):
             stream = opened.stream
             usage = stream.usage if stream else opened.usage
             self._settle(tally, usage, told=not opened.estimated)
-            if drawn is not None:
-                whole = opened if self.outcome == "answered" else None
-                self.proxy.trials.note(self, drawn, whole)
+        return opened
 
     def _draw(self, drawn: Draw) -> None:
         """A request that may become a trial."""

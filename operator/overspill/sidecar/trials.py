@@ -121,7 +121,11 @@ class Trials:
 
     # -- what requests tell
     def note(self, exchange: Exchange, drawn: Draw, opened: Opened | None) -> None:
-        """Take in how a request ended; `opened` is the answer that its client got in whole."""
+        """Take in how a request ended; `opened` is the answer that its client got in whole.
+
+        What the frontier did not answer is not lost, unless the lot had sent it there: nothing may
+        stand for it, as if the frontier had.
+        """
         if self._link is None:
             return
         answered, count = exchange.tier if opened is not None else Tier.NONE, self._count
@@ -133,19 +137,24 @@ class Trials:
                 count.unseen += 1
             else:
                 count.alone += 1
-        if drawn.watched:
-            watched = self._watched(exchange, drawn, opened) if answered is Tier.FRONTIER else None
-            if watched is not None:
-                self._waiting.append(watched)
-                self._bytes += watched.size
-                self._wake.set()
-            else:
-                self._lose(drawn, "unanswered" if answered is Tier.NONE else "no_room")
+        if drawn.watched and answered is Tier.FRONTIER:
+            self._watch(exchange, drawn, opened)
+        elif drawn.paid:  # others stand for what it would have told of the small model
+            self._lose(drawn, "unanswered")
 
     def judged(self, usd_micros: int) -> None:
         """Count what a judge was paid."""
         self._count.spent_usd_micros += usd_micros
         self._proxy.metrics.cell(names.JUDGES_USD).value += usd_micros / 1e6
+
+    def _watch(self, exchange: Exchange, drawn: Draw, opened: Opened | None) -> None:
+        watched = self._watched(exchange, drawn, opened)
+        if watched is None:
+            self._lose(drawn, "no_room")
+            return
+        self._waiting.append(watched)
+        self._bytes += watched.size
+        self._wake.set()
 
     def _watched(self, exchange: Exchange, drawn: Draw, opened: Opened | None) -> Watched | None:
         """Return what is kept of a request; None where there is no room for it."""
