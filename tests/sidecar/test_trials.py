@@ -353,8 +353,8 @@ def test_what_waits_is_bounded(tmp_path: Path) -> None:
 class _Lender:
     """Lends what is asked for, and for trials so much in all."""
 
-    def __init__(self, for_trials_usd_micros: int) -> None:
-        self._for_trials = for_trials_usd_micros
+    def __init__(self, for_trials_usd_micros: int, admit_from: float = 0.0) -> None:
+        self._for_trials, self._admit_from = for_trials_usd_micros, admit_from
 
     async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
         return tuple(map(self._grant, reports))
@@ -370,6 +370,7 @@ class _Lender:
             scarce=spent,
             exhausted=spent,
             resets_in_s=3600.0,
+            admit_from=self._admit_from,
         )
 
     def close(self) -> None:
@@ -427,6 +428,45 @@ def test_where_that_is_spent_the_small_model_answers_and_nothing_is_drawn(tmp_pa
             assert sum(batch.unseen for batch in batches) == 3
             assert sum(len(batch.trials) for batch in batches) == 0
             await made.made.stage.proxy.money.close()
+
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("for_trials_usd_micros", "admit_from"),
+    [pytest.param(0, 0.0, id="spent"), pytest.param(10**6, 0.9, id="spread over the period")],
+)
+@pytest.mark.parametrize("plan", [ALONE, BY_LOT], ids=["left alone", "drawn"])
+def test_what_no_lot_could_have_sent_up_is_unseen_drawn_or_not(
+    tmp_path: Path, plan: dict[str, Any], for_trials_usd_micros: int, admit_from: float
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, plan) as made:
+            lender: Any = _Lender(for_trials_usd_micros, admit_from)
+            proxy = made.made.stage.proxy
+            proxy.money.local_lender = lender
+            made.configure(plan | {"trialRate": min(plan["trialRate"], 0.999999)}, limited=True)
+            assert proxy.runtime
+            trials, purse = proxy.runtime.trial_purse, proxy.runtime.purse
+            assert trials
+            assert purse
+            await until(lambda: purse.wallet.admit_from == admit_from)
+            await until(lambda: trials.wallet.exhausted or trials.wallet.book.ceiling)
+            assert route(await made.ask())[0] == "small"
+            (batch,) = await made.told()
+            assert (batch.alone, batch.unseen, batch.lost_paid) == (0, 1, 0)
+            await proxy.money.close()
+
+    play(story())
+
+
+def test_what_was_never_to_be_tried_is_not_unseen_for_want_of_money(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            async with client(made.made.stage.port) as app:
+                await app.say(post("/v1/embeddings", b'{"model": "glm", "input": "hi"}'))
+                assert route(await app.answer())[0] == "small"
+            assert await made.told() == []
 
     play(story())
 

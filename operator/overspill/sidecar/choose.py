@@ -83,21 +83,30 @@ def choose(
         if plan is not None:
             anyway = up or runtime.observing  # there all is answered by the frontier
             drawn = draw(plan, gain, up=anyway, dice=dice())
-            if drawn.paid and not runtime.can_pay_trials:
-                drawn = UNSEEN
+            if not anyway and not runtime.can_pay_trials:
+                drawn = UNSEEN  # whatever the lot says, it could not have been one
         if up:
             route = TOO_COMPLEX
         elif drawn is not None and drawn.paid:
             route = TRIAL
-    elif runtime.plan is not None and route.tier is Tier.SMALL and not route.rule:
-        return route, UNSEEN  # for want of money
+    elif runtime.plan is not None and _for_want_of_money(route, ingress):
+        return route, UNSEEN
     admit_from = runtime.purse.wallet.admit_from if runtime.purse is not None else 0.0
-    if not admit_from or route.tier is not Tier.FRONTIER or ingress.pinned:
+    asked = TRIAL if drawn is not None and drawn.sent < 1.0 else route
+    if not admit_from or asked.tier is not Tier.FRONTIER or ingress.pinned:
         return route, drawn
     # a conversation stays with its tier: there it is known, and its prompt may be cached
     rank = most_useful.rank(gain) if score is not None else ask.conversation() / 2**32
-    admitted = paced(route, admit_from, rank)
-    return admitted, drawn if admitted is route or drawn is None else UNSEEN
+    admitted = paced(asked, admit_from, rank)
+    if admitted is asked:
+        return route, drawn
+    unseen = None if drawn is None else UNSEEN  # what the lot left alone could not have gone up
+    return admitted if route.tier is Tier.FRONTIER else route, unseen
+
+
+def _for_want_of_money(route: Route, ingress: Ingress) -> bool:
+    """Whether it is for the small tier though nobody asked what the frontier would gain."""
+    return route.tier is Tier.SMALL and not route.rule and not ingress.pinned
 
 
 def is_scored(route: Route, runtime: Runtime) -> bool:
