@@ -51,14 +51,16 @@ async def assessed(
         known = await _taken_over(cluster, case, subject, aim)
     elif known.subject != subject:
         known = plans.begun(subject, aim)
-    known = plans.aimed(known, aim)
+    known, last_s = plans.aimed(known, aim), known.looked_at_s
+    rests = last_s is not None and case.now_s - last_s < EVERY_S
+    if rests and not tutor.has_taught(case.key):
+        return known
+    read = await _read(cluster, case, known.segments, subject)
+    if read is None:
+        return replace(known, looked_at_s=last_s if last_s is None else case.now_s)
     lesson = tutor.collect(case.key, subject)
     if lesson is not None:
         known = plans.taught(known, lesson)
-    last_s = known.looked_at_s
-    if lesson is None and last_s is not None and case.now_s - last_s < EVERY_S:
-        return known
-    read = await _read(cluster, case, known.segments, subject)
     if read != known.segments or lesson is not None or last_s is None:
         known = await _weighed(known, read, anew=lesson is not None)
     if known.wants_lesson:
@@ -83,14 +85,17 @@ def _evidence(
 
 async def _read(
     cluster: Cluster, case: Case, known: Mapping[str, Segment], subject: str
-) -> Mapping[str, Segment]:
-    """Read the segments that have changed, the oldest first. Those of another subject go."""
+) -> Mapping[str, Segment] | None:
+    """Read the segments that have changed, the oldest first. Those of another subject go.
+
+    None where they may not be listed: that says nothing of what is there.
+    """
     namespace, selector = case.key.namespace, segments.selector_of(case.policy)
     try:
         marks = segments.marks_in(await cluster.trial_marks(namespace, selector), case.policy)
     except Refused as error:
         log.warning("the trials of %s cannot be listed: %s", case.key, error)
-        return known
+        return None
     ours = [mark for mark in marks if mark.subject == subject]
     found: dict[str, Segment] = {}
     for mark in ours:
