@@ -663,6 +663,42 @@ def test_a_new_plan_begins_a_new_account(tmp_path: Path) -> None:
     play(story())
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"small": {"model": "qwen"}}, id="another small model"),
+        pytest.param({"trials": {"graders": ["Match"]}}, id="another grader"),
+        pytest.param({"cascade": {"verify": ["Refusal"], "holdForS": 5.0}}, id="a cascade"),
+    ],
+)
+def test_what_is_of_others_is_not_told(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Neither what was counted nor what waits nor what is under way."""
+
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            stage, small = made.made.stage, made.made.first
+            proxy = stage.proxy
+            stage.configure(small={**stage.base["small"], "slotsPerEndpoint": 1})
+            good, small.script = small.script, Script(then=How.STALL)
+            await made.ask()
+            await made.ask()
+            await until(lambda: small.asked and proxy.trials.waiting == 1)
+            small.script = good
+            told = {name: {**(stage.base.get(name) or {}), **one} for name, one in changes.items()}
+            stage.configure(**told)
+            assert proxy.trials.waiting == 0
+            slot = proxy.room.take((), None, 0)
+            assert slot
+            await until(lambda: not proxy.trials._running)
+            proxy.room.give_back(slot)
+            assert await made.told() == []
+            await made.ask()
+            (batch,) = await made.trials()
+            assert (batch.at_frontier, len(batch.trials), batch.lost_free) == (1, 1, 0)
+
+    play(story())
+
+
 def test_nothing_is_tried_where_nobody_listens(tmp_path: Path) -> None:
     async def story() -> None:
         async with trying(tmp_path, CAREFUL) as made:

@@ -18,6 +18,7 @@ from overspill.controller.plans import Quality, Segment
 from overspill.controller.tutor import book_of
 from overspill.learning.lesson import TAUGHT_BY
 from overspill.routing.score import InvalidScore, Score
+from overspill.trials.subject import configured_subject, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,7 @@ async def assessed(
 
     `named_score` is the text of the score that the policy names.
     """
-    aim, subject = plans.aim_of(case.spec), segments.subject_in(case.spec)
+    aim, subject = plans.aim_of(case.spec), subject_of(case.spec)
     if aim is None:
         return None
     if known is None:
@@ -133,7 +134,7 @@ async def _taken_over(cluster: Cluster, case: Case, subject: str, aim: Aim) -> Q
     config = _published(
         await cluster.config_map(case.key.namespace, config_map_name(case.key.name)), case
     )
-    if config is None or config.complexity is None or _subject_of(config) != subject:
+    if config is None or config.complexity is None or configured_subject(config) != subject:
         return start
     plan, text = config.complexity.plan, config.complexity.score
     if plan is not None and config.generation == case.generation:
@@ -159,10 +160,3 @@ def _published(manifest: Manifest | None, case: Case) -> SidecarConfig | None:
     except InvalidConfig as error:
         log.warning("what was published for %s is not taken over: %s", case.key, error)
         return None
-
-
-def _subject_of(config: SidecarConfig) -> str:
-    if config.trials is None:
-        return ""
-    models = config.small.model, config.frontier[0].model
-    return segments.subject_of(*models, config.trials.graders)

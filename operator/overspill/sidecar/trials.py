@@ -24,6 +24,7 @@ from overspill.sidecar.shadow import NotGraded, Watched, tried
 from overspill.telemetry import names
 from overspill.trials.lot import UNSEEN
 from overspill.trials.record import Batch, Trial, features_of, pack
+from overspill.trials.subject import configured_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,7 @@ class Trials:
         self._proxy, self._new_name = proxy, new_name
         self._link: Link | None = None
         self._made_of: tuple[LenderConfig, Path] | None = None
-        self._policy = ""
+        self._policy = self._subject = ""
         self._plan: Plan | None = None
         self._count = _Count()
         self._untold: deque[Batch] = deque(maxlen=BATCHES_KEPT)
@@ -104,6 +105,8 @@ class Trials:
                 self._link.close()
             self._link, self._made_of = link, made_of
         self._policy = config.policy
+        if (subject := configured_subject(config)) != self._subject:
+            self._begin_anew(subject)
         if plan != self._plan:
             self._seal()
             self._plan = plan
@@ -113,6 +116,13 @@ class Trials:
                 loop.create_task(self._work_for_ever()),
                 loop.create_task(self._report_for_ever()),
             ]
+
+    def _begin_anew(self, subject: str) -> None:
+        """Forget what is of other models: it says nothing of these."""
+        self._subject, self._count = subject, _Count()
+        self._untold.clear()
+        self._waiting.clear()
+        self._bytes = 0
 
     @property
     def waiting(self) -> int:
@@ -126,7 +136,7 @@ class Trials:
         What the frontier did not answer is not lost, unless the lot had sent it there: nothing may
         stand for it, as if the frontier had.
         """
-        if self._link is None:
+        if self._link is None or exchange.runtime.subject != self._subject:
             return
         answered, count = exchange.tier if opened is not None else Tier.NONE, self._count
         if answered is Tier.FRONTIER:
@@ -212,25 +222,30 @@ class Trials:
         """Clean up here: a task that is called off before it began never runs a line."""
         self._running.discard(task)
         self._proxy.room.give_back_loan(slot)
-        if task.cancelled():  # its room was needed: another time, if there is one
+        ours = watched.runtime.subject == self._subject
+        if ours and task.cancelled():  # its room was needed: another time, if there is one
             self._waiting.appendleft(watched)
             self._bytes += watched.size
         self._wake.set()
 
     async def _try(self, watched: Watched, slot: Slot) -> None:
-        proxy = self._proxy
+        proxy, lost = self._proxy, ""
         try:
             verdict = await tried(proxy, watched, slot)
         except NotGraded as error:
-            self._lose(watched.draw, str(error))
+            lost = str(error)
         except Exception:
             log.exception(json.dumps({"event": "a trial came to nothing"}))
-            self._lose(watched.draw, "error")
-        else:
-            self._count.trials.append(_trial(watched, verdict))
-            proxy.metrics.cell(names.TRIALS, outcome="graded").value += 1
-            if len(self._count.trials) >= REPORT_TRIALS:
-                self._full.set()
+            lost = "error"
+        if watched.runtime.subject != self._subject:
+            return
+        if lost:
+            self._lose(watched.draw, lost)
+            return
+        self._count.trials.append(_trial(watched, verdict))
+        proxy.metrics.cell(names.TRIALS, outcome="graded").value += 1
+        if len(self._count.trials) >= REPORT_TRIALS:
+            self._full.set()
 
     # -- telling
     async def _report_for_ever(self) -> None:
@@ -248,10 +263,11 @@ class Trials:
     async def report(self) -> bool:
         """Tell the operator what it does not know yet; say whether it has been told."""
         self._seal()
-        link, told = self._link, list(self._untold)
+        link, subject, told = self._link, self._subject, list(self._untold)
         if not told or link is None:
             return not told
-        report = TrialReport(policy=self._policy, batches=b64encode(pack(told)))
+        packed = await asyncio.to_thread(pack, told)  # tens of milliseconds where there are many
+        report = TrialReport(policy=self._policy, subject=subject, batches=b64encode(packed))
         try:
             await link.post(PATH, report.model_dump_json(by_alias=True).encode())
         except NotAnswered as error:
