@@ -562,6 +562,20 @@ def test_where_no_judge_can_be_paid_nothing_is_tried(tmp_path: Path, small: str)
     play(story())
 
 
+def test_no_judge_is_asked_where_nobody_holds_it_to_its_limit(tmp_path: Path) -> None:
+    async def story() -> None:
+        made_with: dict[str, Any] = {"graders": ["Match", "Judge"]}
+        async with trying(tmp_path, CAREFUL, small="Lyon", **made_with) as made:
+            _limited(made, 10**6, CAREFUL, **made_with)
+            made.made.stage.configure(mode="Observe")
+            await made.ask()
+            await made.trials("no_judge")
+            assert len(made.made.other.asked) == 1
+            await made.made.stage.proxy.money.close()
+
+    play(story())
+
+
 def test_judges_are_not_called_off_and_paid_again(tmp_path: Path) -> None:
     """Who needs the room gets it while they think, and they go on."""
 

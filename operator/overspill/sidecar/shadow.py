@@ -80,9 +80,10 @@ def _can_be_judged(runtime: Runtime, now_s: float) -> bool:
     """
     if Grader.JUDGE not in runtime.graders:
         return True
-    purse = runtime.trial_purse or runtime.purse
+    told, purse = runtime.config.trials, runtime.trial_purse or runtime.purse
+    unbound = bool(told and told.limited) and runtime.trial_purse is None  # as in mode Observe
     paid = purse is None or not (purse.wallet.exhausted or purse.problem)
-    return paid and any(one.health.usable(now_s) for one in runtime.frontier)
+    return paid and not unbound and any(one.health.usable(now_s) for one in runtime.frontier)
 
 
 async def _small_answer(proxy: Proxy, watched: Watched, slot: Slot) -> tuple[Said, dict[str, Any]]:
