@@ -273,3 +273,14 @@ async def test_what_an_earlier_small_model_said_is_no_trial_of_the_next() -> Non
     )
     assert list(await asyncio.gather(*told)) == [0, 1]
     assert api.names == ["b-1"]
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_remembered_of_a_policy_that_is_gone() -> None:
+    api = TrialApi()
+    kept = keeper(api)
+    await kept.keep(KEY, MINE, named("a-1"))
+    del api.objects[POLICY]
+    with pytest.raises(NoSuchPolicy):
+        await kept.keep(KEY, MINE, named("a-2"))
+    assert not kept._known

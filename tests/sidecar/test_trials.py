@@ -471,6 +471,38 @@ def test_what_was_never_to_be_tried_is_not_unseen_for_want_of_money(tmp_path: Pa
     play(story())
 
 
+@pytest.mark.parametrize(
+    ("plan", "count"), [(BY_LOT | {"trialRate": 0.999999}, (0, 1)), (CAREFUL, (1, 0))]
+)
+def test_what_cannot_be_compared_is_not_drawn_for(
+    tmp_path: Path, plan: dict[str, Any], count: tuple[int, int]
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, plan) as made:
+            async with client(made.made.stage.port) as app:
+                await app.say(post("/v1/completions", b'{"model": "glm", "prompt": "hi"}'))
+                await app.answer()
+            (batch,) = await made.told()
+            assert (batch.at_frontier, batch.unseen) == count
+            assert (batch.lost_paid, batch.lost_free) == (0, 0)
+
+    play(story())
+
+
+def test_where_trials_cannot_pay_those_for_nothing_go_on(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            _limited(made, 0, CAREFUL)
+            runtime = made.made.stage.proxy.runtime
+            assert runtime
+            await until(lambda: not runtime.can_pay_trials)
+            await made.ask()
+            assert sum(len(batch.trials) for batch in await made.trials()) == 1
+            await made.made.stage.proxy.money.close()
+
+    play(story())
+
+
 @BOTH
 @pytest.mark.parametrize("limited", [True, False], ids=["a limit of its own", "the budget"])
 def test_a_trial_that_cannot_be_paid_costs_no_client_its_answer(

@@ -86,7 +86,11 @@ class Keeper:
 
     async def _commit(self, key: PolicyKey, waiters: list[_Waiter]) -> None:
         for _ in range(TRIES):
-            policy, spec = await policy_now(self._api, key)
+            try:
+                policy, spec = await policy_now(self._api, key)
+            except NoSuchPolicy:
+                self._known.pop(key, None)
+                raise
             if not (subject := subject_of(spec)):
                 raise NoSuchPolicy(f"RoutingPolicy {key} has no spec.routing.trials")
             ours = belonging(waiters, key, policy)

@@ -17,7 +17,7 @@ from overspill.routing.decide import (
     pinned,
 )
 from overspill.routing.prompt import LATER_TURN, prompt_of
-from overspill.trials.lot import UNSEEN, draw
+from overspill.trials.lot import UNSEEN, Draw, draw
 from overspill.wire.errors import Wire
 from overspill.wire.trim import trimmed
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from overspill.routing.complexity import MostUseful
     from overspill.sidecar.runtime import Runtime
-    from overspill.trials.lot import Draw
+    from overspill.trials.lot import Plan
     from overspill.wire.ask import Ask
     from overspill.wire.ingress import Ingress
     from overspill.wire.trim import Cut
@@ -81,10 +81,7 @@ def choose(
             gain, ask.conversation(), goes_on=LATER_TURN in text, limit=runtime.limit
         )
         if plan is not None:
-            anyway = up or runtime.observing  # there all is answered by the frontier
-            drawn = draw(plan, gain, up=anyway, dice=dice())
-            if not anyway and not runtime.can_pay_trials:
-                drawn = UNSEEN  # whatever the lot says, it could not have been one
+            drawn = _drawn(plan, gain, ingress, runtime, up=up, dice=dice)
         if up:
             route = TOO_COMPLEX
         elif drawn is not None and drawn.paid:
@@ -102,6 +99,24 @@ def choose(
         return route, drawn
     unseen = None if drawn is None else UNSEEN  # what the lot left alone could not have gone up
     return admitted if route.tier is Tier.FRONTIER else route, unseen
+
+
+def _drawn(
+    plan: Plan,
+    gain: float,
+    ingress: Ingress,
+    runtime: Runtime,
+    *,
+    up: bool,
+    dice: Callable[[], float],
+) -> Draw:
+    """Draw for a request, unless whatever the lot said it could not become a trial."""
+    anyway = up or runtime.observing  # there all is answered by the frontier
+    if not ingress.tried:
+        return Draw(gain=gain, to_frontier=True) if anyway else UNSEEN
+    if not anyway and not runtime.can_pay_trials:
+        return UNSEEN
+    return draw(plan, gain, up=anyway, dice=dice())
 
 
 def _for_want_of_money(route: Route, ingress: Ingress) -> bool:

@@ -54,7 +54,6 @@ REPORT_TRIALS: Final = 48
 """So many are told at once, without waiting. A batch has no more: the operator keeps it whole."""
 BATCHES_KEPT: Final = 16
 """While the operator does not listen; older ones are forgotten."""
-WIRES: Final = {"/chat/completions", "/messages"}
 log = logging.getLogger(__name__)
 
 
@@ -172,7 +171,7 @@ class Trials:
             return None
         size = len(opened.call.body) + len(opened.raw)
         full = len(self._waiting) >= WAITING or self._bytes + size > WAITING_BYTES
-        if full or opened.call.endpoint not in WIRES:
+        if full:
             return None
         return Watched(
             ingress=exchange.ingress,
