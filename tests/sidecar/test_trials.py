@@ -764,3 +764,25 @@ def test_who_leaves_tells_the_last_of_it(tmp_path: Path) -> None:
             assert len(made.operator.asked) == 1
 
     play(story())
+
+
+def test_who_leaves_keeps_no_lease_while_nobody_listens_to_its_trials(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, ALONE) as made:
+            _limited(made, 10**6, ALONE)
+            proxy = made.made.stage.proxy
+            assert proxy.runtime
+            purse = proxy.runtime.purse
+            assert purse
+            await until(lambda: purse.wallet.book.ceiling)
+            await made.ask()
+            made.operator.script = Script(then=How.STALL)
+            leaving = asyncio.create_task(proxy.give_back())
+            await until(lambda: made.operator.asked)
+            await until(lambda: not purse.wallet.book.ceiling)
+            assert not leaving.done()
+            made.operator.script = KEPT
+            leaving.cancel()
+            await asyncio.wait((leaving,))
+
+    play(story())

@@ -309,8 +309,8 @@ class Trials:
             trials=trials,
         )
 
-    async def close(self) -> None:
-        """Tell the last of it: what still waits is no trial."""
+    async def stop(self) -> None:
+        """End what is under way: what still waits is no trial, and nothing is paid any more."""
         tasks = [*self._tasks, *self._running]
         self._tasks = []
         for task in tasks:
@@ -319,6 +319,10 @@ class Trials:
             await asyncio.wait(tasks)
         while self._waiting:
             self._lose(self._waiting.popleft().draw, "no_room")
+
+    async def close(self) -> None:
+        """Tell the last of it."""
+        await self.stop()
         if self._link:
             await self.report()
             self._link.close()
