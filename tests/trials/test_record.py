@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from overspill.routing.features import MEASURES, WORDS, features
 from overspill.trials.record import STEPS, VERSION, Trial, pack, unpack
-from tests.trials.batches import batch, trial
+from tests.trials.batches import PROMPT, batch, trial
 
 
 def test_it_is_read_back_as_it_was() -> None:
@@ -44,7 +44,7 @@ def test_a_trial_takes_about_half_a_kilobyte() -> None:
 )
 def test_a_trial_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="trial"):
-        unpack(pack([batch(trial(**changes))]))
+        unpack(pack([batch(trial(PROMPT, **changes))]))
 
 
 @pytest.mark.parametrize(
