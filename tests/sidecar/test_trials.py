@@ -508,7 +508,7 @@ def test_where_trials_cannot_pay_those_for_nothing_go_on(tmp_path: Path) -> None
 def test_a_trial_that_cannot_be_paid_costs_no_client_its_answer(
     tmp_path: Path, limited: bool, stream: bool
 ) -> None:
-    """Nor the time in which money might come: the small model answers, as it would have."""
+    """Nor the second for which others wait for money: the small model answers, as it would have."""
 
     async def story() -> None:
         async with trying(tmp_path, ALONE, stream=stream) as made:

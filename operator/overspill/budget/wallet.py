@@ -94,13 +94,13 @@ class Wallet:
 
     # -- the hot path
     def debit(self, worst_usd_micros: int, now_s: float) -> Book | None:
-        """Reserve the worst case of a request; None where it does not fit, yet."""
-        if worst_usd_micros > self._largest:
-            self._largest = worst_usd_micros
+        """Reserve the worst case of a request; None where it does not fit."""
         book = self.book
         if now_s >= book.expires_s or book.ceiling - book.spent - book.held < worst_usd_micros:
             return None
         book.held += worst_usd_micros
+        if worst_usd_micros > self._largest:
+            self._largest = worst_usd_micros
         return book
 
     @staticmethod

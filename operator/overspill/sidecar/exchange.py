@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_HEADER: Final = b"x-overspill-timeout"
 SHED_OUTPUT_TOKENS: Final = 256
+TRIAL_PAY_S: Final = 0.3
+"""The longest that a request waits for money which only a trial needs: a lease that is renewed at
+once is there sooner, and where the operator is slow the small model answers."""
 
 
 class Exchange(Ladder):
@@ -140,7 +143,7 @@ class Exchange(Ladder):
         self.watched = drawn.watched
         if drawn.paid:
             self.purse = self.runtime.trial_purse or self.purse
-            self.pay_until_s = self.began_s  # nobody waits for money that only a trial needs
+            self.pay_until_s = min(self.deadline_s, self.began_s + TRIAL_PAY_S)
 
     def _settle(self, tally: Tally, usage: Usage | None, *, told: bool) -> None:
         upstream = self.upstream
