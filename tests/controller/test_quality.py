@@ -275,6 +275,19 @@ async def test_a_restart_falls_back_to_nothing_and_learns_again() -> None:
     assert "PromiseAtRisk" not in scene.stage.cluster.reasons()
 
 
+async def test_a_plan_goes_with_its_score() -> None:
+    """After an upgrade the score may be one of other features, and limits mean nothing without."""
+    scene = await Scene.proven()
+    data = scene.stage.cluster.config_maps["overspill-contracts"]["data"]
+    told = json.loads(data["policy.json"])
+    told["complexity"]["score"] = "{}"
+    data["policy.json"] = json.dumps(told)
+    scene.stage.restart()
+    scene.stage.observe()
+    await scene.stage.look(after_s=15.0)
+    assert scene.plan.careful
+
+
 async def test_a_floor_that_was_edited_meanwhile_is_not_held_by_the_old_plan() -> None:
     scene = await Scene.proven()
     scene.routing = FLOOR | {"complexity": {"qualityFloor": "0.99"}}

@@ -128,7 +128,8 @@ async def _let_go(cluster: Cluster, marks: list[Mark], ours: list[Mark]) -> None
 async def _taken_over(cluster: Cluster, case: Case, subject: str, aim: Aim) -> Quality:
     """Go on from what an earlier process published: sidecars have it, and it was proven.
 
-    The plan holds only for the very policy that it was made for; the score for the same models.
+    The plan holds only for the very policy and score that it was made for; the score for the same
+    models.
     """
     start = plans.begun(subject, aim)
     config = _published(
@@ -145,7 +146,7 @@ async def _taken_over(cluster: Cluster, case: Case, subject: str, aim: Aim) -> Q
         score = Score.load(text)
     except InvalidScore as error:
         log.warning("the score published for %s is not taken over: %s", case.key, error)
-        return start
+        return plans.begun(subject, aim)
     taught = score.trained_on == TAUGHT_BY
     return replace(start, score=text, examples=score.examples) if taught else start
 
