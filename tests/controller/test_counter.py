@@ -10,14 +10,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from overspill.api import parse_policy
 from overspill.controller import counter
 from overspill.controller.credentials import Bearer, Unproven
 from overspill.controller.lending import Lender
 from overspill.controller.trials import Keeper
 from overspill.trials.record import pack
+from overspill.trials.subject import subject_of
 from tests.controller.fakes import START_S, resource
 from tests.controller.test_lending import MINE, POLICY
-from tests.controller.test_trials import TRIED, TrialApi
+from tests.controller.test_trials import TRIED, TrialApi, tried
 from tests.trials.batches import batch
 
 if TYPE_CHECKING:
@@ -27,7 +29,11 @@ if TYPE_CHECKING:
 LEASE = {"lease": "a-1", "seq": 1, "spentUsdMicros": 0, "keepUsdMicros": 0, "needUsdMicros": 5}
 LEASES = {"policy": "legal/contracts", "reports": [LEASE]}
 BATCHES = base64.b64encode(pack([batch()])).decode()
-TRIALS = {"policy": "legal/contracts", "batches": BATCHES}
+TRIALS = {
+    "policy": "legal/contracts",
+    "subject": subject_of(parse_policy(tried()["spec"])),
+    "batches": BATCHES,
+}
 
 
 @dataclass
@@ -72,7 +78,9 @@ async def test_who_cannot_say_which_pod_it_is_gets_nothing(path: str, body: obje
     ("path", "body", "status", "why"),
     [
         pytest.param("/v1/leases", {"policy": "a/b"}, 400, "reports", id="half a request"),
-        pytest.param("/v1/trials", {"policy": "a/b"}, 400, "batches", id="no batches"),
+        pytest.param(
+            "/v1/trials", {"policy": "a/b", "subject": ""}, 400, "batches", id="no batches"
+        ),
         pytest.param(
             "/v1/trials",
             TRIALS | {"batches": base64.b64encode(b"words").decode()},

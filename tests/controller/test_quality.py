@@ -11,6 +11,7 @@ import pytest
 
 from overspill.api import parse_sidecar_config
 from overspill.controller import segments
+from overspill.controller.errors import Refused, Unavailable
 from overspill.learning.lesson import TAUGHT_BY
 from overspill.learning.promise import FEWEST
 from overspill.routing.score import Score
@@ -209,6 +210,56 @@ async def test_a_look_that_brings_nothing_new_reads_and_writes_nothing() -> None
     assert scene.stage.cluster.writes[written:] == []
 
 
+async def test_a_lesson_outlives_looks_that_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given once: had it been lost, the plan of before would stand until trials had grown."""
+    scene = Scene()
+    cluster = scene.stage.cluster
+    await scene.stage.look()
+    await keeper(scene.api).keep(KEY, MINE, [scene.traffic(100)])
+    scene.sync()
+    await scene.stage.look(after_s=30.0)
+    await scene.stage.reconciler.tutor.work_off()
+
+    async def away(*_: object) -> Any:  # noqa: ANN401
+        raise Unavailable("the API server is away")
+
+    for name in ("trial_marks", "apply_config_map"):
+        with monkeypatch.context() as patched:
+            patched.setattr(cluster, name, away)
+            with pytest.raises(Unavailable):
+                await scene.stage.look(after_s=15.0)
+    await scene.stage.look(after_s=15.0)
+    assert scene.taught
+
+
+async def test_where_trials_may_not_be_listed_what_was_planned_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await Scene.proven()
+    plan = scene.plan
+
+    async def forbidden(*_: object) -> Any:  # noqa: ANN401
+        raise Refused(403, "configmaps is forbidden")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.stage.cluster, "trial_marks", forbidden)
+        scene.stage.restart()
+        scene.stage.observe()
+        await scene.stage.look(after_s=15.0)
+        assert scene.plan == plan
+    await scene.stage.look(after_s=15.0)
+    assert scene.quality["trials"] > FEWEST
+    assert not scene.plan.careful
+
+
+async def test_with_a_floor_all_goes_to_the_frontier_while_its_score_is_missing() -> None:
+    named = {"qualityFloor": "0.9", "score": {"configMapName": "mine"}}
+    scene = Scene(routing=FLOOR | {"complexity": named})
+    await scene.stage.look()
+    assert scene.plan.careful
+    assert scene.stage.cluster.condition("Ready")["reason"] == "ScoreNotFound"
+
+
 async def test_a_restart_falls_back_to_nothing_and_learns_again() -> None:
     scene = await Scene.proven()
     plan, score = scene.plan, scene.score
@@ -222,6 +273,19 @@ async def test_a_restart_falls_back_to_nothing_and_learns_again() -> None:
     assert not scene.plan.careful
     assert scene.taught
     assert "PromiseAtRisk" not in scene.stage.cluster.reasons()
+
+
+async def test_a_plan_goes_with_its_score() -> None:
+    """After an upgrade the score may be one of other features, and limits mean nothing without."""
+    scene = await Scene.proven()
+    data = scene.stage.cluster.config_maps["overspill-contracts"]["data"]
+    told = json.loads(data["policy.json"])
+    told["complexity"]["score"] = "{}"
+    data["policy.json"] = json.dumps(told)
+    scene.stage.restart()
+    scene.stage.observe()
+    await scene.stage.look(after_s=15.0)
+    assert scene.plan.careful
 
 
 async def test_a_floor_that_was_edited_meanwhile_is_not_held_by_the_old_plan() -> None:

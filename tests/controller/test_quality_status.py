@@ -63,6 +63,16 @@ def test_the_column_says_quality_and_floor(quality: Quality, display: str) -> No
     assert made.display == display
 
 
+def test_a_chance_next_to_nothing_leaves_something_to_write() -> None:
+    """Whatever a sidecar tells, its policy is looked at."""
+    trials = [trial(seen=1e-12, frontier=1e-9) for _ in range(60)]
+    evidence = evidence_in(Book.of([batch(*trials)]), {})
+    quality = plans.replanned(plans.informed(plans.begun("s", AIM), evidence))
+    made = quality_status(None, quality)
+    assert made is not None
+    assert made.high == Decimal("9.999")
+
+
 def test_where_nothing_is_tried_there_is_nothing_to_say() -> None:
     assert quality_status(told().to_json(), None) is None
 

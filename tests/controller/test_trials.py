@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,12 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overspill.api.errors import InvalidConfig
+from overspill.api import parse_policy
+from overspill.api.errors import InvalidConfig, InvalidPolicy
 from overspill.controller import segments
 from overspill.controller.credentials import Foreign
 from overspill.controller.errors import Unavailable
 from overspill.controller.gathering import NoSuchPolicy
 from overspill.controller.trials import Keeper
+from overspill.trials.subject import subject_of
 from tests.controller.api import FakeApi
 from tests.controller.fakes import KEY, resource
 from tests.controller.test_lending import MINE, POLICY
@@ -26,7 +29,8 @@ from tests.trials.batches import batch, trial
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from overspill.controller.keys import Manifest
+    from overspill.controller.credentials import Bearer
+    from overspill.controller.keys import Manifest, PolicyKey
     from overspill.controller.kube import Api
     from overspill.trials.record import Batch
 
@@ -58,8 +62,24 @@ class TrialApi(FakeApi):
         return [one.name for one in self.batches]
 
 
-def keeper(api: FakeApi) -> Keeper:
-    return Keeper(cast("Api", api), gather_s=0.001)
+class Listening(Keeper):
+    """Told by sidecars that go by the policy as it is, unless they say otherwise."""
+
+    def __init__(self, api: FakeApi) -> None:
+        super().__init__(cast("Api", api), gather_s=0.001)
+        self._policies = api
+
+    async def keep(
+        self, key: PolicyKey, bearer: Bearer, batches: Sequence[Batch], subject: str = ""
+    ) -> int:
+        if (found := self._policies.objects.get(POLICY)) and not subject:
+            with suppress(InvalidPolicy):
+                subject = subject_of(parse_policy(found["spec"]))
+        return await super().keep(key, bearer, batches, subject)
+
+
+def keeper(api: FakeApi) -> Listening:
+    return Listening(api)
 
 
 def named(*names: str) -> list[Batch]:
@@ -239,3 +259,28 @@ def test_rival_replicas_lose_nothing_and_double_nothing(
     assert {name for _, names in heard for name in names} <= set(api.names)
     if segment_bytes == 64 * 1024:
         assert len(api.names) == len(set(api.names))
+
+
+@pytest.mark.asyncio
+async def test_what_an_earlier_small_model_said_is_no_trial_of_the_next() -> None:
+    """For some seconds after an edit sidecars go on as before, and tell of it."""
+    api = TrialApi()
+    before = subject_of(parse_policy(tried()["spec"]))
+    api.objects[POLICY] = tried(small__model="qwen")
+    told = (
+        keeper(api).keep(KEY, MINE, named("a-1"), before),
+        keeper(api).keep(KEY, MINE, named("b-1")),
+    )
+    assert list(await asyncio.gather(*told)) == [0, 1]
+    assert api.names == ["b-1"]
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_remembered_of_a_policy_that_is_gone() -> None:
+    api = TrialApi()
+    kept = keeper(api)
+    await kept.keep(KEY, MINE, named("a-1"))
+    del api.objects[POLICY]
+    with pytest.raises(NoSuchPolicy):
+        await kept.keep(KEY, MINE, named("a-2"))
+    assert not kept._known

@@ -10,7 +10,7 @@ import pytest
 from overspill.api.policy import Experiment as Asked
 from overspill.budget.experiment import Experiment, Window
 from overspill.controller.snapshot import Snapshot
-from overspill.controller.trying import ended_words, experiment_status, looked, recalled
+from overspill.controller.trying import continued, ended_words, experiment_status, looked, recalled
 from overspill.scaling import Economics, Replicas
 
 POLICY = "legal/contracts"
@@ -124,6 +124,15 @@ def test_an_edit_begins_what_has_ended_anew_and_leaves_what_goes_on() -> None:
     assert recalled(experiment_status(None, ENDED, 3, 0.0), 4) == Experiment()
     known = Experiment(window=Window(watched_s=30.0, saved_usd=1.0, cost_usd=1.0))
     assert recalled(experiment_status(None, known, 3, 0.0), 4) == known
+
+
+def test_an_end_that_could_not_be_written_down_is_one_all_the_same() -> None:
+    going_on = Experiment(window=Window(watched_s=30.0, saved_usd=1.0, cost_usd=1.0))
+    before = experiment_status(None, going_on, 3, 0.0)
+    assert continued(ENDED, before, 3) == ENDED
+    assert continued(ENDED, None, 3) == ENDED
+    assert continued(ENDED, experiment_status(None, ENDED, 3, 0.0), 3) == ENDED
+    assert continued(ENDED, experiment_status(None, ENDED, 3, 0.0), 4) == Experiment()
 
 
 @pytest.mark.parametrize("saved", [None, {}, {"window": 3}, "nothing"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -223,19 +224,55 @@ def test_a_trial_that_comes_to_nothing_is_told_as_lost(
     play(story())
 
 
-def test_one_whose_client_leaves_is_lost_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("plan", "lost"),
+    [
+        pytest.param(BY_LOT | {"trialRate": 0.999999}, 1, id="by lot"),
+        pytest.param(CAREFUL, 0, id="it would have gone there anyway"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("frontier", "leaves"),
+    [
+        pytest.param(Script(then=How.STALL), True, id="its client leaves"),
+        pytest.param(BROKEN, False, id="nobody answers"),
+    ],
+)
+def test_nothing_stands_for_what_nobody_answered_but_for_the_lot(
+    tmp_path: Path, plan: dict[str, Any], frontier: Script, *, lost: int, leaves: bool
+) -> None:
+    """Trials by lot tell of what the small model answers alone: of that none may be forgotten."""
+
     async def story() -> None:
-        async with trying(tmp_path, CAREFUL, frontier="Paris") as made:
-            made.made.other.script = Script(then=How.STALL)
+        async with trying(tmp_path, plan, small=BROKEN) as made:
+            made.made.other.script = frontier
             async with client(made.made.stage.port) as app:
                 await app.say(post(made.made.road.path, asking(stream=False)))
-                await until(lambda: made.made.other.asked)
-            assert await until_counted(made) == 0
+                if leaves:
+                    await until(lambda: made.made.other.asked)
+                else:
+                    await app.answer()
+            outcome = "cancelled" if leaves else "rejected"
+            await until(lambda: made.made.stage.metric(names.REQUESTS, outcome=outcome))
+            batches = await made.told()
+            assert sum(batch.lost_paid for batch in batches) == lost
+            assert sum(batch.lost_free + len(batch.trials) for batch in batches) == 0
 
-    async def until_counted(made: Trying) -> int:
-        stage = made.made.stage
-        await until(lambda: stage.metric(names.REQUESTS, outcome="cancelled"))
-        return sum(len(batch.trials) for batch in await made.told())
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("plan", "lost"), [(BY_LOT | {"trialRate": 0.999999}, 1), (CAREFUL, 0)], ids=["lot", "anyway"]
+)
+def test_what_falls_back_to_the_small_model_is_unseen(
+    tmp_path: Path, plan: dict[str, Any], lost: int
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, plan) as made:
+            made.made.other.script = BROKEN
+            assert route(await made.ask())[0] == "small"
+            (batch,) = await made.told()
+            assert (batch.unseen, batch.lost_paid, batch.lost_free) == (1, lost, 0)
 
     play(story())
 
@@ -275,6 +312,28 @@ def test_a_request_that_needs_the_room_gets_it(tmp_path: Path) -> None:
     play(story())
 
 
+def test_a_trial_that_gives_way_before_it_began_begins_anew(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            proxy = made.made.stage.proxy
+            taken = [proxy.capacity.acquire(0.0) for _ in range(2)]  # of four
+            await made.ask()
+            for slot in taken:
+                assert slot
+                proxy.room.give_back(slot)
+            assert proxy.trials._begin()
+            taken = [proxy.room.take((), None, 0) for _ in range(4)]
+            assert all(taken)
+            await until(lambda: proxy.trials.waiting == 1)
+            for slot in taken:
+                assert slot
+                proxy.room.give_back(slot)
+            assert sum(len(batch.trials) for batch in await made.trials()) == 1
+            assert proxy.capacity.in_flight == 0
+
+    play(story())
+
+
 def test_what_waits_is_bounded(tmp_path: Path) -> None:
     async def story() -> None:
         async with trying(tmp_path, CAREFUL) as made:
@@ -294,8 +353,8 @@ def test_what_waits_is_bounded(tmp_path: Path) -> None:
 class _Lender:
     """Lends what is asked for, and for trials so much in all."""
 
-    def __init__(self, for_trials_usd_micros: int) -> None:
-        self._for_trials = for_trials_usd_micros
+    def __init__(self, for_trials_usd_micros: int, admit_from: float = 0.0) -> None:
+        self._for_trials, self._admit_from = for_trials_usd_micros, admit_from
 
     async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
         return tuple(map(self._grant, reports))
@@ -311,27 +370,46 @@ class _Lender:
             scarce=spent,
             exhausted=spent,
             resets_in_s=3600.0,
+            admit_from=self._admit_from,
         )
 
     def close(self) -> None:
         """Nothing is held."""
 
 
-def _limited(made: Trying, for_trials_usd_micros: int) -> None:
+class _Silent(_Lender):
+    """Answers nobody."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    async def __call__(self, reports: tuple[Report, ...]) -> tuple[Grant, ...]:
+        del reports
+        await asyncio.Event().wait()
+        return ()
+
+
+def _limited(
+    made: Trying,
+    for_trials_usd_micros: int,
+    plan: dict[str, Any] = BY_LOT,
+    **trials: Any,  # noqa: ANN401
+) -> None:
     lender: Any = _Lender(for_trials_usd_micros)
     made.made.stage.proxy.money.local_lender = lender
-    made.configure(BY_LOT, limited=True)
+    made.configure(plan, limited=True, **trials)
 
 
 def test_what_goes_up_by_lot_is_paid_from_what_trials_may_cost(tmp_path: Path) -> None:
     async def story() -> None:
         async with trying(tmp_path, ALONE) as made:
             _limited(made, 10**6)
-            assert route(await made.ask()) == ("frontier", "Trial")
             runtime = made.made.stage.proxy.runtime
             assert runtime
             assert runtime.trial_purse
             assert runtime.purse
+            await until(lambda: runtime.trial_purse and runtime.trial_purse.wallet.book.ceiling)
+            assert route(await made.ask()) == ("frontier", "Trial")
             await until(lambda: runtime.trial_purse and runtime.trial_purse.wallet.book.spent)
             assert runtime.purse.wallet.book.spent == 0
             await made.made.stage.proxy.money.close()
@@ -350,6 +428,99 @@ def test_where_that_is_spent_the_small_model_answers_and_nothing_is_drawn(tmp_pa
             assert sum(batch.unseen for batch in batches) == 3
             assert sum(len(batch.trials) for batch in batches) == 0
             await made.made.stage.proxy.money.close()
+
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("for_trials_usd_micros", "admit_from"),
+    [pytest.param(0, 0.0, id="spent"), pytest.param(10**6, 0.9, id="spread over the period")],
+)
+@pytest.mark.parametrize("plan", [ALONE, BY_LOT], ids=["left alone", "drawn"])
+def test_what_no_lot_could_have_sent_up_is_unseen_drawn_or_not(
+    tmp_path: Path, plan: dict[str, Any], for_trials_usd_micros: int, admit_from: float
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, plan) as made:
+            lender: Any = _Lender(for_trials_usd_micros, admit_from)
+            proxy = made.made.stage.proxy
+            proxy.money.local_lender = lender
+            made.configure(plan | {"trialRate": min(plan["trialRate"], 0.999999)}, limited=True)
+            assert proxy.runtime
+            trials, purse = proxy.runtime.trial_purse, proxy.runtime.purse
+            assert trials
+            assert purse
+            await until(lambda: purse.wallet.admit_from == admit_from)
+            await until(lambda: trials.wallet.exhausted or trials.wallet.book.ceiling)
+            assert route(await made.ask())[0] == "small"
+            (batch,) = await made.told()
+            assert (batch.alone, batch.unseen, batch.lost_paid) == (0, 1, 0)
+            await proxy.money.close()
+
+    play(story())
+
+
+def test_what_was_never_to_be_tried_is_not_unseen_for_want_of_money(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            async with client(made.made.stage.port) as app:
+                await app.say(post("/v1/embeddings", b'{"model": "glm", "input": "hi"}'))
+                assert route(await app.answer())[0] == "small"
+            assert await made.told() == []
+
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("plan", "count"), [(BY_LOT | {"trialRate": 0.999999}, (0, 1)), (CAREFUL, (1, 0))]
+)
+def test_what_cannot_be_compared_is_not_drawn_for(
+    tmp_path: Path, plan: dict[str, Any], count: tuple[int, int]
+) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, plan) as made:
+            async with client(made.made.stage.port) as app:
+                await app.say(post("/v1/completions", b'{"model": "glm", "prompt": "hi"}'))
+                await app.answer()
+            (batch,) = await made.told()
+            assert (batch.at_frontier, batch.unseen) == count
+            assert (batch.lost_paid, batch.lost_free) == (0, 0)
+
+    play(story())
+
+
+def test_where_trials_cannot_pay_those_for_nothing_go_on(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            _limited(made, 0, CAREFUL)
+            runtime = made.made.stage.proxy.runtime
+            assert runtime
+            await until(lambda: not runtime.can_pay_trials)
+            await made.ask()
+            assert sum(len(batch.trials) for batch in await made.trials()) == 1
+            await made.made.stage.proxy.money.close()
+
+    play(story())
+
+
+@BOTH
+@pytest.mark.parametrize("limited", [True, False], ids=["a limit of its own", "the budget"])
+def test_a_trial_that_cannot_be_paid_costs_no_client_its_answer(
+    tmp_path: Path, limited: bool, stream: bool
+) -> None:
+    """Nor the second for which others wait for money: the small model answers, as it would have."""
+
+    async def story() -> None:
+        async with trying(tmp_path, ALONE, stream=stream) as made:
+            made.made.stage.configure(budget={"onExhausted": "Reject"})
+            lender: Any = _Silent()
+            made.made.stage.proxy.money.local_lender = lender
+            made.configure(BY_LOT, limited=limited)
+            got = await made.ask(stream=stream)
+            assert route(got) == ("small", "SmallFits")
+            (batch,) = await made.told()
+            assert (batch.alone, batch.at_frontier, batch.unseen) == (0, 0, 1)
+            assert batch.lost_paid == 1
 
     play(story())
 
@@ -376,11 +547,83 @@ def test_a_webhook_grades(tmp_path: Path) -> None:
 
 def test_a_webhook_that_fails_grades_nothing(tmp_path: Path) -> None:
     async def story() -> None:
-        made_with: dict[str, Any] = {"graders": ["Match", "Webhook"], "webhook": {}}
+        made_with: dict[str, Any] = {"graders": ["Webhook"], "webhook": {}}
         async with trying(tmp_path, CAREFUL, small="Lyon", **made_with) as made:
             await made.ask()
             (batch,) = await made.trials("ungraded")
             assert (batch.trials, batch.lost_free) == ([], 1)
+
+    play(story())
+
+
+@pytest.mark.parametrize("last", ["Webhook", "Judge"])
+def test_of_what_nobody_can_tell_not_only_the_equal_ones_are_kept(
+    tmp_path: Path, last: str
+) -> None:
+    """Had those that differ been lost, the others would have stood for them."""
+
+    async def story() -> None:
+        made_with: dict[str, Any] = {"graders": ["Match", last]}
+        if last == "Webhook":
+            made_with["webhook"] = {}
+        async with trying(tmp_path, CAREFUL, small="Lyon", **made_with) as made:
+            made.made.other.script = _judge(("I cannot tell.", "I cannot tell."))
+            await made.ask()
+            ((trial,),) = [batch.trials for batch in await made.trials()]
+            assert (trial.small, trial.frontier) == (0.0, 1.0)
+
+    play(story())
+
+
+@pytest.mark.parametrize("small", ["Paris", "Lyon"])
+def test_where_no_judge_can_be_paid_nothing_is_tried(tmp_path: Path, small: str) -> None:
+    """Not even what would need none: only such trials would come through."""
+
+    async def story() -> None:
+        made_with: dict[str, Any] = {"graders": ["Match", "Judge"]}
+        async with trying(tmp_path, CAREFUL, small=small, **made_with) as made:
+            _limited(made, 0, CAREFUL, **made_with)
+            runtime = made.made.stage.proxy.runtime
+            assert runtime
+            await until(lambda: runtime.trial_purse and runtime.trial_purse.wallet.exhausted)
+            await made.ask()
+            (batch,) = await made.trials("no_judge")
+            assert (batch.trials, batch.lost_free) == ([], 1)
+            await made.made.stage.proxy.money.close()
+
+    play(story())
+
+
+def test_no_judge_is_asked_where_nobody_holds_it_to_its_limit(tmp_path: Path) -> None:
+    async def story() -> None:
+        made_with: dict[str, Any] = {"graders": ["Match", "Judge"]}
+        async with trying(tmp_path, CAREFUL, small="Lyon", **made_with) as made:
+            _limited(made, 10**6, CAREFUL, **made_with)
+            made.made.stage.configure(mode="Observe")
+            await made.ask()
+            await made.trials("no_judge")
+            assert len(made.made.other.asked) == 1
+            await made.made.stage.proxy.money.close()
+
+    play(story())
+
+
+def test_judges_are_not_called_off_and_paid_again(tmp_path: Path) -> None:
+    """Who needs the room gets it while they think, and they go on."""
+
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL, small="Lyon", graders=["Match", "Judge"]) as made:
+            stage, frontier = made.made.stage, made.made.other
+            stage.configure(small={**stage.base["small"], "slotsPerEndpoint": 1})
+            frontier.script = _judge(("A", "A"), then=How.STALL)
+            await made.ask()
+            await until(lambda: len(frontier.asked) == 3)
+            assert stage.proxy.capacity.in_flight == 0
+            slot = stage.proxy.room.take((), None, 0)
+            assert slot
+            stage.proxy.room.give_back(slot)
+            await until(lambda: stage.proxy.trials.waiting == 0)
+            assert len(made.made.first.asked) == 1
 
     play(story())
 
@@ -407,17 +650,36 @@ def test_the_frontier_judges_both_orders_and_is_paid(
     play(story())
 
 
-def _judge(words: tuple[str, str]) -> Any:  # noqa: ANN401
-    """A frontier that says Paris, and as a judge these words, by who stands first."""
+def _judge(words: tuple[str, str], then: How | None = None, says_so: bytes = b"") -> Any:  # noqa: ANN401
+    """A frontier that says Paris, and as a judge these words, by who stands first, or `then`."""
 
     def script(asked: Asked) -> Script:
         body = asked.body.decode()
         if "answer A" not in body:
             return Script(says=(says("Paris."),))
+        if then is not None:
+            return Script(then=then)
+        if says_so:
+            return Script(says=(replies.framed(Framing.LENGTH, [says_so]),))
         small_first = body.index("Lyon") < body.index("Paris.")
         return Script(says=(says(f"So it is.\n{words[0 if small_first else 1]}"),))
 
     return script
+
+
+def test_a_judge_that_does_not_say_what_it_used_is_paid_at_worst_case(tmp_path: Path) -> None:
+    async def story() -> None:
+        made_with: dict[str, Any] = {"graders": ["Match", "Judge"]}
+        async with trying(tmp_path, CAREFUL, small="Lyon", **made_with) as made:
+            _limited(made, 10**6, CAREFUL, **made_with)
+            silent = json.dumps({"choices": [{"message": {"content": "A"}}]}).encode()
+            made.made.other.script = _judge(("", ""), says_so=silent)
+            await made.ask()
+            (batch,) = await made.trials()
+            assert batch.spent_usd_micros > 2 * 99 * 25  # all the output that it may give, twice
+            await made.made.stage.proxy.money.close()
+
+    play(story())
 
 
 # -- telling
@@ -447,6 +709,42 @@ def test_a_new_plan_begins_a_new_account(tmp_path: Path) -> None:
     play(story())
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"small": {"model": "qwen"}}, id="another small model"),
+        pytest.param({"trials": {"graders": ["Match"]}}, id="another grader"),
+        pytest.param({"cascade": {"verify": ["Refusal"], "holdForS": 5.0}}, id="a cascade"),
+    ],
+)
+def test_what_is_of_others_is_not_told(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Neither what was counted nor what waits nor what is under way."""
+
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL) as made:
+            stage, small = made.made.stage, made.made.first
+            proxy = stage.proxy
+            stage.configure(small={**stage.base["small"], "slotsPerEndpoint": 1})
+            good, small.script = small.script, Script(then=How.STALL)
+            await made.ask()
+            await made.ask()
+            await until(lambda: small.asked and proxy.trials.waiting == 1)
+            small.script = good
+            told = {name: {**(stage.base.get(name) or {}), **one} for name, one in changes.items()}
+            stage.configure(**told)
+            assert proxy.trials.waiting == 0
+            slot = proxy.room.take((), None, 0)
+            assert slot
+            await until(lambda: not proxy.trials._running)
+            proxy.room.give_back(slot)
+            assert await made.told() == []
+            await made.ask()
+            (batch,) = await made.trials()
+            assert (batch.at_frontier, len(batch.trials), batch.lost_free) == (1, 1, 0)
+
+    play(story())
+
+
 def test_nothing_is_tried_where_nobody_listens(tmp_path: Path) -> None:
     async def story() -> None:
         async with trying(tmp_path, CAREFUL) as made:
@@ -464,5 +762,27 @@ def test_who_leaves_tells_the_last_of_it(tmp_path: Path) -> None:
             await made.ask()
             await made.made.stage.proxy.give_back()
             assert len(made.operator.asked) == 1
+
+    play(story())
+
+
+def test_who_leaves_keeps_no_lease_while_nobody_listens_to_its_trials(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, ALONE) as made:
+            _limited(made, 10**6, ALONE)
+            proxy = made.made.stage.proxy
+            assert proxy.runtime
+            purse = proxy.runtime.purse
+            assert purse
+            await until(lambda: purse.wallet.book.ceiling)
+            await made.ask()
+            made.operator.script = Script(then=How.STALL)
+            leaving = asyncio.create_task(proxy.give_back())
+            await until(lambda: made.operator.asked)
+            await until(lambda: not purse.wallet.book.ceiling)
+            assert not leaving.done()
+            made.operator.script = KEPT
+            leaving.cancel()
+            await asyncio.wait((leaving,))
 
     play(story())

@@ -10,32 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overspill.routing.features import MEASURES, WORDS, features
-from overspill.trials.record import STEPS, VERSION, Batch, Trial, features_of, pack, unpack
-
-PROMPT = "Which of these is the capital of France?\n(A) Lyon\n(B) Paris\n" * 8
-
-
-def trial(prompt: str = PROMPT, changes: dict[str, float] | None = None) -> Trial:
-    words, shape = features_of(features(prompt))
-    said = {"score": 0.2, "small": 1.0, "frontier": 1.0, "sent": 0.1, "seen": 0.1}
-    return Trial(words=words, shape=shape, **said | (changes or {}))
-
-
-def batch(*trials: Trial, name: str = "a-1") -> Batch:
-    return Batch(
-        name=name,
-        features=1,
-        ended_s=1_000.0,
-        alone=7,
-        at_frontier=3,
-        unseen=0,
-        lost_free=0,
-        lost_paid=1,
-        trial_rate=0.1,
-        variance=0.2,
-        spent_usd_micros=0,
-        trials=list(trials),
-    )
+from overspill.trials.record import STEPS, VERSION, Trial, pack, unpack
+from tests.trials.batches import PROMPT, batch, trial
 
 
 def test_it_is_read_back_as_it_was() -> None:
@@ -61,13 +37,29 @@ def test_a_trial_takes_about_half_a_kilobyte() -> None:
         pytest.param({"small": 1.1}, id="a quality above 1"),
         pytest.param({"frontier": -0.1}, id="a quality below 0"),
         pytest.param({"seen": 0.0}, id="a chance of nothing"),
+        pytest.param({"seen": 1e-300}, id="a chance next to nothing"),
         pytest.param({"seen": 0.2}, id="seen more often than sent"),
         pytest.param({"score": float("nan")}, id="a score that is no number"),
     ],
 )
 def test_a_trial_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="trial"):
-        unpack(pack([batch(trial(changes=changes))]))
+        unpack(pack([batch(trial(PROMPT, **changes))]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"ended_s": float("nan")}, id="no time"),
+        pytest.param({"ended_s": 1e300}, id="after all time"),
+        pytest.param({"trial_rate": 1e-300}, id="next to no trials"),
+        pytest.param({"variance": float("inf")}, id="a variance without bounds"),
+    ],
+)
+def test_a_batch_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
+    """One of these would keep the operator from looking at its policy."""
+    with pytest.raises(ValueError, match="trials"):
+        unpack(pack([batch(**changes)]))
 
 
 def test_a_word_beyond_the_last_place_is_refused() -> None:

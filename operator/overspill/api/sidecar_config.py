@@ -208,12 +208,16 @@ def _complexity(
 ) -> ComplexityConfig | None:
     """None too where the score that the policy names is not there: no other takes its place.
 
-    Of quality nothing is known until there is a plan: a floor then keeps all at the frontier.
+    Of quality nothing is known until there are a score and a plan for it: a floor then keeps all at
+    the frontier.
     """
     told, trials = routing.complexity, routing.trials
-    if told is None or (told.score is not None and score is None):
+    if told is None:
         return None
-    if told.quality_floor is not None and plan is None:
+    missing = told.score is not None and score is None
+    if missing and told.quality_floor is None:
+        return None
+    if told.quality_floor is not None and (plan is None or missing):
         plan = PlanConfig(careful=True, shadow_rate=float(trials.sample_rate) if trials else 0.0)
     share = told.frontier_share
     return ComplexityConfig(

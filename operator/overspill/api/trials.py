@@ -16,6 +16,8 @@ class TrialReport(Model):
 
     policy: Annotated[str, Field(max_length=320)]
     """namespace/name."""
+    subject: Annotated[str, Field(max_length=64)]
+    """Whom these trials are of, as `overspill.trials.subject` names it."""
     batches: Annotated[Base64Bytes, Field(max_length=2 * 2**20)]
     """As `overspill.trials.record.pack` writes them."""
 

@@ -95,7 +95,7 @@ def _keeping(keeper: Keeper) -> Clerk:
             batches = await asyncio.to_thread(unpack, told.batches)
         except ValueError as error:
             raise InvalidConfig(f"batches: {error}") from None
-        kept = await keeper.keep(_key(told.policy), bearer, batches)
+        kept = await keeper.keep(_key(told.policy), bearer, batches, told.subject)
         return TrialReceipt(kept=kept)
 
     return answer

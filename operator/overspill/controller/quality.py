@@ -18,6 +18,7 @@ from overspill.controller.plans import Quality, Segment
 from overspill.controller.tutor import book_of
 from overspill.learning.lesson import TAUGHT_BY
 from overspill.routing.score import InvalidScore, Score
+from overspill.trials.subject import configured_subject, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,21 +45,23 @@ async def assessed(
 
     `named_score` is the text of the score that the policy names.
     """
-    aim, subject = plans.aim_of(case.spec), segments.subject_in(case.spec)
+    aim, subject = plans.aim_of(case.spec), subject_of(case.spec)
     if aim is None:
         return None
     if known is None:
         known = await _taken_over(cluster, case, subject, aim)
     elif known.subject != subject:
         known = plans.begun(subject, aim)
-    known = plans.aimed(known, aim)
+    known, last_s = plans.aimed(known, aim), known.looked_at_s
+    rests = last_s is not None and case.now_s - last_s < EVERY_S
+    if rests and not tutor.has_taught(case.key):
+        return known
+    read = await _read(cluster, case, known.segments, subject)
+    if read is None:
+        return replace(known, looked_at_s=last_s if last_s is None else case.now_s)
     lesson = tutor.collect(case.key, subject)
     if lesson is not None:
         known = plans.taught(known, lesson)
-    last_s = known.looked_at_s
-    if lesson is None and last_s is not None and case.now_s - last_s < EVERY_S:
-        return known
-    read = await _read(cluster, case, known.segments, subject)
     if read != known.segments or lesson is not None or last_s is None:
         known = await _weighed(known, read, anew=lesson is not None)
     if known.wants_lesson:
@@ -83,14 +86,17 @@ def _evidence(
 
 async def _read(
     cluster: Cluster, case: Case, known: Mapping[str, Segment], subject: str
-) -> Mapping[str, Segment]:
-    """Read the segments that have changed, the oldest first. Those of another subject go."""
+) -> Mapping[str, Segment] | None:
+    """Read the segments that have changed, the oldest first. Those of another subject go.
+
+    None where they may not be listed: that says nothing of what is there.
+    """
     namespace, selector = case.key.namespace, segments.selector_of(case.policy)
     try:
         marks = segments.marks_in(await cluster.trial_marks(namespace, selector), case.policy)
     except Refused as error:
         log.warning("the trials of %s cannot be listed: %s", case.key, error)
-        return known
+        return None
     ours = [mark for mark in marks if mark.subject == subject]
     found: dict[str, Segment] = {}
     for mark in ours:
@@ -122,13 +128,14 @@ async def _let_go(cluster: Cluster, marks: list[Mark], ours: list[Mark]) -> None
 async def _taken_over(cluster: Cluster, case: Case, subject: str, aim: Aim) -> Quality:
     """Go on from what an earlier process published: sidecars have it, and it was proven.
 
-    The plan holds only for the very policy that it was made for; the score for the same models.
+    The plan holds only for the very policy and score that it was made for; the score for the same
+    models.
     """
     start = plans.begun(subject, aim)
     config = _published(
         await cluster.config_map(case.key.namespace, config_map_name(case.key.name)), case
     )
-    if config is None or config.complexity is None or _subject_of(config) != subject:
+    if config is None or config.complexity is None or configured_subject(config) != subject:
         return start
     plan, text = config.complexity.plan, config.complexity.score
     if plan is not None and config.generation == case.generation:
@@ -139,7 +146,7 @@ async def _taken_over(cluster: Cluster, case: Case, subject: str, aim: Aim) -> Q
         score = Score.load(text)
     except InvalidScore as error:
         log.warning("the score published for %s is not taken over: %s", case.key, error)
-        return start
+        return plans.begun(subject, aim)
     taught = score.trained_on == TAUGHT_BY
     return replace(start, score=text, examples=score.examples) if taught else start
 
@@ -154,10 +161,3 @@ def _published(manifest: Manifest | None, case: Case) -> SidecarConfig | None:
     except InvalidConfig as error:
         log.warning("what was published for %s is not taken over: %s", case.key, error)
         return None
-
-
-def _subject_of(config: SidecarConfig) -> str:
-    if config.trials is None:
-        return ""
-    models = config.small.model, config.frontier[0].model
-    return segments.subject_of(*models, config.trials.graders)

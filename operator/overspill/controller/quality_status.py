@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 WORTH_WRITING: Final = Decimal("0.005")
 """An estimate that moved by less is not written down."""
 TRIALS_WORTH_WRITING: Final = 1.05
+_MOST: Final = 9.999
+"""That is told of a quality: where next to nothing is known the interval knows no bounds."""
 _EXACT: Final = ("floor", "confidence", "careful", "limit", "trial_rate", "examples")
 _ESTIMATES: Final = ("estimate", "low", "high", "expected_frontier_share", "unseen_share")
 
@@ -34,7 +36,7 @@ def _told(quality: Quality) -> QualityStatus:
     estimate = low = high = None
     if bank is not None and quality.trials >= FEWEST:
         found = bank.quality(aim.measure, aim.confidence)
-        estimate, low, high = (_rounded(max(0.0, one)) for one in found)
+        estimate, low, high = (_rounded(min(max(0.0, one), _MOST)) for one in found)
     floor = None if aim.floor is None else Decimal(repr(aim.floor))
     return QualityStatus(
         floor=floor,

@@ -156,6 +156,7 @@ class Reconciler:
         observed = await observe(self.cluster, self.watched, case.key, case.spec)
         memory, observed = await self._score(case, memory, observed)
         before, memory = memory.quality, await self._assess(case, memory)
+        self.memories[case.key] = memory  # a lesson is given once: no failure below may lose it
         demand = self._demand(case)
         memory = self._attend(case, memory, demand)
         memory = self._pace(case, self._spend(case, memory), demand)

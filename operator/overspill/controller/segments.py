@@ -1,14 +1,9 @@
-"""Trials as the API server keeps them: ConfigMaps, filled one after the other. Pure.
-
-A *subject* is whom trials are of: those of another small model say nothing of this one.
-"""
+"""Trials as the API server keeps them: ConfigMaps, filled one after the other. Pure."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +13,6 @@ from overspill.trials.record import pack, unpack
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from overspill.api.policy import Grader, RoutingPolicySpec
     from overspill.controller.keys import Manifest
     from overspill.trials.record import Batch
 
@@ -29,27 +23,12 @@ MOST_BYTES: Final = 700 * 1024
 SEGMENTS: Final = 32
 """That are kept: some 4,000 trials."""
 DATA: Final = "batches"
-_SUBJECT_LENGTH: Final = 12
 _NUMBER_BYTES: Final = 5
 """At most, before they are compressed."""
 
 
 class Corrupt(ValueError):
     """A segment that cannot be read: somebody else wrote it, or another version did."""
-
-
-def subject_of(small_model: str, frontier_model: str, graders: Iterable[Grader]) -> str:
-    """Name whom trials are of. Graders are asked in turn, so that their order matters."""
-    told = json.dumps([small_model, frontier_model, list(graders)])
-    return hashlib.sha256(told.encode()).hexdigest()[:_SUBJECT_LENGTH]
-
-
-def subject_in(spec: RoutingPolicySpec) -> str:
-    """Name whom a policy's trials are of; empty where nothing is tried."""
-    trials = spec.routing.trials
-    if trials is None:
-        return ""
-    return subject_of(spec.small.model, spec.frontier[0].model, trials.graders)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from overspill.api.errors import InvalidConfig
 from overspill.controller import segments
@@ -16,6 +17,7 @@ from overspill.controller.errors import Conflict, NotFound, Unavailable
 from overspill.controller.gathering import TRIES, Gathering, NoSuchPolicy, Waiter, belonging
 from overspill.controller.policies import policy_now
 from overspill.trials.record import pack
+from overspill.trials.subject import subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +32,14 @@ GATHER_S: Final = 0.3
 """Each write is a whole segment, and nobody is in a hurry; a sidecar asks another replica after
 0.7 s."""
 log = logging.getLogger(__name__)
-_Waiter: TypeAlias = "Waiter[tuple[Batch, ...], int]"
+_Waiter: TypeAlias = "Waiter[Told, int]"
+
+
+class Told(NamedTuple):
+    """What a sidecar says at once."""
+
+    subject: str
+    batches: tuple[Batch, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,33 +67,39 @@ class Keeper:
 
     def __init__(self, client: Api, gather_s: float = GATHER_S) -> None:
         self._api = client
-        self._gathering: Gathering[tuple[Batch, ...], int] = Gathering(
-            "trials", self._commit, gather_s
-        )
+        self._gathering: Gathering[Told, int] = Gathering("trials", self._commit, gather_s)
         self._known: dict[PolicyKey, Tail] = {}
         """As last read or written: a stale one costs a conflict and no more."""
 
-    async def keep(self, key: PolicyKey, bearer: Bearer, batches: Sequence[Batch]) -> int:
+    async def keep(
+        self, key: PolicyKey, bearer: Bearer, batches: Sequence[Batch], subject: str
+    ) -> int:
         """Write batches down, and return how many were new.
 
-        Raises: NoSuchPolicy, Foreign, InvalidConfig, Unavailable, Refused.
+        Those of another subject than the policy's are dropped: their sidecar has not seen yet what
+        the policy says now. Raises: NoSuchPolicy, Foreign, InvalidConfig, Unavailable, Refused.
         """
         for batch in batches:
             if segments.too_large(batch):
                 raise InvalidConfig(f"batch {batch.name} is too large; send fewer trials in one")
-        return await self._gathering.ask(key, bearer, tuple(batches))
+        return await self._gathering.ask(key, bearer, Told(subject, tuple(batches)))
 
     async def _commit(self, key: PolicyKey, waiters: list[_Waiter]) -> None:
         for _ in range(TRIES):
-            policy, spec = await policy_now(self._api, key)
-            if not (subject := segments.subject_in(spec)):
+            try:
+                policy, spec = await policy_now(self._api, key)
+            except NoSuchPolicy:
+                self._known.pop(key, None)
+                raise
+            if not (subject := subject_of(spec)):
                 raise NoSuchPolicy(f"RoutingPolicy {key} has no spec.routing.trials")
             ours = belonging(waiters, key, policy)
             if not ours:
                 return
             try:
                 tail = await self._tail(key, policy)
-                new = tail.unknown([batch for one in ours for batch in one.said])
+                told = [one.said.batches for one in ours if one.said.subject == subject]
+                new = tail.unknown([*chain.from_iterable(told)])
                 if new:
                     self._known[key] = await self._append(key, policy, subject, tail, new)
             except (Conflict, NotFound):
@@ -101,7 +116,7 @@ class Keeper:
     def _answer(waiters: list[_Waiter], new: set[str]) -> None:
         """Say to each how many of its own were new."""
         for one in waiters:
-            kept = {batch.name for batch in one.said} & new
+            kept = {batch.name for batch in one.said.batches} & new
             new -= kept
             one.answer(len(kept))
 

@@ -65,26 +65,33 @@ def _saved_usd_per_s(snapshot: Snapshot, policy: str, weight: float) -> float | 
 
 
 def continued(known: Experiment | None, saved: object, generation: int) -> Experiment:
-    """Go on from memory, else from what was written down; an edit since its end begins it anew."""
-    written = recalled(saved, generation)
-    if known is None:
-        return written
-    return written if known.ended and not written.ended else known
+    """Go on from memory, else from what was written down; an edit since its end begins it anew.
+
+    An end that could not be written down yet is one all the same.
+    """
+    found = _saved(saved)
+    if known is None or (found and found.ended_at_generation not in {None, generation}):
+        return recalled(saved, generation)
+    return known
 
 
 def recalled(saved: object, generation: int) -> Experiment:
     """Go on from what was written down; an edit since its end begins it anew."""
-    try:
-        found = ExperimentStatus.model_validate(saved)
-    except ValidationError:
-        return Experiment()
-    if found.ended_at_generation not in {None, generation}:
+    found = _saved(saved)
+    if found is None or found.ended_at_generation not in {None, generation}:
         return Experiment()
     return Experiment(
         window=_read(found.window),
         last=_read(found.last) if found.last else None,
         ended=found.ended_at_generation is not None,
     )
+
+
+def _saved(saved: object) -> ExperimentStatus | None:
+    try:
+        return ExperimentStatus.model_validate(saved)
+    except ValidationError:
+        return None
 
 
 def experiment_status(

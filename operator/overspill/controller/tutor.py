@@ -37,6 +37,10 @@ class Tutor:
             self._asked.put_nowait(key)
         self._wanted[key] = (subject, segments, begin_with)
 
+    def has_taught(self, key: PolicyKey) -> bool:
+        """Whether there is something to collect."""
+        return key in self._given
+
     def collect(self, key: PolicyKey, subject: str) -> Lesson | None:
         """Return what was learned of this subject since the last time."""
         told, lesson = self._given.pop(key, ("", None))

@@ -119,7 +119,7 @@ _TOO_LONG: Final = Route(
     fits_small=False,
     asks_frontier=True,
 )
-_SMALL_FITS: Final = Route(tier=Tier.SMALL, reason=Reason.SMALL_FITS)
+SMALL_FITS: Final = Route(tier=Tier.SMALL, reason=Reason.SMALL_FITS)
 TOO_COMPLEX: Final = Route(
     tier=Tier.FRONTIER, reason=Reason.TOO_COMPLEX, eligible=False, asks_frontier=True
 )
@@ -165,7 +165,7 @@ def _wanted(facts: Facts, terms: Terms) -> Route:
     for rule in terms.rules:
         if rule.fits(facts):
             return _ruled(rule, fits=fits) if fits or rule.tier is Tier.FRONTIER else _TOO_LONG
-    return _SMALL_FITS if fits else _TOO_LONG
+    return SMALL_FITS if fits else _TOO_LONG
 
 
 def _ruled(rule: Match, *, fits: bool) -> Route:

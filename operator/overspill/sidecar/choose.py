@@ -17,7 +17,7 @@ from overspill.routing.decide import (
     pinned,
 )
 from overspill.routing.prompt import LATER_TURN, prompt_of
-from overspill.trials.lot import UNSEEN, draw
+from overspill.trials.lot import UNSEEN, Draw, draw
 from overspill.wire.errors import Wire
 from overspill.wire.trim import trimmed
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from overspill.routing.complexity import MostUseful
     from overspill.sidecar.runtime import Runtime
-    from overspill.trials.lot import Draw
+    from overspill.trials.lot import Plan
     from overspill.wire.ask import Ask
     from overspill.wire.ingress import Ingress
     from overspill.wire.trim import Cut
@@ -81,23 +81,47 @@ def choose(
             gain, ask.conversation(), goes_on=LATER_TURN in text, limit=runtime.limit
         )
         if plan is not None:
-            anyway = up or runtime.observing  # there all is answered by the frontier
-            drawn = draw(plan, gain, up=anyway, dice=dice())
-            if drawn.paid and not runtime.can_pay_trials:
-                drawn = UNSEEN
+            drawn = _drawn(plan, gain, ingress, runtime, up=up, dice=dice)
         if up:
             route = TOO_COMPLEX
         elif drawn is not None and drawn.paid:
             route = TRIAL
-    elif runtime.plan is not None and route.tier is Tier.SMALL and not route.rule:
-        return route, UNSEEN  # for want of money
+    elif runtime.plan is not None and _for_want_of_money(route, ingress):
+        return route, UNSEEN
     admit_from = runtime.purse.wallet.admit_from if runtime.purse is not None else 0.0
-    if not admit_from or route.tier is not Tier.FRONTIER or ingress.pinned:
+    asked = TRIAL if drawn is not None and drawn.sent < 1.0 else route
+    if not admit_from or asked.tier is not Tier.FRONTIER or ingress.pinned:
         return route, drawn
     # a conversation stays with its tier: there it is known, and its prompt may be cached
     rank = most_useful.rank(gain) if score is not None else ask.conversation() / 2**32
-    admitted = paced(route, admit_from, rank)
-    return admitted, drawn if admitted is route or drawn is None else UNSEEN
+    admitted = paced(asked, admit_from, rank)
+    if admitted is asked:
+        return route, drawn
+    unseen = None if drawn is None else UNSEEN  # what the lot left alone could not have gone up
+    return admitted if route.tier is Tier.FRONTIER else route, unseen
+
+
+def _drawn(
+    plan: Plan,
+    gain: float,
+    ingress: Ingress,
+    runtime: Runtime,
+    *,
+    up: bool,
+    dice: Callable[[], float],
+) -> Draw:
+    """Draw for a request, unless whatever the lot said it could not become a trial."""
+    anyway = up or runtime.observing  # there all is answered by the frontier
+    if not ingress.tried:
+        return Draw(gain=gain, to_frontier=True) if anyway else UNSEEN
+    if not anyway and not runtime.can_pay_trials:
+        return UNSEEN
+    return draw(plan, gain, up=anyway, dice=dice())
+
+
+def _for_want_of_money(route: Route, ingress: Ingress) -> bool:
+    """Whether it is for the small tier though nobody asked what the frontier would gain."""
+    return route.tier is Tier.SMALL and not route.rule and not ingress.pinned
 
 
 def is_scored(route: Route, runtime: Runtime) -> bool:

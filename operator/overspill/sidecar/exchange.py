@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_HEADER: Final = b"x-overspill-timeout"
 SHED_OUTPUT_TOKENS: Final = 256
+TRIAL_PAY_S: Final = 0.3
+"""The longest that a request waits for money which only a trial needs: a lease that is renewed at
+once is there sooner, and where the operator is slow the small model answers."""
 
 
 class Exchange(Ladder):
@@ -95,6 +98,16 @@ class Exchange(Ladder):
             input_estimate=ask.input_tokens,
             now_s=self.began_s,
         )
+        opened = None
+        try:
+            opened = await self._answered(ask, route, tally)
+        finally:
+            if drawn is not None:
+                whole = opened if self.outcome == "answered" else None
+                self.proxy.trials.note(self, drawn, whole)
+
+    async def _answered(self, ask: Ask, route: Route, tally: Tally) -> Opened | None:
+        """Have it answered and pass the answer on; return what was opened, if anything was."""
         try:
             opened = await self.open(ask, route)
         except asyncio.CancelledError:
@@ -109,9 +122,9 @@ class Exchange(Ladder):
                 self.reason, self.outcome = Reason.ESTIMATED, "answered"
                 self.proxy.meters.estimated()
                 self.answer.send(200, guess, JSON + self.told())
-                return
+                return None
             self._refuse(ask, route, tally)
-            return
+            return None
         try:
             self.outcome = "failed"
             await reply.relay(self, opened, tally)
@@ -123,15 +136,14 @@ class Exchange(Ladder):
             stream = opened.stream
             usage = stream.usage if stream else opened.usage
             self._settle(tally, usage, told=not opened.estimated)
-            if drawn is not None:
-                whole = opened if self.outcome == "answered" else None
-                self.proxy.trials.note(self, drawn, whole)
+        return opened
 
     def _draw(self, drawn: Draw) -> None:
         """A request that may become a trial."""
         self.watched = drawn.watched
-        if drawn.paid and self.runtime.trial_purse is not None:
-            self.purse = self.runtime.trial_purse
+        if drawn.paid:
+            self.purse = self.runtime.trial_purse or self.purse
+            self.pay_until_s = min(self.deadline_s, self.began_s + TRIAL_PAY_S)
 
     def _settle(self, tally: Tally, usage: Usage | None, *, told: bool) -> None:
         upstream = self.upstream

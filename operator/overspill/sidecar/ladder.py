@@ -7,7 +7,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from overspill.routing.decide import Reason, Route, Tier
+from overspill.routing.decide import SMALL_FITS, TRIAL, Reason, Route, Tier
 from overspill.routing.limit import LATE_SHARE
 from overspill.sidecar.attempt import AttemptFailed, open_upstream
 from overspill.sidecar.held import checked, is_checked
@@ -127,13 +127,21 @@ class Ladder:
             opened = await self._try_all(runtime.frontier, ask)
             self._decided(Tier.SMALL if opened is None and self.held else Tier.FRONTIER)
             return self._instead_of_held(opened)
-        self._decided(Tier.FRONTIER)
         opened = await self._try_all(runtime.frontier, ask)
+        if opened is None and route is TRIAL and self._only_short():
+            return await self._untried(ask)
+        self._decided(Tier.FRONTIER)
         if opened is None and route.fits_small and not self._is_final():
             if self._only_short() and not runtime.terms.small_when_exhausted:
                 return None
             opened = await self._fall_back(ask, route)
         return opened
+
+    async def _untried(self, ask: Ask) -> Opened | None:
+        """A trial that could not be paid goes where it would have gone had nothing been drawn."""
+        self.purse, self.short, self.pay_until_s = self.runtime.purse, False, self.deadline_s
+        self.reason, self.watched = SMALL_FITS.reason, False
+        return await self.open(ask, SMALL_FITS)
 
     def _instead_of_held(self, opened: Opened | None) -> Opened | None:
         """Count what was held back, or take it where nobody else answered."""

@@ -167,9 +167,12 @@ class Proxy:
 
     # -- leaving
     async def give_back(self) -> None:
-        """Tell of the last trials and return the leases: the last thing a sidecar does."""
-        await self.trials.close()
-        await self.money.close()
+        """Tell of the last trials and return the leases: the last thing a sidecar does.
+
+        Both at once: an operator that does not listen to the one must not cost the other.
+        """
+        await self.trials.stop()
+        await asyncio.gather(self.trials.close(), self.money.close())
 
     async def drain(self, grace_s: float) -> bool:
         """Finish what is under way; say whether all of it ended in time."""

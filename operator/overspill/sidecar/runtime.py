@@ -17,6 +17,7 @@ from overspill.routing.score import Score
 from overspill.sidecar.upstream import Origin
 from overspill.trials.grade import Grader
 from overspill.trials.lot import Plan
+from overspill.trials.subject import configured_subject
 from overspill.wire import anthropic
 from overspill.wire.ask import Target
 from overspill.wire.errors import Wire
@@ -184,6 +185,8 @@ class Runtime:
     """Who becomes a trial; None where nothing is tried."""
     limit: float | None = None
     """Of the score, from which on requests go to the frontier; None where a share does."""
+    subject: str = ""
+    """Whom trials are of."""
     graders: tuple[Grader, ...] = ()
     webhook: Webhook | None = None
     """Who grades where the grader Webhook is asked."""
@@ -254,6 +257,7 @@ def compile_runtime(
         queue_s=config.queue_max_wait_s,
         timeout_s=config.request_timeout_s,
         score=_score(config, before),
+        subject=configured_subject(config),
         graders=tuple(
             Grader(one.value) for one in (config.trials.graders if config.trials else ())
         ),

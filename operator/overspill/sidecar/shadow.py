@@ -14,7 +14,7 @@ from overspill.sidecar.held import whole
 from overspill.sidecar.runtime import endpoint
 from overspill.sidecar.upstream import UpstreamError
 from overspill.trials import judge
-from overspill.trials.grade import Grader, Verdict, grade
+from overspill.trials.grade import DIFFERENT, Grader, Verdict, grade
 from overspill.wire.document import compact, read_json
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
 from overspill.wire.ingress import INGRESSES
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 ANSWER_S: Final = 300.0
 """The longest that the small model, or a judge, may take."""
 CHAT: Final = INGRESSES["/v1/chat/completions"]
+_ELSEWHERE: Final = frozenset({Grader.WEBHOOK, Grader.JUDGE})
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,12 +58,32 @@ class NotGraded(Exception):
 
 
 async def tried(proxy: Proxy, watched: Watched, slot: Slot) -> Verdict:
-    """Have the small model answer too, and grade both. Raises: NotGraded."""
+    """Have the small model answer too, and grade both. Raises: NotGraded.
+
+    The slot goes back before answers are graded: that takes time, and judges that were paid must
+    not be called off to be paid again.
+    """
     frontier = said_in(watched.raw, stream=watched.ask.stream, wire=watched.wire)
     if frontier is None:
         raise NotGraded("unreadable")
+    if not _can_be_judged(watched.runtime, proxy.now_s()):
+        raise NotGraded("no_judge")
     small, request = await _small_answer(proxy, watched, slot)
+    proxy.room.give_back_loan(slot)
     return await _Grading(proxy, watched.runtime, request).verdict(watched, small, frontier)
+
+
+def _can_be_judged(runtime: Runtime, now_s: float) -> bool:
+    """Whether a judge that may be needed can be asked and paid.
+
+    Else nothing is tried: only what other graders find equal would come through.
+    """
+    if Grader.JUDGE not in runtime.graders:
+        return True
+    told, purse = runtime.config.trials, runtime.trial_purse or runtime.purse
+    unbound = bool(told and told.limited) and runtime.trial_purse is None  # as in mode Observe
+    paid = purse is None or not (purse.wallet.exhausted or purse.problem)
+    return paid and not unbound and any(one.health.usable(now_s) for one in runtime.frontier)
 
 
 async def _small_answer(proxy: Proxy, watched: Watched, slot: Slot) -> tuple[Said, dict[str, Any]]:
@@ -103,7 +124,11 @@ class _Grading:
         self._proxy, self._runtime, self._request = proxy, runtime, request
 
     async def verdict(self, watched: Watched, small: Said, frontier: Said) -> Verdict:
-        """Raises: NotGraded."""
+        """Raises: NotGraded where nobody could tell, whatever the answers.
+
+        Where somebody before had found no likeness they differ: to leave these out would leave
+        only those that are alike.
+        """
         limited = watched.ask.max_tokens is not None
         checks = self._runtime.checks
         if checks and problem(checks, self._request, small, limited=limited) is not None:
@@ -117,7 +142,9 @@ class _Grading:
             if told is not None:
                 return told
             left = found[1:]
-        raise NotGraded("ungraded")
+        if _ELSEWHERE.issuperset(self._runtime.graders):
+            raise NotGraded("ungraded")
+        return DIFFERENT
 
     async def _elsewhere(self, grader: Grader, small: Said, frontier: Said) -> Verdict | None:
         if grader is Grader.JUDGE:
@@ -144,7 +171,7 @@ class _Grading:
             reserved = await purse.reserve(worst, proxy.now_s() + ANSWER_S)
             if reserved is None:
                 return ""
-        paid = reserved.worst_usd_micros if reserved else 0
+        paid, metered = reserved.worst_usd_micros if reserved else 0, False
         try:
             opened = await open_upstream(
                 proxy.pool,
@@ -158,15 +185,16 @@ class _Grading:
                 keep_raw=True,
             )
             opened.close()
-            if opened.usage:
+            metered = not opened.estimated
+            if opened.usage and (metered or reserved is None):
                 paid = cost_usd_micros(opened.usage, upstream.price)
         except AttemptFailed as failure:
-            paid = 0 if failure.free else paid
+            paid, metered = (0, True) if failure.free else (paid, False)
             return ""
         finally:
             if reserved:
-                reserved.settle(paid)
-            proxy.meters.of(upstream, CHAT.operation).paid(paid)
+                reserved.settle(paid, metered=metered)
+            proxy.meters.of(upstream, CHAT.operation).paid(paid, metered=metered)
             proxy.trials.judged(paid)
         said = said_in(bytes(opened.raw or b""), stream=False, wire=upstream.target.wire)
         return said.text if said else ""

@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from overspill.api.trials import PATH, TrialReport
@@ -23,6 +24,7 @@ from overspill.sidecar.shadow import NotGraded, Watched, tried
 from overspill.telemetry import names
 from overspill.trials.lot import UNSEEN
 from overspill.trials.record import Batch, Trial, features_of, pack
+from overspill.trials.subject import configured_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +54,6 @@ REPORT_TRIALS: Final = 48
 """So many are told at once, without waiting. A batch has no more: the operator keeps it whole."""
 BATCHES_KEPT: Final = 16
 """While the operator does not listen; older ones are forgotten."""
-WIRES: Final = {"/chat/completions", "/messages"}
 log = logging.getLogger(__name__)
 
 
@@ -80,7 +81,7 @@ class Trials:
         self._proxy, self._new_name = proxy, new_name
         self._link: Link | None = None
         self._made_of: tuple[LenderConfig, Path] | None = None
-        self._policy = ""
+        self._policy = self._subject = ""
         self._plan: Plan | None = None
         self._count = _Count()
         self._untold: deque[Batch] = deque(maxlen=BATCHES_KEPT)
@@ -103,6 +104,8 @@ class Trials:
                 self._link.close()
             self._link, self._made_of = link, made_of
         self._policy = config.policy
+        if (subject := configured_subject(config)) != self._subject:
+            self._begin_anew(subject)
         if plan != self._plan:
             self._seal()
             self._plan = plan
@@ -113,6 +116,13 @@ class Trials:
                 loop.create_task(self._report_for_ever()),
             ]
 
+    def _begin_anew(self, subject: str) -> None:
+        """Forget what is of other models: it says nothing of these."""
+        self._subject, self._count = subject, _Count()
+        self._untold.clear()
+        self._waiting.clear()
+        self._bytes = 0
+
     @property
     def waiting(self) -> int:
         """How many wait for the small tier."""
@@ -120,8 +130,12 @@ class Trials:
 
     # -- what requests tell
     def note(self, exchange: Exchange, drawn: Draw, opened: Opened | None) -> None:
-        """Take in how a request ended; `opened` is the answer that its client got in whole."""
-        if self._link is None:
+        """Take in how a request ended; `opened` is the answer that its client got in whole.
+
+        What the frontier did not answer is not lost, unless the lot had sent it there: nothing may
+        stand for it, as if the frontier had.
+        """
+        if self._link is None or exchange.runtime.subject != self._subject:
             return
         answered, count = exchange.tier if opened is not None else Tier.NONE, self._count
         if answered is Tier.FRONTIER:
@@ -132,19 +146,24 @@ class Trials:
                 count.unseen += 1
             else:
                 count.alone += 1
-        if drawn.watched:
-            watched = self._watched(exchange, drawn, opened) if answered is Tier.FRONTIER else None
-            if watched is not None:
-                self._waiting.append(watched)
-                self._bytes += watched.size
-                self._wake.set()
-            else:
-                self._lose(drawn, "unanswered" if answered is Tier.NONE else "no_room")
+        if drawn.watched and answered is Tier.FRONTIER:
+            self._watch(exchange, drawn, opened)
+        elif drawn.paid:  # others stand for what it would have told of the small model
+            self._lose(drawn, "unanswered")
 
     def judged(self, usd_micros: int) -> None:
         """Count what a judge was paid."""
         self._count.spent_usd_micros += usd_micros
         self._proxy.metrics.cell(names.JUDGES_USD).value += usd_micros / 1e6
+
+    def _watch(self, exchange: Exchange, drawn: Draw, opened: Opened | None) -> None:
+        watched = self._watched(exchange, drawn, opened)
+        if watched is None:
+            self._lose(drawn, "no_room")
+            return
+        self._waiting.append(watched)
+        self._bytes += watched.size
+        self._wake.set()
 
     def _watched(self, exchange: Exchange, drawn: Draw, opened: Opened | None) -> Watched | None:
         """Return what is kept of a request; None where there is no room for it."""
@@ -152,7 +171,7 @@ class Trials:
             return None
         size = len(opened.call.body) + len(opened.raw)
         full = len(self._waiting) >= WAITING or self._bytes + size > WAITING_BYTES
-        if full or opened.call.endpoint not in WIRES:
+        if full:
             return None
         return Watched(
             ingress=exchange.ingress,
@@ -195,33 +214,37 @@ class Trials:
             return True
         task = asyncio.get_running_loop().create_task(self._try(watched, slot))
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, watched, slot))
         return True
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, watched: Watched, slot: Slot, task: asyncio.Task[None]) -> None:
+        """Clean up here: a task that is called off before it began never runs a line."""
         self._running.discard(task)
+        self._proxy.room.give_back_loan(slot)
+        ours = watched.runtime.subject == self._subject
+        if ours and task.cancelled():  # its room was needed: another time, if there is one
+            self._waiting.appendleft(watched)
+            self._bytes += watched.size
         self._wake.set()
 
     async def _try(self, watched: Watched, slot: Slot) -> None:
-        proxy = self._proxy
+        proxy, lost = self._proxy, ""
         try:
             verdict = await tried(proxy, watched, slot)
         except NotGraded as error:
-            self._lose(watched.draw, str(error))
-        except asyncio.CancelledError:  # its room was needed: another time, if there is one
-            self._waiting.appendleft(watched)
-            self._bytes += watched.size
-            raise
+            lost = str(error)
         except Exception:
             log.exception(json.dumps({"event": "a trial came to nothing"}))
-            self._lose(watched.draw, "error")
-        else:
-            self._count.trials.append(_trial(watched, verdict))
-            proxy.metrics.cell(names.TRIALS, outcome="graded").value += 1
-            if len(self._count.trials) >= REPORT_TRIALS:
-                self._full.set()
-        finally:
-            proxy.room.give_back_loan(slot)
+            lost = "error"
+        if watched.runtime.subject != self._subject:
+            return
+        if lost:
+            self._lose(watched.draw, lost)
+            return
+        self._count.trials.append(_trial(watched, verdict))
+        proxy.metrics.cell(names.TRIALS, outcome="graded").value += 1
+        if len(self._count.trials) >= REPORT_TRIALS:
+            self._full.set()
 
     # -- telling
     async def _report_for_ever(self) -> None:
@@ -239,10 +262,11 @@ class Trials:
     async def report(self) -> bool:
         """Tell the operator what it does not know yet; say whether it has been told."""
         self._seal()
-        link, told = self._link, list(self._untold)
+        link, subject, told = self._link, self._subject, list(self._untold)
         if not told or link is None:
             return not told
-        report = TrialReport(policy=self._policy, batches=b64encode(pack(told)))
+        packed = await asyncio.to_thread(pack, told)  # tens of milliseconds where there are many
+        report = TrialReport(policy=self._policy, subject=subject, batches=b64encode(packed))
         try:
             await link.post(PATH, report.model_dump_json(by_alias=True).encode())
         except NotAnswered as error:
@@ -285,8 +309,8 @@ class Trials:
             trials=trials,
         )
 
-    async def close(self) -> None:
-        """Tell the last of it: what still waits is no trial."""
+    async def stop(self) -> None:
+        """End what is under way: what still waits is no trial, and nothing is paid any more."""
         tasks = [*self._tasks, *self._running]
         self._tasks = []
         for task in tasks:
@@ -295,6 +319,10 @@ class Trials:
             await asyncio.wait(tasks)
         while self._waiting:
             self._lose(self._waiting.popleft().draw, "no_room")
+
+    async def close(self) -> None:
+        """Tell the last of it."""
+        await self.stop()
         if self._link:
             await self.report()
             self._link.close()

@@ -27,7 +27,10 @@ MOST_BYTES: Final = 4 * 2**20
 """Of what is packed, unpacked."""
 
 Part = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-Chance = Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]
+LEAST_CHANCE: Final = 1e-12
+"""What came by less would stand for more than there is."""
+Chance = Annotated[float, msgspec.Meta(ge=LEAST_CHANCE, le=1.0)]
+Moment = Annotated[float, msgspec.Meta(ge=0.0, le=1e11)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 
 
@@ -68,7 +71,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     name: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-zA-Z-]{1,64}$")]
     features: int
     """Version of the features."""
-    ended_s: float
+    ended_s: Moment
     """Unix time."""
     alone: Count
     """Requests that the small model answered and that might have become trials."""
@@ -80,7 +83,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     lost_paid: Count
     """Trials that came to nothing: nobody had room for them, or could tell who was better."""
     trial_rate: Part
-    variance: Annotated[float, msgspec.Meta(ge=0.0)]
+    variance: Part
     """Of the plan."""
     spent_usd_micros: Count
     """On judges."""
@@ -113,6 +116,8 @@ def unpack(raw: bytes) -> list[Batch]:
     if reader.unconsumed_tail or version != VERSION:
         raise ValueError(f"trials of format {version}, or too many; this version reads {VERSION}")
     for batch in batches:
+        if 0.0 < batch.trial_rate < LEAST_CHANCE:
+            raise ValueError(f"batch {batch.name}: trials by a rate that cannot be")
         for trial in batch.trials:
             beyond = trial.words and trial.places[-1] >= WORDS
             if trial.seen > trial.sent or not isfinite(trial.score) or beyond:

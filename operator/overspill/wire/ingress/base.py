@@ -50,6 +50,8 @@ class Ingress(ABC):
     """Whether the model asked for decides the tier: answers of two models do not mix."""
     metered: ClassVar[bool] = True
     """Whether providers charge for it."""
+    tried: ClassVar[bool] = False
+    """Whether two models' answers can be compared, as trials do."""
     generates: ClassVar[bool] = True
     """Whether there is output to charge for."""
 

@@ -54,6 +54,7 @@ class ChatCompletions(Ingress):
     """POST /v1/chat/completions."""
 
     operation = "chat"
+    tried = True
 
     def read(self, raw: bytes | bytearray) -> Ask:
         """Read the fields we need; the rest passes through untouched."""

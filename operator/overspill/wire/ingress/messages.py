@@ -21,6 +21,7 @@ class Messages(Ingress):
     """POST /v1/messages."""
 
     operation = "chat"
+    tried = True
     wire = Wire.ANTHROPIC
 
     def read(self, raw: bytes | bytearray) -> Ask:

@@ -34,6 +34,7 @@ class Responses(Ingress):
     """POST /v1/responses."""
 
     operation = "chat"
+    tried = True
 
     def read(self, raw: bytes | bytearray) -> Ask:
         """Read the fields we need, and refuse at once what needs a memory."""
