@@ -1,8 +1,9 @@
 """`make bench-stream`: is the promise kept on recorded outcomes, played as live traffic?
 
 Each file is shuffled and played from a cold start, without the prior, which has seen these sets.
-Beside it the best split by lot: the least share at the frontier that holds the floor, which only
-hindsight knows. With --drift, traffic turns from one file to another midway instead.
+Beside it, of what only hindsight knows: the best split by lot, the least share at the frontier that
+holds the floor; and the best plan, the least with which its own trials would have proved that.
+With --drift, traffic turns from one file to another midway instead.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -28,7 +30,7 @@ from overspill.learning.trial import verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from overspill.learning.design import Design
+    from overspill.learning.design import Design, Floats
     from overspill.learning.examples import Examples
 
 PRICE_RATIO: Final = 100.0
@@ -60,6 +62,8 @@ class Run:
     """What the operator would say of `achieved`, and the lower end of its interval."""
     worst: float
     """Quality at the worst of all looks."""
+    proved: float
+    """What the best plan would have sent."""
     after: float
     """Quality after traffic has turned, of the frontier's there; that of all where it has not."""
 
@@ -100,8 +104,22 @@ def play(paths: tuple[Path, ...], seed: int, floor: float, confidence: float) ->
         estimate=estimate,
         low=low,
         worst=done.worst_quality,
+        proved=proved(shuffled, done.served.scores, floor, confidence),
         after=float(got[last].sum() / shuffled.frontier[last].sum()),
     )
+
+
+def proved(examples: Examples, scores: Floats, floor: float, confidence: float) -> float:
+    """Return the least share of one plan whose own trials prove the floor at the end."""
+    order, many = np.argsort(scores, kind="stable"), len(examples)
+    lost = (examples.small - floor * examples.frontier)[order]
+    gained = (1.0 - floor) * examples.frontier[order]
+    below, rates = np.arange(1, many + 1), np.linspace(0.01, 0.99, 99)[:, None]
+    sums, gains = np.cumsum(lost), np.cumsum(gained)
+    margin = gains[-1] - (1.0 - rates) * (gains - sums)
+    spread = np.maximum(np.cumsum(lost**2) - sums**2 / below, 0.0) * (1.0 - rates) / rates
+    holds = margin >= NormalDist().inv_cdf(confidence) * np.sqrt(spread)
+    return float(np.where(holds, 1.0 - (1.0 - rates) * below / many, 1.0).min())
 
 
 def _name(paths: tuple[Path, ...]) -> str:
@@ -156,6 +174,7 @@ def _figures(name: str, lot: float, runs: Sequence[Run], floor: float) -> dict[s
         "achieved": float(achieved.mean()),
         "frontier_share": float(np.mean([run.share for run in mine])),
         "best_by_lot": lot,
+        "best_proved": float(np.mean([run.proved for run in mine])),
         "saving": float(np.mean([run.saving for run in mine])),
         "after": float(np.mean([run.after for run in mine])),
         "after_least": float(np.quantile([run.after for run in mine], 0.05)),
@@ -171,6 +190,7 @@ def _rows(figures: Sequence[dict[str, float | str]]) -> list[list[str]]:
         "quality",
         "share",
         "by lot",
+        "proved",
         "saved",
         "interval held",
         "last file",
@@ -181,6 +201,7 @@ def _rows(figures: Sequence[dict[str, float | str]]) -> list[list[str]]:
         "achieved",
         "frontier_share",
         "best_by_lot",
+        "best_proved",
         "saving",
         "interval_held",
         "after",
