@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from overspill.learning.promise import (
     CAREFUL,
     FEWEST,
+    NORMAL_ENOUGH,
     RATES,
+    RESERVE,
     Bank,
     Plan,
     Spell,
@@ -43,8 +46,17 @@ def plan_of(seen: Trials, bank: Bank | None = None, highest_rate: float = 0.5) -
 
 
 def test_of_few_trials_nothing_is_concluded() -> None:
-    assert plan_of(trials(FEWEST - 1)) == CAREFUL
-    assert plan_of(trials(FEWEST)) != CAREFUL
+    rich = Bank(requests=100.0, margin=50.0, variance=0.0, frontier=100.0)
+    assert plan_of(trials(FEWEST - 1), rich) == CAREFUL
+    assert plan_of(trials(FEWEST), rich) != CAREFUL
+
+
+def test_however_good_the_small_model_is_a_reserve_is_banked_first() -> None:
+    perfect = replace(trials(200), small=np.ones(200))
+    reserve = NormalDist().inv_cdf(1 - NORMAL_ENOUGH * 0.05) * RESERVE**0.5
+    poor = Bank(requests=60.0, margin=0.9 * reserve, variance=0.0, frontier=60.0)
+    assert plan_of(perfect, poor) == CAREFUL
+    assert plan_of(perfect, replace(poor, margin=1.1 * reserve)) != CAREFUL
 
 
 def test_a_small_model_that_is_always_right_gets_nearly_all() -> None:
@@ -58,6 +70,11 @@ def test_one_that_is_never_right_gets_what_the_floor_leaves() -> None:
     seen = replace(trials(), small=np.zeros(400))
     plan = plan_of(seen)
     assert 1 - plan.frontier_share <= 1 - FLOOR + 1e-9
+
+
+def test_a_rate_below_all_usual_ones_will_do_where_nothing_more_is_allowed() -> None:
+    seen = replace(trials(4_000), small=np.ones(4_000))
+    assert plan_of(seen, highest_rate=0.005).trial_rate == 0.005
 
 
 def test_no_more_is_tried_than_is_allowed() -> None:

@@ -247,7 +247,7 @@ def _careful(told: QualityStatus) -> str:
         return ""
     return (
         "; all goes to the frontier, because no other plan would hold it: the small model is too "
-        "weak, trials are too few, or routing.trials.sampleRate is below 0.02"
+        "weak, or trials are too few"
     )
 
 

@@ -37,6 +37,10 @@ NORMAL_ENOUGH: Final = 0.9
 """Of the error that is allowed: the rest is for bounds that suppose normal sums."""
 FEWEST: Final = 50
 """Trials. Of fewer nothing is concluded."""
+RESERVE: Final = 20.0
+"""Squares that a plan supposes to be still unknown of the bank. Each look by itself may be wrong as
+often as is allowed, and there are the most looks while the bank is small: with it few runs are ever
+below the floor, and of thousands of requests it asks next to nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,16 +158,18 @@ def planned(
     trials: Trials, bank: Bank, *, floor: float, confidence: float, highest_rate: float
 ) -> Plan:
     """Return the plan that asks least of the frontier and holds; CAREFUL where none does."""
-    rates = np.array([rate for rate in RATES if rate <= highest_rate])
-    if len(trials) < FEWEST or not len(rates):
+    if len(trials) < FEWEST or highest_rate <= 0.0:
         return CAREFUL
+    rates = np.array([rate for rate in RATES if rate < highest_rate] + [highest_rate])
     z = NormalDist().inv_cdf(1.0 - NORMAL_ENOUGH * (1.0 - confidence))
     futures = _Futures(trials, floor)
     best = CAREFUL
     for many in futures.steps():
         share, margin, variance = futures.of(many, rates)
         ahead = np.array(HORIZONS)[:, None] * bank.requests
-        bounds = bank.margin + ahead * margin - z * np.sqrt(bank.variance + ahead * variance)
+        bounds = (
+            bank.margin + ahead * margin - z * np.sqrt(bank.variance + RESERVE + ahead * variance)
+        )
         holds = np.flatnonzero((bounds >= 0.0).all(axis=0) & (share < best.frontier_share))
         if len(holds):
             first = holds[np.argmin(share[holds])]
