@@ -155,3 +155,17 @@ def test_what_is_fresh_is_counted_by_batch_even_where_old_ones_go() -> None:
     evidence = evidence_in(Book.of(batches(10, first=15)), {})
     after = plans.informed(replace(quality, fresh_trials=0, fresh_requests=0), evidence)
     assert (after.fresh_trials, after.fresh_requests) == (5 * 20, 5 * 47)
+
+
+def test_what_was_planned_before_holds_until_a_lesson_unless_the_bank_is_in_the_red() -> (
+    None
+):
+    planned_before = PlanConfig(limit=0.5, trial_rate=0.1, shadow_rate=0.5, variance=0.2)
+    started = replace(plans.begun("s", AIM), plan=planned_before)
+    good = plans.replanned(plans.informed(started, evidence_in(Book.of(batches(20)), {})))
+    assert (good.plan.careful, good.plan.limit) == (False, 0.5)
+
+    wrong = trial("c", score=0.1, small=0.0, sent=0.1, seen=0.1)
+    red = batch(*[wrong] * 60, name="red", ended_s=9_000.0, alone=540, trial_rate=0.1)
+    bad = plans.replanned(plans.informed(good, evidence_in(Book.of([*batches(20), red]), {})))
+    assert bad.plan.careful

@@ -85,3 +85,12 @@ def test_a_lesson_tells_easy_from_hard_and_scores_each_by_what_others_taught() -
 def test_batches_that_a_lesson_does_not_know_keep_their_scores() -> None:
     book = Book.of([batch(trial(), name="a"), batch(trial(score=0.7), name="b")])
     assert book.trials({"a": np.array([0.3])}).scores.tolist() == [0.3, 0.7]
+
+
+def test_where_all_trials_were_lost_the_bank_is_all_the_vaguer_and_not_full() -> None:
+    alone = {"alone": 100, "trial_rate": 0.1, "variance": 0.2}
+    told = [batch(trial("a", sent=1.0, seen=1.0), name="free")]
+    seen = Book.of([*told, batch(trial("b", sent=0.1, seen=0.1), name="p", **alone)])
+    lost = Book.of([*told, batch(name="p", lost_paid=10, **alone)])
+    banks = [bank_of(book.trials(), book.spells(), 0.9) for book in (seen, lost)]
+    assert banks[1].variance > 5 * banks[0].variance

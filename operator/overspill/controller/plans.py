@@ -177,7 +177,10 @@ def _best(quality: Quality, evidence: Evidence, bank: Bank) -> tuple[PlanConfig,
         return _first(aim, shadow), None
     if quality.trials < FEWEST:
         return _first(aim, shadow), CAREFUL.frontier_share
-    if not quality.learned:  # what an earlier process planned holds until there is a lesson
+    if not quality.learned:
+        if bank.least(aim.confidence) < 0.0:
+            return _first(aim, shadow), CAREFUL.frontier_share
+        # what an earlier process planned holds until there is a lesson
         return quality.plan.model_copy(update={"shadow_rate": shadow}), quality.frontier_share
     found = planned(
         evidence.trials,

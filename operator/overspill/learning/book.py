@@ -118,4 +118,5 @@ def _floats(values: Iterable[float]) -> Floats:
 
 
 def _part(seen: int, lost: int) -> float:
-    return seen / (seen + lost) if seen else 1.0
+    """Return which part was seen; where all were lost, as if half of one had been."""
+    return max(seen, 0.5) / max(seen + lost, 0.5)

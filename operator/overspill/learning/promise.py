@@ -126,6 +126,10 @@ class Bank:
     frontier: float
     """The quality that the frontier would have had, summed up."""
 
+    def least(self, confidence: float) -> float:
+        """Return the lower bound of the margin."""
+        return self.margin - NormalDist().inv_cdf(confidence) * sqrt(self.variance)
+
     def quality(self, floor: float, confidence: float) -> tuple[float, float, float]:
         """Return the quality achieved, of the frontier's: estimate, and where it lies between."""
         if not self.frontier:

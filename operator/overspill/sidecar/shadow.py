@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 ANSWER_S: Final = 300.0
 """The longest that the small model, or a judge, may take."""
+VERDICT_BYTES: Final = 2**16
+"""Of a webhook's answer."""
 CHAT: Final = INGRESSES["/v1/chat/completions"]
 _ELSEWHERE: Final = frozenset({Grader.WEBHOOK, Grader.JUDGE})
 
@@ -172,6 +174,7 @@ class _Grading:
             if reserved is None:
                 return ""
         paid, metered = reserved.worst_usd_micros if reserved else 0, False
+        sent_s = proxy.now_s()
         try:
             opened = await open_upstream(
                 proxy.pool,
@@ -189,6 +192,8 @@ class _Grading:
             if opened.usage and (metered or reserved is None):
                 paid = cost_usd_micros(opened.usage, upstream.price)
         except AttemptFailed as failure:
+            if failure.overload:
+                upstream.health.failed(sent_s, proxy.now_s(), failure.retry_after_s)
             paid, metered = (0, True) if failure.free else (paid, False)
             return ""
         finally:
@@ -214,7 +219,7 @@ class _Grading:
                 deadline_s=self._proxy.now_s() + webhook.timeout_s,
             )
             async with response:
-                answer = await response.read_all()
+                answer = await response.read_some(VERDICT_BYTES, webhook.timeout_s)
             return _verdict(answer) if response.status == 200 else None
         except UpstreamError:
             return None
@@ -230,6 +235,6 @@ def _verdict(answer: bytes) -> Verdict | None:
     try:
         told = read_json(answer)
         found = Verdict(float(told["small"]), float(told["frontier"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
     return found if all(0.0 <= one <= 1.0 for one in found) else None
