@@ -157,9 +157,7 @@ def test_what_is_fresh_is_counted_by_batch_even_where_old_ones_go() -> None:
     assert (after.fresh_trials, after.fresh_requests) == (5 * 20, 5 * 47)
 
 
-def test_what_was_planned_before_holds_until_a_lesson_unless_the_bank_is_in_the_red() -> (
-    None
-):
+def test_what_was_planned_before_holds_until_a_lesson_unless_the_bank_is_in_the_red() -> None:
     planned_before = PlanConfig(limit=0.5, trial_rate=0.1, shadow_rate=0.5, variance=0.2)
     started = replace(plans.begun("s", AIM), plan=planned_before)
     good = plans.replanned(plans.informed(started, evidence_in(Book.of(batches(20)), {})))
