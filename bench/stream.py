@@ -103,7 +103,7 @@ def play(paths: tuple[Path, ...], seed: int, floor: float, confidence: float) ->
         saving=found.cost_saving,
         estimate=estimate,
         low=low,
-        worst=done.worst_quality,
+        worst=min(look.quality for look in done.looks),
         proved=proved(shuffled, done.served.scores, floor, confidence),
         after=float(got[last].sum() / shuffled.frontier[last].sum()),
     )

@@ -89,6 +89,16 @@ def test_live_traffic_says_what_is_known_of_the_promise(
     assert found["trial_rate"] <= 0.5
 
 
+def test_live_traffic_is_drawn(tmp_path: Path) -> None:
+    assert evaluate("--json", "--stream", "--plot", str(tmp_path / "out.png")) == 0
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_only_live_traffic_can_be_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate("--plot", "out.png") == 2
+    assert "--plot draws what --stream plays" in capsys.readouterr().err
+
+
 def test_what_was_learned_is_written_for_a_policy(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

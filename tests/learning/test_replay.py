@@ -57,6 +57,19 @@ def test_what_was_achieved_is_about_what_is_said(seed: int) -> None:
     assert low <= got <= high
 
 
+def test_each_look_says_how_it_stood() -> None:
+    done = played(greetings(small=1.0), floor=0.5)
+    assert [look.requests for look in done.looks][:2] == [FEWEST, FEWEST + 10]
+    assert done.looks[-1].requests == len(done.served.frontier)
+    begins = [0, *(look.requests for look in done.looks)]
+    sent = sum(
+        look.share * (end - begin)
+        for look, begin, end in zip(done.looks, begins, begins[1:], strict=False)
+    )
+    assert sent == pytest.approx(done.served.frontier.sum())
+    assert {look.quality for look in done.looks} == {1.0}
+
+
 def test_the_same_seed_plays_the_same() -> None:
     rows = read_examples(FILE)
     one, other = played(rows, floor=0.9), played(rows, floor=0.9)

@@ -8,6 +8,7 @@ import sys
 import time
 from argparse import ArgumentTypeError
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
@@ -46,6 +47,10 @@ _BYTES: Final = 2048
 _TIMED: Final = 300
 _DEFAULT_FLOOR: Final = 0.95
 _DEFAULT_RATIO: Final = 20.0
+
+
+class CannotDraw(OverspillError):
+    """The picture that was asked for."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +100,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="learn from all of --data and write the score, for a policy's routing.complexity",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="PNG",
+        help="of --stream: draw quality, as it was and as trials told it, and the frontier's share",
+    )
 
 
 def _share(text: str) -> float:
@@ -133,6 +144,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None) -> None:
     """Raises: OverspillError."""
+    if args.plot and not args.stream:
+        raise CannotDraw("--plot draws what --stream plays: add it, or leave --plot out")
+    if args.plot and find_spec("matplotlib") is None:
+        raise CannotDraw("--plot needs matplotlib: pip install 'overspill[plot]'")
     if args.stream:  # a file is often sorted by subject, traffic is not
         examples = examples.take(np.random.default_rng(args.seed).permutation(len(examples)))
     prior, used = (None, "no") if args.no_prior else _honest(examples)
@@ -164,10 +179,21 @@ def _served(
             sample_rate=args.sample_rate,
             seed=args.seed,
         )
+        if args.plot:
+            from overspill.evaluate.plot import draw  # noqa: PLC0415 - an extra, and slow to load
+
+            draw(args.plot, _title(args), played.looks, args.floor)
         return played.served, _promise(played, args.floor, args.confidence)
     if train is not None:
         return learned_elsewhere(examples, train, prior, floor=args.floor).served(), {}
     return cross_validated(examples, prior, floor=args.floor, seed=args.seed).served(), {}
+
+
+def _title(args: argparse.Namespace) -> str:
+    return (
+        f"overspill evaluate --stream: {args.data.name} as live traffic, from a cold start; "
+        f"floor {args.floor:g}, confidence {args.confidence:g}"
+    )
 
 
 def _promise(played: Replay, floor: float, confidence: float) -> dict[str, float | None]:

@@ -28,6 +28,22 @@ LEARNS: Final = 1.5
 """From one score learned anew to the next, in requests."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How it stood when a plan was made."""
+
+    requests: int
+    """So far."""
+    share: float
+    """Of those since the look before, at the frontier."""
+    quality: float
+    """Achieved so far, of the frontier's: trials do not tell it."""
+    estimate: float
+    low: float
+    high: float
+    """What they tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Replay:
     """What happened, and what was known of it at the end."""
@@ -37,8 +53,7 @@ class Replay:
     plan: Plan
     paid_trials: int
     """Requests that went to the frontier by lot."""
-    worst_quality: float
-    """The least that had been achieved at any look, of the frontier's."""
+    looks: tuple[Look, ...]
 
 
 def replay(
@@ -56,12 +71,14 @@ def replay(
     """
     design = design_of(examples.prompts) if design is None else design
     played = _Played(examples, design, prior, np.random.default_rng(seed))
-    plan, due, learn_at, worst = CAREFUL, float(FEWEST), float(FEWEST), 1.0
+    plan, due, learn_at, looks = CAREFUL, float(FEWEST), float(FEWEST), list[Look]()
     while True:
+        before = played.done
         played.serve(int(min(due, len(examples))), plan)
-        bank, worst = bank_of(played.trials(), played.spells, floor), min(worst, played.quality())
+        bank = bank_of(played.trials(), played.spells, floor)
+        looks.append(played.look(before, bank.quality(floor, confidence)))
         if played.done == len(examples):
-            return Replay(played.served(), bank, plan, played.paid_trials(), worst)
+            return Replay(played.served(), bank, plan, played.paid_trials(), tuple(looks))
         if played.done >= learn_at:
             played.learn()
             learn_at = played.done * LEARNS
@@ -116,12 +133,20 @@ class _Played:
             seen=self._odds[known],
         )
 
-    def quality(self) -> float:
-        """Return what was achieved so far, of the frontier's: trials do not tell it."""
-        seen = self._examples.take(np.arange(self.done))
-        got = np.where(self._frontier[: self.done], seen.frontier, seen.small)
-        whole = float(seen.frontier.sum())
-        return float(got.sum()) / whole if whole else 1.0
+    def look(self, since: int, told: tuple[float, float, float]) -> Look:
+        """Say how it stands; `told` is what trials tell, and `since` when the last look was."""
+        done, examples = slice(self.done), self._examples
+        got = np.where(self._frontier[done], examples.frontier[done], examples.small[done])
+        whole = float(examples.frontier[done].sum())
+        estimate, low, high = told
+        return Look(
+            requests=self.done,
+            share=float(self._frontier[since : self.done].mean()),
+            quality=float(got.sum()) / whole if whole else 1.0,
+            estimate=estimate,
+            low=low,
+            high=high,
+        )
 
     def paid_trials(self) -> int:
         """Count what went to the frontier by lot."""
