@@ -51,7 +51,7 @@ class Trying:
 
     async def told(self) -> list[Batch]:
         """Report, and return all that the operator was told so far."""
-        await self.made.stage.proxy.trials.report()
+        await self.made.stage.proxy.trials.teller.report()
         reports = [TrialReport.model_validate_json(one.body) for one in self.operator.asked]
         return [batch for report in reports for batch in unpack(report.batches)]
 
@@ -688,7 +688,7 @@ def test_what_the_operator_did_not_hear_is_told_again_and_by_the_same_name(tmp_p
         async with trying(tmp_path, ALONE) as made:
             made.operator.script = BROKEN
             await made.ask()
-            assert not await made.made.stage.proxy.trials.report()
+            assert not await made.made.stage.proxy.trials.teller.report()
             made.operator.script = KEPT
             await made.ask()
             batches = await made.told()

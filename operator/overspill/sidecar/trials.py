@@ -1,4 +1,4 @@
-"""Trials of live traffic: what waits for the small tier to have little to do, and what is told.
+"""Trials of live traffic: what waits for the small tier to have little to do.
 
 Nothing here is on a request's way: it begins when the client has its answer.
 """
@@ -8,29 +8,25 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from base64 import b64encode
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from overspill.api.trials import PATH, TrialReport
 from overspill.routing.decide import Tier
-from overspill.routing.features import VERSION, features
+from overspill.routing.features import features
 from overspill.routing.prompt import prompt_of
-from overspill.sidecar.link import Link, NotAnswered
 from overspill.sidecar.shadow import NotGraded, Watched, tried
+from overspill.sidecar.telling import Teller
 from overspill.telemetry import names
 from overspill.trials.lot import UNSEEN
-from overspill.trials.record import Batch, Trial, features_of, pack
-from overspill.trials.subject import configured_subject
+from overspill.trials.record import Trial, features_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from overspill.api.sidecar_config import LenderConfig, SidecarConfig
+    from overspill.api.sidecar_config import SidecarConfig
     from overspill.routing.capacity import Slot
     from overspill.sidecar.attempt import Opened
     from overspill.sidecar.exchange import Exchange
@@ -46,82 +42,31 @@ WAITS_S: Final = 600.0
 LOOK_S: Final = 0.25
 """How often it is looked whether it has."""
 AT_ONCE: Final = 4
-REPORT_S: Final = 10.0
-"""From one report to the next, where there is a trial to tell of."""
-COUNTS_S: Final = 300.0
-"""And where there are only counts: of many sidecars they would crowd the trials out."""
-REPORT_TRIALS: Final = 48
-"""So many are told at once, without waiting. A batch has no more: the operator keeps it whole."""
-BATCHES_KEPT: Final = 16
-"""While the operator does not listen; older ones are forgotten."""
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Count:
-    """What happened since the last report."""
-
-    alone: int = 0
-    at_frontier: int = 0
-    unseen: int = 0
-    lost: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
-    """By whether the trial was paid for."""
-    spent_usd_micros: int = 0
-    trials: list[Trial] = field(default_factory=list)
-
-    @property
-    def empty(self) -> bool:
-        return self == _Count()
 
 
 class Trials:
     """All trials of one sidecar. In one event loop."""
 
     def __init__(self, proxy: Proxy, new_name: Callable[[], str]) -> None:
-        self._proxy, self._new_name = proxy, new_name
-        self._link: Link | None = None
-        self._made_of: tuple[LenderConfig, Path] | None = None
-        self._policy = self._subject = ""
-        self._plan: Plan | None = None
-        self._count = _Count()
-        self._untold: deque[Batch] = deque(maxlen=BATCHES_KEPT)
+        self._proxy, self.teller = proxy, Teller(new_name)
         self._waiting: deque[Watched] = deque()
         self._bytes = 0
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
-        self._full = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._trouble = ""
 
-    # -- configuration
     def configure(self, config: SidecarConfig, folder: Path, plan: Plan | None) -> None:
         """Go on under this configuration. Raises: ValueError where a certificate is none."""
-        told = config.trials.operator if config.trials and plan else None
-        made_of = (told, folder) if told else None
-        if made_of != self._made_of:
-            link = Link(*made_of) if made_of else None
-            if self._link:
-                self._link.close()
-            self._link, self._made_of = link, made_of
-        self._policy = config.policy
-        if (subject := configured_subject(config)) != self._subject:
-            self._begin_anew(subject)
-        if plan != self._plan:
-            self._seal()
-            self._plan = plan
-        if self._link and not self._tasks:
+        if not self.teller.configure(config, folder, plan):
+            self._waiting.clear()
+            self._bytes = 0
+        if self.teller.listens and not self._tasks:
             loop = asyncio.get_running_loop()
             self._tasks = [
                 loop.create_task(self._work_for_ever()),
-                loop.create_task(self._report_for_ever()),
+                loop.create_task(self.teller.tell_for_ever()),
             ]
-
-    def _begin_anew(self, subject: str) -> None:
-        """Forget what is of other models: it says nothing of these."""
-        self._subject, self._count = subject, _Count()
-        self._untold.clear()
-        self._waiting.clear()
-        self._bytes = 0
 
     @property
     def waiting(self) -> int:
@@ -135,9 +80,9 @@ class Trials:
         What the frontier did not answer is not lost, unless the lot had sent it there: nothing may
         stand for it, as if the frontier had.
         """
-        if self._link is None or exchange.runtime.subject != self._subject:
+        if not self.teller.listens or exchange.runtime.subject != self.teller.subject:
             return
-        answered, count = exchange.tier if opened is not None else Tier.NONE, self._count
+        answered, count = exchange.tier if opened is not None else Tier.NONE, self.teller.count
         if answered is Tier.FRONTIER:
             if drawn.to_frontier:  # else it overflowed, which is no worse than was promised
                 count.at_frontier += 1
@@ -153,7 +98,7 @@ class Trials:
 
     def judged(self, usd_micros: int) -> None:
         """Count what a judge was paid."""
-        self._count.spent_usd_micros += usd_micros
+        self.teller.count.spent_usd_micros += usd_micros
         self._proxy.metrics.cell(names.JUDGES_USD).value += usd_micros / 1e6
 
     def _watch(self, exchange: Exchange, drawn: Draw, opened: Opened | None) -> None:
@@ -185,7 +130,7 @@ class Trials:
         )
 
     def _lose(self, drawn: Draw, why: str) -> None:
-        self._count.lost[drawn.paid] += 1
+        self.teller.count.lost[drawn.paid] += 1
         self._proxy.metrics.cell(names.TRIALS, outcome=why).value += 1
 
     # -- work
@@ -221,7 +166,7 @@ class Trials:
         """Clean up here: a task that is called off before it began never runs a line."""
         self._running.discard(task)
         self._proxy.room.give_back_loan(slot)
-        ours = watched.runtime.subject == self._subject
+        ours = watched.runtime.subject == self.teller.subject
         if ours and task.cancelled():  # its room was needed: another time, if there is one
             self._waiting.appendleft(watched)
             self._bytes += watched.size
@@ -236,78 +181,13 @@ class Trials:
         except Exception:
             log.exception(json.dumps({"event": "a trial came to nothing"}))
             lost = "error"
-        if watched.runtime.subject != self._subject:
+        if watched.runtime.subject != self.teller.subject:
             return
         if lost:
             self._lose(watched.draw, lost)
             return
-        self._count.trials.append(_trial(watched, verdict))
+        self.teller.graded(_trial(watched, verdict))
         proxy.metrics.cell(names.TRIALS, outcome="graded").value += 1
-        if len(self._count.trials) >= REPORT_TRIALS:
-            self._full.set()
-
-    # -- telling
-    async def _report_for_ever(self) -> None:
-        told_s = self._proxy.now_s()
-        while True:
-            self._full.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(REPORT_S):
-                    await self._full.wait()
-            late = self._proxy.now_s() - told_s >= COUNTS_S
-            if self._count.trials or self._untold or late:
-                told_s = self._proxy.now_s()
-                await self.report()
-
-    async def report(self) -> bool:
-        """Tell the operator what it does not know yet; say whether it has been told."""
-        self._seal()
-        link, subject, told = self._link, self._subject, list(self._untold)
-        if not told or link is None:
-            return not told
-        packed = await asyncio.to_thread(pack, told)  # tens of milliseconds where there are many
-        report = TrialReport(policy=self._policy, subject=subject, batches=b64encode(packed))
-        try:
-            await link.post(PATH, report.model_dump_json(by_alias=True).encode())
-        except NotAnswered as error:
-            self._failed(str(error))
-            return False
-        self._trouble = ""
-        for batch in told:
-            with suppress(ValueError):
-                self._untold.remove(batch)
-        return True
-
-    def _failed(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            log.warning(json.dumps({"event": "trials were not reported", "problem": trouble}))
-        self._trouble = trouble
-
-    def _seal(self) -> None:
-        """Close the account of what happened so far."""
-        count, plan = self._count, self._plan
-        if plan is None or count.empty:
-            return
-        self._count = _Count()
-        first, *others = _parted(count.trials)
-        self._untold.append(self._batch(count, plan, first))
-        self._untold += [self._batch(_Count(), plan, trials) for trials in others]
-
-    def _batch(self, count: _Count, plan: Plan, trials: list[Trial]) -> Batch:
-        return Batch(
-            name=self._new_name(),
-            features=VERSION,
-            ended_s=self._proxy.unix_s(),
-            alone=count.alone,
-            at_frontier=count.at_frontier,
-            unseen=count.unseen,
-            lost_free=count.lost[False],
-            lost_paid=count.lost[True],
-            trial_rate=plan.trial_rate,
-            variance=plan.variance,
-            spent_usd_micros=count.spent_usd_micros,
-            trials=trials,
-        )
 
     async def stop(self) -> None:
         """End what is under way: what still waits is no trial, and nothing is paid any more."""
@@ -323,15 +203,7 @@ class Trials:
     async def close(self) -> None:
         """Tell the last of it."""
         await self.stop()
-        if self._link:
-            await self.report()
-            self._link.close()
-
-
-def _parted(trials: list[Trial]) -> list[list[Trial]]:
-    """Part them into what fits a batch; one at least."""
-    starts = range(0, max(1, len(trials)), REPORT_TRIALS)
-    return [trials[start : start + REPORT_TRIALS] for start in starts]
+        await self.teller.close()
 
 
 def _trial(watched: Watched, verdict: Verdict) -> Trial:
