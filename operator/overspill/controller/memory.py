@@ -57,6 +57,12 @@ class Memory:
     coverage: Coverage = field(default_factory=Coverage)
     coverage_at_s: float | None = None
 
+    @property
+    def score_in_force(self) -> str | None:
+        """What trials have taught, else what the policy names; None for the package's own."""
+        taught = self.quality.score if self.quality else None
+        return taught or self.score
+
 
 def elapsed_s(memory: Memory, now_s: float, interval_s: float) -> float:
     """Seconds for which the demand seen now is credited.

@@ -306,7 +306,7 @@ class Reconciler:
             running_sidecars=case.running,
             budget=memory.budget,
             lender=self._lender(),
-            score=memory.quality.score or memory.score if memory.quality else memory.score,
+            score=memory.score_in_force,
             plan=memory.quality.plan if memory.quality else None,
         )
         published = publication.publish(case.policy, config)
