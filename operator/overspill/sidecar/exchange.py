@@ -36,7 +36,17 @@ once is there sooner, and where the operator is slow the small model answers."""
 class Exchange(Ladder):
     """Answers one request, whichever protocol it came in."""
 
-    __slots__ = ("answer", "asked", "began_s", "cut", "outcome", "rule", "ttft_s")
+    __slots__ = (
+        "answer",
+        "asked",
+        "began_s",
+        "cut",
+        "drawn",
+        "opened",
+        "outcome",
+        "rule",
+        "ttft_s",
+    )
 
     def __init__(
         self, proxy: Proxy, runtime: Runtime, ingress: Ingress, request: Request, answer: Answer
@@ -48,6 +58,9 @@ class Exchange(Ladder):
         self.asked: Ask | None = None
         self.cut: Cut | None = None
         """What was left out of a conversation that was too long."""
+        self.drawn: Draw | None = None
+        """What the lot said; None where nothing is tried."""
+        self.opened: Opened | None = None
         self.ttft_s = 0.0
         self.outcome = "rejected"
         self.span = proxy.tracer.begin(self) if proxy.tracer else None
@@ -69,6 +82,9 @@ class Exchange(Ladder):
         finally:
             if self.reserved is not None:  # a fault of ours, somewhere between two lines
                 self.charge(None)
+            if self.drawn is not None:
+                whole = self.opened if self.outcome == "answered" else None
+                self.proxy.trials.note(self, self.drawn, whole)
             if self.span:
                 self.span.end(self)
             if self.proxy.access_log:
@@ -98,18 +114,8 @@ class Exchange(Ladder):
             input_estimate=ask.input_tokens,
             now_s=self.began_s,
         )
-        opened = None
         try:
-            opened = await self._answered(ask, route, tally)
-        finally:
-            if drawn is not None:
-                whole = opened if self.outcome == "answered" else None
-                self.proxy.trials.note(self, drawn, whole)
-
-    async def _answered(self, ask: Ask, route: Route, tally: Tally) -> Opened | None:
-        """Have it answered and pass the answer on; return what was opened, if anything was."""
-        try:
-            opened = await self.open(ask, route)
+            opened = self.opened = await self.open(ask, route)
         except asyncio.CancelledError:
             self.outcome = "cancelled"
             if not self.at_work:
@@ -122,9 +128,9 @@ class Exchange(Ladder):
                 self.reason, self.outcome = Reason.ESTIMATED, "answered"
                 self.proxy.meters.estimated()
                 self.answer.send(200, guess, JSON + self.told())
-                return None
+                return
             self._refuse(ask, route, tally)
-            return None
+            return
         try:
             self.outcome = "failed"
             await reply.relay(self, opened, tally)
@@ -136,11 +142,10 @@ class Exchange(Ladder):
             stream = opened.stream
             usage = stream.usage if stream else opened.usage
             self._settle(tally, usage, told=not opened.estimated)
-        return opened
 
     def _draw(self, drawn: Draw) -> None:
         """A request that may become a trial."""
-        self.watched = drawn.watched
+        self.drawn, self.watched = drawn, drawn.watched
         if drawn.paid:
             self.purse = self.runtime.trial_purse or self.purse
             self.pay_until_s = min(self.deadline_s, self.began_s + TRIAL_PAY_S)
