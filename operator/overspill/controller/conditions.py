@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from overspill.api.policy import Mode
+from overspill.controller.experiments import ended_words, window_words
 from overspill.controller.pacing import held_back
 from overspill.controller.snapshot import providers_without_key
 from overspill.controller.times import timestamp
-from overspill.controller.trying import ended_words, window_words
 from overspill.learning.promise import FEWEST
 from overspill.scaling import Learned, Reason, Unknown
 

@@ -16,7 +16,7 @@ from overspill.api import InvalidPolicy, parse_policy
 from overspill.api.errors import InvalidConfig
 from overspill.budget.account import KEPT_S
 from overspill.budget.period import current_period
-from overspill.controller import happenings, pacing, publication, trying
+from overspill.controller import experiments, happenings, pacing, publication
 from overspill.controller import status as statuses
 from overspill.controller.case import Case, generation_of
 from overspill.controller.conditions import Look
@@ -163,7 +163,7 @@ class Reconciler:
         memory = await self._cover(case, memory)
         memory, problem = seeded(memory, observed.replicas, case.spec)
         memory = await self._learn(case, memory, observed, demand)
-        memory = self._try(case, memory, observed)
+        memory = self._experiment(case, memory, observed)
         decision, memory = self._decide(case, memory, observed, demand)
         memory = await self._publish(case, memory, observed.endpoints)
         self.memories[case.key] = memory
@@ -248,15 +248,15 @@ class Reconciler:
         )
         return replace(memory, pace=pace)
 
-    def _try(self, case: Case, memory: Memory, observed: Observed) -> Memory:
+    def _experiment(self, case: Case, memory: Memory, observed: Observed) -> Memory:
         """Take in what a small tier on trial saves and costs."""
         asked, saved = case.spec.experiment, (memory.status or {}).get("experiment")
         if asked is None:
             return replace(memory, experiment=None)
-        known = trying.continued(memory.experiment, saved, case.generation)
+        known = experiments.continued(memory.experiment, saved, case.generation)
         if case.observing or memory.economics is None:
             return replace(memory, experiment=known)
-        seen = trying.looked(
+        seen = experiments.looked(
             known,
             asked,
             self.snapshot,

@@ -15,12 +15,12 @@ from overspill.api.status import (
 )
 from overspill.controller import conditions
 from overspill.controller.conditions import ASKED_FOR
+from overspill.controller.experiments import experiment_status
 from overspill.controller.learning import learned_status
 from overspill.controller.pacing import pacing_status
 from overspill.controller.saved import dump_state, worth_writing
 from overspill.controller.snapshot import frontier_share
 from overspill.controller.times import timestamp
-from overspill.controller.trying import experiment_status
 from overspill.scaling import Reason
 
 if TYPE_CHECKING:

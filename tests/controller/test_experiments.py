@@ -9,8 +9,14 @@ import pytest
 
 from overspill.api.policy import Experiment as Asked
 from overspill.budget.experiment import Experiment, Window
+from overspill.controller.experiments import (
+    continued,
+    ended_words,
+    experiment_status,
+    looked,
+    recalled,
+)
 from overspill.controller.snapshot import Snapshot
-from overspill.controller.trying import continued, ended_words, experiment_status, looked, recalled
 from overspill.scaling import Economics, Replicas
 
 POLICY = "legal/contracts"
