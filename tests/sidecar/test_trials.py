@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from overspill.routing.capacity import Slot
+    from overspill.sidecar.proxy import Proxy
+
 SMALL = ROADS[0]
 ANTHROPIC_CLIENT = Road("Messages", small=True, upstream=Wire.OPENAI, client=Wire.ANTHROPIC)
 CAREFUL = {"careful": True, "shadowRate": 1.0}
@@ -278,6 +281,13 @@ def test_what_falls_back_to_the_small_model_is_unseen(
 
 
 # -- room
+def free(proxy: Proxy, taken: list[Slot | None]) -> None:
+    """Give slots back, all of which must have been got."""
+    for slot in taken:
+        assert slot
+        proxy.room.give_back(slot)
+
+
 def test_the_small_model_is_asked_only_while_it_has_little_to_do(tmp_path: Path) -> None:
     async def story() -> None:
         async with trying(tmp_path, CAREFUL) as made:
@@ -286,9 +296,7 @@ def test_the_small_model_is_asked_only_while_it_has_little_to_do(tmp_path: Path)
             await made.ask()
             assert proxy.trials.waiting == 1
             assert not made.made.first.asked
-            for slot in taken:
-                assert slot
-                proxy.room.give_back(slot)
+            free(proxy, taken)
             assert len(await made.trials()) == 1
 
     play(story())
@@ -318,16 +326,12 @@ def test_a_trial_that_gives_way_before_it_began_begins_anew(tmp_path: Path) -> N
             proxy = made.made.stage.proxy
             taken = [proxy.capacity.acquire(0.0) for _ in range(2)]  # of four
             await made.ask()
-            for slot in taken:
-                assert slot
-                proxy.room.give_back(slot)
+            free(proxy, taken)
             assert proxy.trials._begin()
             taken = [proxy.room.take((), None, 0) for _ in range(4)]
             assert all(taken)
             await until(lambda: proxy.trials.waiting == 1)
-            for slot in taken:
-                assert slot
-                proxy.room.give_back(slot)
+            free(proxy, taken)
             assert sum(len(batch.trials) for batch in await made.trials()) == 1
             assert proxy.capacity.in_flight == 0
 

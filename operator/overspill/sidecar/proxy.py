@@ -76,7 +76,7 @@ class Proxy:
         """
         purses = self.money.prepare(config, folder)
         runtime = compile_runtime(config, folder, self.runtime, purses.main, purses.trials)
-        self.trials.configure(config, folder, runtime.plan)
+        self.trials.configure(runtime, folder)
         self.money.use(purses)
         if self.runtime is None:
             self.metrics = Metrics(config.policy)

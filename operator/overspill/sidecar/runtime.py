@@ -236,6 +236,7 @@ def compile_runtime(
     made = partial(_provider, folder=folder, standing=standing, capped=purse is not None)
     hosted = tuple(made(one, tier=Tier.HOSTED) for one in config.hosted)
     frontier = tuple(made(one, tier=Tier.FRONTIER) for one in config.frontier)
+    plan = _plan(config)
     return Runtime(
         config=config,
         terms=Terms(
@@ -262,8 +263,8 @@ def compile_runtime(
             Grader(one.value) for one in (config.trials.graders if config.trials else ())
         ),
         webhook=_webhook(config),
-        plan=_plan(config),
-        limit=_limit(config),
+        plan=plan,
+        limit=_limit(config, plan),
         max_input_tokens=config.max_input_tokens,
         checks=_checks(config),
         hold_s=config.cascade.hold_for_s if config.cascade else 0.0,
@@ -299,9 +300,9 @@ def _plan(config: SidecarConfig) -> Plan | None:
     )
 
 
-def _limit(config: SidecarConfig) -> float | None:
+def _limit(config: SidecarConfig, plan: Plan | None) -> float | None:
     """Of the score; None where a share says who goes to the frontier."""
-    plan, told = _plan(config), config.complexity
+    told = config.complexity
     return plan.limit if plan and told and told.frontier_share is None else None
 
 

@@ -16,13 +16,13 @@ from overspill.api.trials import PATH, TrialReport
 from overspill.routing.features import VERSION
 from overspill.sidecar.link import Link, NotAnswered
 from overspill.trials.record import Batch, Trial, pack
-from overspill.trials.subject import configured_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from overspill.api.sidecar_config import LenderConfig, SidecarConfig
+    from overspill.api.sidecar_config import LenderConfig
+    from overspill.sidecar.runtime import Runtime
     from overspill.trials.lot import Plan
 
 REPORT_S: Final = 10.0
@@ -75,18 +75,19 @@ class Teller:
         """Whether there is an operator that wants to hear of trials."""
         return self._link is not None
 
-    def configure(self, config: SidecarConfig, folder: Path, plan: Plan | None) -> bool:
+    def configure(self, runtime: Runtime, folder: Path) -> bool:
         """Go on under this configuration; say whether what came before still counts.
 
         Trials of other models say nothing of these. Raises: ValueError where a certificate is none.
         """
+        config, plan, subject = runtime.config, runtime.plan, runtime.subject
         told = config.trials.operator if config.trials and plan else None
         made_of = (told, folder) if told else None
         if made_of != self._made_of:
             link = Link(*made_of) if made_of else None
             self._hang_up()
             self._link, self._made_of = link, made_of
-        self._policy, subject = config.policy, configured_subject(config)
+        self._policy = config.policy
         goes_on = subject == self.subject
         if not goes_on:
             self.subject, self.count = subject, Count()

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from overspill.api.sidecar_config import SidecarConfig
     from overspill.routing.capacity import Slot
     from overspill.sidecar.attempt import Opened
     from overspill.sidecar.exchange import Exchange
     from overspill.sidecar.proxy import Proxy
+    from overspill.sidecar.runtime import Runtime
     from overspill.trials.grade import Verdict
-    from overspill.trials.lot import Draw, Plan
+    from overspill.trials.lot import Draw
 
 WAITING: Final = 64
 WAITING_BYTES: Final = 4 * 2**20
@@ -56,9 +56,9 @@ class Trials:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def configure(self, config: SidecarConfig, folder: Path, plan: Plan | None) -> None:
+    def configure(self, runtime: Runtime, folder: Path) -> None:
         """Go on under this configuration. Raises: ValueError where a certificate is none."""
-        if not self.teller.configure(config, folder, plan):
+        if not self.teller.configure(runtime, folder):
             self._waiting.clear()
             self._bytes = 0
         if self.teller.listens and not self._tasks:
