@@ -35,16 +35,21 @@ def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the cluster says beside a failure."""
+def pytest_runtest_makereport(
+    item: pytest.Function,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the sidecars and the cluster say beside a failure."""
     report = yield
     if report.when == "call" and report.failed:
-        report.sections.append(("cluster", _evidence()))
+        scene = item.funcargs.get("scene")
+        ns = scene.ns if isinstance(scene, Scene) else "default"
+        report.sections.append(("cluster", _evidence(ns)))
     return report
 
 
-def _evidence() -> str:
+def _evidence(ns: str) -> str:
     commands = (
+        ("logs", "-n", ns, "-l", "app=app", "-c", "overspill-sidecar", "--tail=40", "--prefix"),
         ("get", "rp", "-A", "-o", "yaml"),
         ("get", "pods,deployments", "-A", "-o", "wide"),
         ("get", "events", "-A", "--sort-by=.lastTimestamp"),

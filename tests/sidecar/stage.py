@@ -46,11 +46,14 @@ class Double:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, ledger: Ledger) -> AsyncIterator[Double]:
-    """Serve a double on a port of its own. Its handlers are cancelled when their client goes."""
+async def serving(app: web.Application, ledger: Ledger, port: int = 0) -> AsyncIterator[Double]:
+    """Serve a double, on a port of its own unless told which.
+
+    Its handlers are cancelled when their client goes.
+    """
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     assert site._server
     port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]

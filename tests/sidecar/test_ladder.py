@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from e2e.models.ledger import Fault
+from overspill.sidecar import ladder
 from overspill.sidecar.access_log import access_log
 from overspill.telemetry import names
-from tests.sidecar.stage import Stage, staged
+from tests.sidecar.stage import Stage, openai_app, serving, staged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,7 +185,7 @@ async def test_who_refused_the_connection_is_not_paid_when_the_client_leaves(
                 await asyncio.sleep(0)
         leaving = asyncio.create_task(post(stage, ask(), **HIGH))
         await waiting(stage, 1)
-        assert stage.metric(names.UPSTREAM_ERRORS, provider="away") == 1
+        assert stage.metric(names.UPSTREAM_ERRORS, provider="away") == 4  # called again
         leaving.cancel()
         async with asyncio.timeout(10):
             while stage.proxy.room.waiting:  # noqa: ASYNC110 - nobody tells
@@ -192,6 +194,54 @@ async def test_who_refused_the_connection_is_not_paid_when_the_client_leaves(
         assert stage.metric(names.REQUESTS, provider="away") == 0
         assert stage.metric(names.REQUESTS, tier="none", outcome="rejected") == 1
         first.cancel()
+
+
+# -- connections that do not come about
+async def test_a_provider_that_refuses_connections_for_a_moment_is_called_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "CONNECT_AGAIN_S", (0.0,) * 10_000)  # until it is there
+    _, gpt = stage.base["frontier"]
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    away = {**gpt, "name": "away", "baseURL": f"http://127.0.0.1:{port}"}
+    stage.configure(frontier=[away])
+    change(stage, "small", endpoints=[])
+    answer = asyncio.create_task(post(stage, ask()))
+    async with asyncio.timeout(10):
+        while not stage.metric(names.UPSTREAM_ERRORS, provider="away"):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    async with serving(*openai_app(), port=port):
+        assert told(await answer) == (200, "frontier", "NoEndpoints")
+    assert stage.metric(names.UPSTREAM_ERRORS, provider="away", kind="connect") >= 1
+
+
+@pytest.mark.parametrize(
+    ("order", "tries"),
+    [
+        pytest.param(["away", "gpt"], 1, id="somebody else is left"),
+        pytest.param(["gpt", "away"], 0, id="somebody else answered"),
+    ],
+)
+async def test_who_is_not_the_last_is_not_called_again(
+    stage: Stage, order: list[str], tries: int
+) -> None:
+    _, gpt = stage.base["frontier"]
+    providers = {"gpt": gpt, "away": {**gpt, "name": "away", "baseURL": "http://127.0.0.1:1"}}
+    stage.configure(frontier=[providers[name] for name in order])
+    change(stage, "small", endpoints=[])
+    assert told(await post(stage, ask())) == (200, "frontier", "NoEndpoints")
+    assert stage.metric(names.UPSTREAM_ERRORS, provider="away") == tries
+
+
+async def test_who_is_out_of_favour_is_not_called_again(stage: Stage) -> None:
+    _, gpt = stage.base["frontier"]
+    stage.configure(frontier=[{**gpt, "name": "away", "baseURL": "http://127.0.0.1:1"}])
+    change(stage, "small", endpoints=[])
+    for _ in range(2):
+        assert (await post(stage, ask())).status_code == 502
+    tries = (1 + len(ladder.CONNECT_AGAIN_S)) + 1
+    assert stage.metric(names.UPSTREAM_ERRORS, provider="away") == tries
 
 
 # -- deadlines

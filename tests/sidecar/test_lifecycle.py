@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from overspill.api.sidecar_config import SidecarConfig
-from overspill.sidecar.command import until_told, watch
+from overspill.sidecar.command import run, until_told, watch
 from overspill.sidecar.config_file import ConfigFile
 from overspill.sidecar.metrics import Metrics
 from overspill.sidecar.proxy import Proxy
@@ -159,6 +161,20 @@ def test_an_unusable_configuration_leaves_the_last_one_in_force_and_the_next_is_
         await asyncio.wait([watching])
 
     play(story(), patient=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [(None, "timeout:1 attempts:4"), ("timeout:3", "timeout:3")]
+)
+def test_a_lost_packet_of_the_name_service_costs_a_second_unless_told_otherwise(
+    given: str | None, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RES_OPTIONS", given or "")
+    if given is None:
+        monkeypatch.delenv("RES_OPTIONS")
+    nowhere = argparse.Namespace(policy=str(tmp_path / "none.yaml"), admin_listen=None)
+    assert run(nowhere) == 2
+    assert os.environ["RES_OPTIONS"] == kept
 
 
 async def _serve_until(stop: asyncio.Event, watch_ends: asyncio.Event) -> bool:

@@ -423,3 +423,16 @@ def test_the_lease_is_shown(tmp_path: Path) -> None:
             assert made.stage.metric(names.LEASE_SPENT_USD) == pytest.approx(COST / 1e6)
 
     play(story())
+
+
+def test_who_could_not_be_asked_for_want_of_money_is_told_beside_who_failed(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with budgeted(tmp_path, SMALL, Script(), limit="0.000001") as made:
+            small = {**made.stage.base["small"], "endpoints": ["127.0.0.1:1"]}
+            made.stage.configure(small=small)
+            got = await made.ask(stream=False)
+            assert got.status == 502
+            words = "failed: connect; others were not asked: what is left of the frontier budget"
+            assert words in got.body.decode()
+
+    play(story())

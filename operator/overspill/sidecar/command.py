@@ -42,6 +42,9 @@ LOOK_EVERY_S: Final = 0.2
 BACKLOG: Final = 4096
 """Connections that wait to be accepted. With asyncio's 100, a burst of new ones costs some of them
 the second after which a lost SYN is sent again."""
+NAME_SERVICE: Final = "timeout:1 attempts:4"
+"""What glibc is told of the name service, unless RES_OPTIONS says otherwise: where a packet is lost
+it asks again after a second. By itself it waits five, and by then the connection was given up."""
 ENV: Final = "OVERSPILL_SIDECAR_"
 TRACING_SWITCHES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 log = logging.getLogger(__name__)
@@ -91,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.admin_listen:
         args.admin_listen = "127.0.0.1:4001" if args.policy else "0.0.0.0:4001"
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    os.environ.setdefault("RES_OPTIONS", NAME_SERVICE)
     try:
         if not args.policy:  # in a pod nothing is written: the root file system is read-only
             return uvloop.run(_serve(args, None, Path()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from functools import partial
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 
 _NOT_ELSEWHERE: Final = (Reason.FIRST_TOKEN_DEADLINE, Reason.SMALL_REFUSED, Reason.NOT_VERIFIED)
 """Other endpoints run the same model, and have the same load."""
+CONNECT_AGAIN_S: Final = (0.1, 0.3, 0.9)
+"""Pauses before somebody whom no connection reached is called again: a Service whose pods have just
+changed refuses them for a moment, and a name is not found."""
+CALLS_FOR_S: Final = 2.5
+"""How long it is called again, in all: not where a connection got no answer at all."""
 log = logging.getLogger(__name__)
 
 
@@ -109,7 +115,7 @@ class Ladder:
         runtime = self.runtime
         if runtime.observing:
             self._decided(route.tier)
-            return await self._try_all(runtime.frontier, ask)
+            return await self._try_frontier(ask)
         if route.tier is Tier.NONE:
             self._decided(Tier.NONE)
             return None
@@ -124,10 +130,10 @@ class Ladder:
             if opened is not None or self._is_final():
                 self._decided(Tier.HOSTED if opened else Tier.NONE)
                 return opened or self._take_held()
-            opened = await self._try_all(runtime.frontier, ask)
+            opened = await self._try_frontier(ask)
             self._decided(Tier.SMALL if opened is None and self.held else Tier.FRONTIER)
             return self._instead_of_held(opened)
-        opened = await self._try_all(runtime.frontier, ask)
+        opened = await self._try_frontier(ask)
         if opened is None and route is TRIAL and self._only_short():
             return await self._untried(ask)
         self._decided(Tier.FRONTIER)
@@ -286,8 +292,17 @@ class Ladder:
         return False
 
     # -- who is paid
-    async def _try_all(self, providers: tuple[Upstream, ...], ask: Ask) -> Opened | None:
-        """Try providers in order; the ejected last, and those that asked to be left alone never."""
+    async def _try_frontier(self, ask: Ask) -> Opened | None:
+        """Try who is asked when all others failed: nobody else can answer better."""
+        return await self._try_all(self.runtime.frontier, ask, patient=self.held is None)
+
+    async def _try_all(
+        self, providers: tuple[Upstream, ...], ask: Ask, *, patient: bool = False
+    ) -> Opened | None:
+        """Try providers in order; the ejected last, and those that asked to be left alone never.
+
+        `patient` calls the last of those in favour again where no connection reached it.
+        """
         now_s = self.proxy.now_s()
         good = [one for one in providers if one.health.usable(now_s)]
         doubtful = [one for one in providers if one not in good]
@@ -299,16 +314,19 @@ class Ladder:
                 continue
             if self._is_late():
                 break
-            opened = await self._try_provider(upstream, ask)
+            again_s = CONNECT_AGAIN_S if patient and good and upstream is good[-1] else ()
+            opened = await self._try_provider(upstream, ask, again_s)
             if opened is not None or self.final:
                 return opened
         return None
 
-    async def _try_provider(self, upstream: Upstream, ask: Ask) -> Opened | None:
+    async def _try_provider(
+        self, upstream: Upstream, ask: Ask, again_s: tuple[float, ...]
+    ) -> Opened | None:
         health, sent_s = upstream.health, self.proxy.now_s()
         probe = health.tried()
         try:
-            opened = await self._ask(upstream, ask, FOREVER)
+            opened = await self._ask_again(upstream, ask, again_s)
         except Untranslatable as unfit:
             self.unfit = unfit
             return None
@@ -323,6 +341,18 @@ class Ladder:
             health.ended(probe)
         health.succeeded(sent_s)
         return opened
+
+    async def _ask_again(self, upstream: Upstream, ask: Ask, again_s: tuple[float, ...]) -> Opened:
+        """Ask, and after each pause again where no connection came about: nothing was sent."""
+        until_s = min(self.proxy.now_s() + CALLS_FOR_S, self.deadline_s)
+        for pause_s in again_s:
+            try:
+                return await self._ask(upstream, ask, FOREVER)
+            except AttemptFailed as failure:
+                if failure.kind != "connect" or self.proxy.now_s() + pause_s >= until_s:
+                    raise
+            await asyncio.sleep(pause_s)
+        return await self._ask(upstream, ask, FOREVER)
 
     # -- one attempt
     async def _ask(self, upstream: Upstream, ask: Ask, first_byte_s: float) -> Opened:

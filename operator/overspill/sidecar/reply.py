@@ -175,6 +175,8 @@ def _tell_failure(exchange: Exchange, failure: AttemptFailed) -> None:
             if failure.kind == "cooling"
             else f"no upstream answered; the last one failed: {failure.kind}"
         )
+        if exchange.short:
+            message += f"; others were not asked: {_unpaid(exchange)}"
         body = ingress.error(status, message, code="upstream_failed")
     headers = JSON + exchange.told() + failure.kept
     if failure.retry_after_s is not None:
