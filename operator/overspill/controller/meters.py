@@ -45,6 +45,12 @@ class Meters:
             "floor": gauge(names.QUALITY_FLOOR, "Of quality, as the policy asks for."),
             "trials": gauge(names.TRIALS_KEPT, "Requests that both tiers answered."),
         }
+        self._conditions = Gauge(
+            names.CONDITION,
+            "1 for what a condition of a policy says now.",
+            names.LABELS[names.CONDITION],
+            registry=registry,
+        )
         self._reconciles = Counter(
             names.RECONCILES, "Looks at a policy.", ("outcome",), registry=registry
         )
@@ -65,9 +71,14 @@ class Meters:
     def show(self, key: PolicyKey, status: Manifest, budget: BudgetState | None) -> None:
         """Set one policy's gauges from its status."""
         policy = str(key)
+        self._drop(policy, self._conditions)
+        for one in status.get("conditions") or ():
+            self._conditions.labels(policy, one["type"], one["status"], one["reason"]).set(1)
         if replicas := status.get("replicas"):
             self._desired.labels(policy).set(replicas["desired"])
             self._ready.labels(policy).set(replicas["ready"])
+        else:
+            self._drop(policy, self._desired, self._ready)
         if learned := status.get("learned"):
             self._startup_s.labels(policy).set(learned["startupSeconds"])
             self._capacity.labels(policy).set(learned["outputTokensPerSecond"])
@@ -91,7 +102,7 @@ class Meters:
     def forget(self, key: PolicyKey) -> None:
         """End the series of a policy that is gone."""
         gauges = (self._desired, self._ready, self._startup_s, self._capacity)
-        self._drop(str(key), *gauges, *self._budget, *self._quality.values())
+        self._drop(str(key), *gauges, self._conditions, *self._budget, *self._quality.values())
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus scrapes."""

@@ -1,4 +1,4 @@
-"""Metric names. Every series carries `policy="namespace/name"`.
+"""Metric names and their labels. What is of a policy carries `policy="namespace/name"`.
 
 Dashboards, alerts, queries and tests import these; a name is written nowhere else.
 """
@@ -113,3 +113,62 @@ RECONCILES: Final = "overspill_reconciles_total"
 RECONCILE_SECONDS: Final = "overspill_reconcile_duration_seconds"
 LEADER: Final = "overspill_leader"
 METRICS_AGE_SECONDS: Final = "overspill_metrics_age_seconds"
+CONDITION: Final = "overspill_condition"
+"""1 for what each condition of a policy says now; labels type, status, reason. A condition that
+says something else is another series, and the one before ends."""
+
+_OF_PROVIDER: Final = ("tier", "provider")
+_OF_GEN_AI: Final = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
+_OWN_LABELS: Final[dict[str, tuple[str, ...]]] = {
+    REQUESTS: (*_OF_PROVIDER, "outcome"),
+    DECISIONS: ("tier", "reason"),
+    WORK_TOKENS: (),
+    INPUT_TOKENS: _OF_PROVIDER,
+    OUTPUT_TOKENS: _OF_PROVIDER,
+    SPEND_USD: ("provider",),
+    UNMETERED_USD: ("provider",),
+    FRONTIER_EQUIVALENT_USD: ("eligible",),
+    FRONTIER_ASKED_USD: ("priority",),
+    OVERFLOW_USD: (),
+    TRIMMED_TOKENS: (),
+    TRIMMED_USD: (),
+    NOT_VERIFIED: ("check",),
+    TRIALS: ("outcome",),
+    JUDGES_USD: (),
+    UPSTREAM_ERRORS: (*_OF_PROVIDER, "kind"),
+    IN_FLIGHT: ("tier",),
+    QUEUED: (),
+    SMALL_SLOTS: (),
+    LEASE_USD: (),
+    LEASE_SPENT_USD: (),
+    CONFIG_GENERATION: (),
+    CREDENTIAL_MISSING: ("provider",),
+    TTFT_SECONDS: ("tier",),
+    DURATION_SECONDS: ("tier",),
+    QUEUE_WAIT_SECONDS: (),
+    GEN_AI_DURATION: (*_OF_GEN_AI, "error_type"),
+    GEN_AI_TOKENS: (*_OF_GEN_AI, "gen_ai_token_type"),
+    GEN_AI_FIRST_CHUNK: _OF_GEN_AI,
+    DESIRED_REPLICAS: (),
+    READY_REPLICAS: (),
+    STARTUP_SECONDS: (),
+    CAPACITY_TOKENS_PER_S: (),
+    BUDGET_LIMIT_USD: (),
+    BUDGET_SPENT_USD: (),
+    BUDGET_LEASED_USD: (),
+    BUDGET_USED_RATIO: (),
+    QUALITY: (),
+    QUALITY_LOW: (),
+    QUALITY_FLOOR: (),
+    TRIALS_KEPT: (),
+    CONDITION: ("type", "status", "reason"),
+}
+LABELS: Final[dict[str, tuple[str, ...]]] = {
+    **{metric: (POLICY, *own) for metric, own in _OWN_LABELS.items()},
+    RECONCILES: ("outcome",),
+    RECONCILE_SECONDS: (),
+    LEADER: (),
+    METRICS_AGE_SECONDS: (),
+}
+"""Labels of each metric, beside those that Prometheus adds. What is of the operator as a whole
+has no policy."""

@@ -1,0 +1,37 @@
+"""What the operator shows of a policy is what it says now, and ends when it is not known."""
+
+from __future__ import annotations
+
+from overspill.controller.meters import Meters
+from tests.controller.fakes import KEY
+
+Condition = dict[str, str]
+
+
+def _condition(status: str, reason: str) -> Condition:
+    return {"type": "Ready", "status": status, "reason": reason, "message": "m"}
+
+
+def _lines(meters: Meters, name: str) -> list[str]:
+    return [line for line in meters.exposition().decode().splitlines() if line.startswith(name)]
+
+
+def test_a_condition_is_one_series_that_ends_when_it_says_something_else() -> None:
+    meters = Meters()
+    meters.show(KEY, {"conditions": [_condition("False", "TargetNotFound")]}, None)
+    meters.show(KEY, {"conditions": [_condition("True", "Published")]}, None)
+    (line,) = _lines(meters, "overspill_condition{")
+    assert line.endswith(
+        '{policy="legal/contracts",reason="Published",status="True",type="Ready"} 1.0'
+    )
+    meters.forget(KEY)
+    assert _lines(meters, "overspill_condition{") == []
+
+
+def test_replicas_of_a_target_that_is_gone_are_not_shown_as_they_were() -> None:
+    meters = Meters()
+    meters.show(KEY, {"replicas": {"desired": 3, "ready": 2}}, None)
+    assert len(_lines(meters, "overspill_desired_replicas{")) == 1
+    meters.show(KEY, {}, None)
+    assert _lines(meters, "overspill_desired_replicas{") == []
+    assert _lines(meters, "overspill_ready_replicas{") == []
