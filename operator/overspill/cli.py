@@ -20,6 +20,7 @@ COMMANDS = {
     "ledger": ("overspill.controller.ledger_command", "print what a policy's budget went to"),
     "prices": ("overspill.prices.command", "print list prices, or fill a policy's in"),
     "evaluate": ("overspill.evaluate.command", "say what the learned score is worth on examples"),
+    "telemetry": ("overspill.telemetry.command", "print the Grafana dashboard or the alerts"),
     "crd": ("overspill.api.command", "print the CustomResourceDefinition"),
 }
 

@@ -1,1 +1,1 @@
-"""Every metric name and every PromQL query, in one place."""
+"""Every metric name, every PromQL query, the dashboard and the alerts, in one place."""
