@@ -15,7 +15,7 @@ ARGS ?=
 NODE := $(BIN)/python -m e2e.cluster
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup check format unit test e2e demo crds manifests lock clean
+.PHONY: help setup check format unit test e2e demo crds telemetry manifests lock clean
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -90,7 +90,13 @@ crds: $(READY) ## generate crds/ from the models
 	  overspill crd $$kind > crds/overspill.dev_$$kind.yaml; \
 	  cp crds/overspill.dev_$$kind.yaml charts/overspill/files/; done
 
-manifests: crds ## render manifests/ from the chart
+telemetry: $(READY) ## generate the dashboard and the alerts from the metric names
+	@overspill telemetry dashboard > charts/overspill/files/dashboard.json
+	@overspill telemetry alerts > charts/overspill/files/alerts.yaml
+	@cp charts/overspill/files/dashboard.json manifests/grafana/
+	@cp charts/overspill/files/alerts.yaml manifests/prometheus/
+
+manifests: crds telemetry ## render manifests/ from the chart
 	@$(NODE) build --only helm
 	@HELM="$$($(BIN)/python -c 'from e2e.cluster import paths; print(paths.binary("helm"))')" \
 	  $(BIN)/python manifests/render.py
