@@ -21,6 +21,7 @@ VALUES: dict[str, Any] = {
     "image": {"repository": IMAGE, "tag": TAG, "pullPolicy": "IfNotPresent"},
     "replicas": 2,
     "prometheus": {"url": prometheus.URL},
+    "grafana": {"dashboard": {"enabled": True}},
     # The defaults suit a Prometheus that scrapes every 15 s; this one scrapes every 2 s.
     "operator": {"intervalSeconds": 2, "metricsWindowSeconds": 10, "staleAfterSeconds": 10},
 }

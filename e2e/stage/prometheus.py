@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,34 +20,21 @@ NS = "monitoring"
 IMAGE = os.environ.get("PROMETHEUS_IMAGE", "overspill.test/prometheus:e2e")
 URL = f"http://prometheus.{NS}.svc:9090"
 
-CONFIG = {
-    "global": {"scrape_interval": "2s", "scrape_timeout": "2s"},
-    "scrape_configs": [
-        {
-            "job_name": "overspill-sidecars",
-            "kubernetes_sd_configs": [{"role": "pod"}],
-            "relabel_configs": [
-                {
-                    "source_labels": ["__meta_kubernetes_pod_labelpresent_overspill_dev_policy"],
-                    "regex": "true",
-                    "action": "keep",
-                },
-                {
-                    "source_labels": ["__meta_kubernetes_pod_phase"],
-                    "regex": "Running",
-                    "action": "keep",
-                },
-                {
-                    "source_labels": ["__meta_kubernetes_pod_container_port_number"],
-                    "regex": "4001",
-                    "action": "keep",
-                },
-                {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-                {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-            ],
-        }
-    ],
-}
+MANIFESTS = Path(__file__).parents[2] / "manifests" / "prometheus"
+"""What a user is told to take: the very files are tried here."""
+
+
+def _config() -> dict[str, str]:
+    """Prometheus' own file, and the alerts beside it."""
+    config = {
+        "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"},
+        "rule_files": ["alerts.yaml"],
+        "scrape_configs": yaml.safe_load((MANIFESTS / "scrape.yaml").read_text()),
+    }
+    return {
+        "prometheus.yml": yaml.safe_dump(config),
+        "alerts.yaml": (MANIFESTS / "alerts.yaml").read_text(),
+    }
 
 
 def _role() -> list[Manifest]:
@@ -103,7 +91,7 @@ def install() -> None:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "prometheus", "namespace": NS},
-        "data": {"prometheus.yml": yaml.safe_dump(CONFIG)},
+        "data": _config(),
     }
     kube.apply(namespace(NS))
     kube.apply(*_role(), config, _server(), service("prometheus", NS, 9090))
@@ -130,9 +118,19 @@ def start() -> None:
 
 
 def query(expr: str) -> list[dict[str, Any]]:
-    """Evaluate PromQL now; one dict a series."""
-    pod = kube.until("Prometheus ready", lambda: kube.ready_pods(NS, "app=prometheus"))[0]
-    path = f"/api/v1/query?query={quote(expr, safe='')}"
-    answer = json.loads(kube.http_get(NS, pod, 9090, path))
-    found: list[dict[str, Any]] = answer["data"]["result"]
+    """Evaluate PromQL now; one dict a series. Raises: KubectlError where it is no PromQL."""
+    found: list[dict[str, Any]] = _ask(f"query?query={quote(expr, safe='')}")["result"]
     return found
+
+
+def rules() -> list[dict[str, Any]]:
+    """All alerting rules, each with its health and the alerts it has now."""
+    groups = _ask("rules")["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def _ask(what: str) -> dict[str, Any]:
+    pod = kube.until("Prometheus ready", lambda: kube.ready_pods(NS, "app=prometheus"))[0]
+    answer = json.loads(kube.http_get(NS, pod, 9090, f"/api/v1/{what}"))
+    data: dict[str, Any] = answer["data"]
+    return data
