@@ -1,4 +1,4 @@
-"""The Grafana dashboard, as Grafana's classic JSON model, which versions 11 and 12 read. Pure.
+"""The Grafana dashboard, in Grafana's classic JSON model. Pure.
 
 Field names are those of https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model
 and of Grafana's own schemas of panels.
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 UID: Final = "overspill"
 SCHEMA_VERSION: Final = 39
-"""Of Grafana 11.0. Newer ones read older schemas; the other way round they need not."""
+"""As Grafana 11's schemas have it. Newer ones read older models; the other way they need not."""
 WIDTH: Final = 24
 DATASOURCE: Final[Json] = {"type": "prometheus", "uid": "${datasource}"}
 LAST: Final[Json] = {"calcs": ["lastNotNull"], "fields": "", "values": False}
@@ -111,7 +111,7 @@ def _policy() -> Json:
         "type": "query",
         "datasource": DATASOURCE,
         "definition": query,
-        "query": {"query": query, "refId": "policies"},
+        "query": {"qryType": 1, "query": query, "refId": "policies"},  # 1: values of a label
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "allValue": ".+",
         "hide": 0,

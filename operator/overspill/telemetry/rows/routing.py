@@ -67,7 +67,7 @@ def _room() -> tuple[Panel, ...]:
             unit=Unit.TOKENS_PER_S,
             lines=(
                 Line(VIEW.rate(names.WORK_TOKENS, by=POLICY_ONLY), "offered {{policy}}"),
-                Line(f"{ready} * {capacity}", "ready {{policy}}"),
+                Line(f"{ready} * {capacity}", "capacity {{policy}}"),
             ),
             width=12,
         ),
