@@ -28,6 +28,17 @@ def test_a_condition_is_one_series_that_ends_when_it_says_something_else() -> No
     assert _lines(meters, "overspill_condition{") == []
 
 
+def test_rent_adds_up_and_ends_with_its_policy() -> None:
+    meters = Meters()
+    for usd in (0.25, 0.5):
+        meters.rented(KEY, usd)
+    assert _lines(meters, "overspill_rent_usd_total") == [
+        'overspill_rent_usd_total{policy="legal/contracts"} 0.75'
+    ]
+    meters.forget(KEY)
+    assert _lines(meters, "overspill_rent_usd_total") == []
+
+
 def test_replicas_of_a_target_that_is_gone_are_not_shown_as_they_were() -> None:
     meters = Meters()
     meters.show(KEY, {"replicas": {"desired": 3, "ready": 2}}, None)

@@ -51,6 +51,9 @@ class Meters:
             names.LABELS[names.CONDITION],
             registry=registry,
         )
+        self._rent = Counter(
+            names.RENT_USD, "Rent of small replicas.", (names.POLICY,), registry=registry
+        )
         self._reconciles = Counter(
             names.RECONCILES, "Looks at a policy.", ("outcome",), registry=registry
         )
@@ -67,6 +70,10 @@ class Meters:
     def reconciled(self, outcome: str) -> None:
         """Count one look."""
         self._reconciles.labels(outcome).inc()
+
+    def rented(self, key: PolicyKey, usd: float) -> None:
+        """Count what small replicas have cost since the last time."""
+        self._rent.labels(str(key)).inc(usd)
 
     def show(self, key: PolicyKey, status: Manifest, budget: BudgetState | None) -> None:
         """Set one policy's gauges from its status."""
@@ -103,12 +110,13 @@ class Meters:
         """End the series of a policy that is gone."""
         gauges = (self._desired, self._ready, self._startup_s, self._capacity)
         self._drop(str(key), *gauges, self._conditions, *self._budget, *self._quality.values())
+        self._drop(str(key), self._rent)
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus scrapes."""
         return generate_latest(self.registry)
 
     @staticmethod
-    def _drop(policy: str, *gauges: Gauge) -> None:
-        for gauge in gauges:
-            gauge.remove_by_labels({names.POLICY: policy})
+    def _drop(policy: str, *series: Gauge | Counter) -> None:
+        for one in series:
+            one.remove_by_labels({names.POLICY: policy})

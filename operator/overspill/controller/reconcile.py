@@ -163,6 +163,7 @@ class Reconciler:
         memory = await self._cover(case, memory)
         memory, problem = seeded(memory, observed.replicas, case.spec)
         memory = await self._learn(case, memory, observed, demand)
+        self._charge(case, memory, observed)
         memory = self._experiment(case, memory, observed)
         decision, memory = self._decide(case, memory, observed, demand)
         memory = await self._publish(case, memory, observed.endpoints)
@@ -247,6 +248,14 @@ class Reconciler:
             at_most_s=2 * self._interval_s,
         )
         return replace(memory, pace=pace)
+
+    def _charge(self, case: Case, memory: Memory, observed: Observed) -> None:
+        """Count the rent of what was asked for, where that is known."""
+        replicas, economics = observed.replicas, memory.economics
+        if replicas is not None and economics is not None:
+            rent_usd_per_s = replicas.requested * economics.rent_usd_per_s
+            seconds = elapsed_s(memory, case.now_s, self._interval_s)
+            self.meters.rented(case.key, rent_usd_per_s * seconds)
 
     def _experiment(self, case: Case, memory: Memory, observed: Observed) -> Memory:
         """Take in what a small tier on trial saves and costs."""

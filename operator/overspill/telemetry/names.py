@@ -113,6 +113,9 @@ RECONCILES: Final = "overspill_reconciles_total"
 RECONCILE_SECONDS: Final = "overspill_reconcile_duration_seconds"
 LEADER: Final = "overspill_leader"
 METRICS_AGE_SECONDS: Final = "overspill_metrics_age_seconds"
+RENT_USD: Final = "overspill_rent_usd_total"
+"""Dollars of rent for the small replicas that are asked for, from the leader's looks; time in which
+they were not known is not in it."""
 CONDITION: Final = "overspill_condition"
 """1 for what each condition of a policy says now; labels type, status, reason. A condition that
 says something else is another series, and the one before ends."""
@@ -161,6 +164,7 @@ _OWN_LABELS: Final[dict[str, tuple[str, ...]]] = {
     QUALITY_LOW: (),
     QUALITY_FLOOR: (),
     TRIALS_KEPT: (),
+    RENT_USD: (),
     CONDITION: ("type", "status", "reason"),
 }
 LABELS: Final[dict[str, tuple[str, ...]]] = {

@@ -19,16 +19,17 @@ def at_a_glance() -> Row:
 
 
 def _totals() -> tuple[Panel, ...]:
-    paid, alone = SHOWN.increase(names.SPEND_USD), SHOWN.increase(names.FRONTIER_EQUIVALENT_USD)
+    paid, rent = SHOWN.increase(names.SPEND_USD), SHOWN.increase(names.RENT_USD)
+    alone = SHOWN.increase(names.FRONTIER_EQUIVALENT_USD)
     small = SHOWN.increase(names.REQUESTS, equal("tier", "small"))
     return (
         Panel(
             title="Saved",
             description="Of what all requests would have cost without the small tier, the part "
-            "that was not paid, over the time shown. Rent of replicas is not in it: no metric has "
-            "it.",
+            "that neither providers nor the rent of replicas took, over the time shown. Below 0 "
+            "the small tier costs more than it saves.",
             unit=Unit.SHARE,
-            lines=(Line(f"1 - {share(paid, alone)}", "saved"),),
+            lines=(Line(f"1 - {share(f'({paid} + {rent})', alone)}", "saved"),),
             kind=Kind.STAT,
             width=6,
             height=4,
@@ -36,10 +37,10 @@ def _totals() -> tuple[Panel, ...]:
         ),
         Panel(
             title="Paid",
-            description="Dollars for hosted and frontier providers over the time shown, judges of "
-            "trials included.",
+            description="Dollars over the time shown: for hosted and frontier providers, judges of "
+            "trials included, and the rent of replicas.",
             unit=Unit.USD,
-            lines=(Line(paid, "paid"),),
+            lines=(Line(paid, "providers"), Line(rent, "rent")),
             kind=Kind.STAT,
             width=6,
             height=4,
@@ -72,15 +73,18 @@ def _totals() -> tuple[Panel, ...]:
 
 def _courses() -> tuple[Panel, ...]:
     requests = VIEW.rate(names.REQUESTS)
+    paid, rent = VIEW.rate(names.SPEND_USD), VIEW.rate(names.RENT_USD)
     return (
         Panel(
-            title="Spend an hour, and without the small tier",
-            description="The gap between the lines is what is saved. Without the small tier what "
-            "it can do costs the price of the first rung it would spill to: a host's where there "
-            "is one, else the frontier's. Requests that nobody answered are in the upper line.",
+            title="Cost an hour, and without the small tier",
+            description="What is saved is the gap between the two upper lines. Without the small "
+            "tier what it can do costs the price of the first rung it would spill to: a host's "
+            "where there is one, else the frontier's; requests that nobody answered are in it, "
+            "too.",
             unit=Unit.USD,
             lines=(
-                Line(per_hour(VIEW.rate(names.SPEND_USD)), "paid"),
+                Line(per_hour(paid), "providers"),
+                Line(per_hour(f"({paid} + {rent})"), "providers and rent"),
                 Line(per_hour(VIEW.rate(names.FRONTIER_EQUIVALENT_USD)), "without the small tier"),
             ),
         ),
