@@ -249,6 +249,16 @@ async def test_replicas_cost_what_their_nodes_cost_and_each_node_is_read_once() 
     assert sorted(stage.cluster.nodes_read) == ["n1", "n2"]
 
 
+async def test_rent_is_counted_for_what_is_asked_for_ready_or_not() -> None:
+    stage = Stage()
+    meta = stage.cluster.policies[KEY]["metadata"]
+    meta["annotations"] = {PAUSED_ANNOTATION: "true"}
+    stage.cluster.target = Scale(requested=3, reported=1, selector="app=small")
+    await looks(stage, 3)  # there is nothing before the first
+    counted = stage.reconciler.meters.registry.get_sample_value(names.RENT_USD, {"policy": NAME})
+    assert counted == pytest.approx(3 * 2.49 / 3600 * 30.0)
+
+
 async def test_without_costs_by_label_no_node_is_read() -> None:
     stage = Stage()
     stage.cluster.target = Scale(requested=1, reported=1, selector="app=small")
