@@ -30,6 +30,13 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, name: str, said: str)
         check_writable("--plot", tmp_path / name)
 
 
+def test_what_is_read_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "graded.jsonl").touch()
+    read = (None, tmp_path / "gone", tmp_path / "graded.jsonl")
+    with pytest.raises(CannotWrite, match="is read too, and would be lost"):
+        check_writable("--write", tmp_path / "." / "graded.jsonl", read)
+
+
 def test_what_may_not_be_written_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

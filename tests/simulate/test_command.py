@@ -93,11 +93,11 @@ def test_ours_alone_is_a_choice_too(file: Path, capsys: pytest.CaptureFixture[st
 def test_names_are_told_as_they_are(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trace, picture = tmp_path / "a[red]$x_{$:smile:.csv", tmp_path / "out.png"
+    trace, picture = tmp_path / "a[red]$x_{$:smile:\udcff.csv", tmp_path / "out.png"
     trace.write_text("arrival_s,input_tokens,output_tokens\n0,10,10\n")
     assert simulate(file, "--baseline", "static", "--plot", str(picture), trace=trace) == 0
     told = capsys.readouterr().out
-    assert told.startswith("a[red]$x_{$:smile:.csv, 10 seconds, under policy contracts")
+    assert told.startswith("a[red]$x_{$:smile:?.csv, 10 seconds, under policy contracts")
     assert " <0.01 " in told  # little is not nothing
     assert picture.exists()
 
@@ -221,6 +221,14 @@ def test_where_nobody_asked_nobody_took_any_time(
     assert simulate(file, "--requests", "--json", trace=trace) == 0
     for row in result(capsys)["rules"]:
         assert [row[name] for name in TIMES] == [None] * 4
+
+
+def test_only_a_terminal_is_shown_how_it_goes(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert simulate(file, "--json", "--baseline", "static") == 0
+    result(capsys)
 
 
 def test_prometheus_remembers_no_requests(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -163,7 +163,7 @@ def _check_files(args: argparse.Namespace) -> None:
         raise CannotDraw("--plot needs matplotlib: pip install 'overspill[plot]'")
     for option, path in (("--plot", args.plot), ("--write", args.write)):
         if path:
-            check_writable(option, path)
+            check_writable(option, path, (args.data, args.train))
 
 
 def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None) -> None:

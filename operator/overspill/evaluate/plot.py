@@ -23,6 +23,7 @@ def draw(path: Path, title: str, looks: Sequence[Look], floor: float) -> None:
     """Write a PNG. Raises: OSError."""
     figure = Figure(figsize=(11, 7), layout="constrained")
     quality, share = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    title = title.encode(errors="replace").decode()  # a file's name may be no text
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     _draw_quality(quality, looks, floor)
     _draw_share(share, looks)

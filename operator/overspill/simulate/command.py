@@ -104,14 +104,15 @@ def _compare(args: argparse.Namespace, policy: PolicyFile) -> None:
     if args.plot and find_spec("matplotlib") is None:
         raise CannotSimulate("--plot needs matplotlib: pip install 'overspill[plot]'")
     if args.plot:
-        check_writable("--plot", args.plot)
+        check_writable("--plot", args.plot, (args.policy, args.trace))
     if args.requests and (remedy := _no_requests(args)):
         raise CannotSimulate(f"--requests: {remedy}")
     source, load, how = _load(args, policy)
     rules = _rules(args.baseline, load)
     title = _title(source, policy, load)
     played = rules if OPTIMAL in rules else [*rules, OPTIMAL]  # each is a ratio to it
-    results = play_all(played, load, Console(stderr=True), how)
+    watched = Console(stderr=True, force_terminal=sys.stderr.isatty())  # FORCE_COLOR makes no one
+    results = play_all(played, load, watched, how)
     if args.json:
         sys.stdout.write(json.dumps(as_json(source, policy.name, load, rules, results)) + "\n")
     else:

@@ -61,6 +61,7 @@ def draw(path: Path, title: str, results: Sequence[Result]) -> None:
     axis = _axis(ours.load)
     figure = Figure(figsize=(11, 9), layout="constrained")
     replicas, spill, cost = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1.3, 3])
+    title = title.encode(errors="replace").decode()  # a file's name may be no text
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     _draw_replicas(replicas, axis, ours)
     _draw_spill(spill, axis, ours)
