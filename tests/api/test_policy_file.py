@@ -42,8 +42,10 @@ def test_a_policy_is_read(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        pytest.param("", "spec: ", id="empty"),
-        pytest.param("- 1", "spec: ", id="a list"),
+        pytest.param("", "policy.yaml: is empty; write", id="empty"),
+        pytest.param("- 1", "policy.yaml: is no object; write", id="a list"),
+        pytest.param("kind: ConfigMap", "has kind 'ConfigMap' and no spec", id="another kind"),
+        pytest.param("[" * 5000, "nested too deeply", id="no end of brackets"),
         pytest.param("spec: {mode: Never}", "spec.mode", id="an invalid field"),
         pytest.param("a: [", "is not one YAML document", id="no YAML"),
         pytest.param("a: 1\n---\nb: 2", "is not one YAML document", id="two documents"),

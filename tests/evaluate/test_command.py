@@ -121,11 +121,33 @@ def test_a_file_that_cannot_be_used_is_named(
     assert evaluate(data=tmp_path / "none.jsonl") == 2
     assert "none.jsonl" in capsys.readouterr().err
     assert evaluate("--train", str(FILE)) == 2
-    assert "give others" in capsys.readouterr().err
+    assert f"--train {FILE}: each example" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--plot", "--write"])
+def test_what_cannot_be_written_is_said_before_the_work(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "broken.jsonl").write_text("no example")
+    assert evaluate("--stream", option, str(tmp_path), data=tmp_path / "broken.jsonl") == 2
+    assert f"{option} {tmp_path}: is a folder" in capsys.readouterr().err
+
+
+def test_names_are_told_as_they_are(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = tmp_path / "[b]$x_{$.jsonl"
+    data.write_bytes(FILE.read_bytes())
+    assert evaluate("--stream", "--plot", str(tmp_path / "out.png"), data=data) == 0
+    assert "[b]$x_{$.jsonl" in capsys.readouterr().out
+
+
+def test_no_minus_stands_before_a_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate("--price-ratio", "1") == 0
+    assert "-0.000" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    "words", [["--floor", "2"], ["--price-ratio", "x"], ["--sample-rate", "-1"]]
+    "words",
+    [["--floor", "2"], ["--price-ratio", "x"], ["--sample-rate", "-1"], ["--seed", "-1"]],
 )
 def test_a_number_out_of_bounds_is_refused_with_the_remedy(
     capsys: pytest.CaptureFixture[str], words: list[str]

@@ -184,9 +184,37 @@ def test_a_policy_without_a_budget_has_none_to_spend(
     assert "add spec.budget, or leave the option out" in capsys.readouterr().err
 
 
+def test_a_score_is_for_a_policy_that_names_one(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "score.json").write_text("{}")
+    assert explain(folder, "--score", str(folder / "score.json")) == 2
+    assert "add spec.routing.complexity.score, or leave" in capsys.readouterr().err
+
+
+def test_a_score_that_is_no_text_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "score.json").write_bytes(b"\xff\xfe")
+    assert explain(folder, "--score", str(folder / "score.json")) == 2
+    assert "score.json: is no text; give what overspill evaluate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "fields", [{"max_tokens": 10**400}, {"max_tokens": 4, "n": 10**400}], ids=["limit", "answers"]
+)
+def test_more_output_than_can_be_reckoned_with_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], fields: dict[str, int]
+) -> None:
+    (folder / "request.json").write_bytes(body(CHAT, **fields))
+    assert explain(folder) == 2
+    assert "lower its limit, or n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
+        pytest.param(["--output-tokens", "9" * 400], "no number of tokens", id="far too many"),
         pytest.param(["--output-tokens", "many"], "'many' is no number of tokens", id="a word"),
         pytest.param(["--output-tokens", "-5"], "no number of tokens", id="less than nothing"),
         pytest.param(["--path", "/v1/chat"], "/v1/chat/completions", id="an unknown path"),

@@ -26,10 +26,17 @@ def test_plain_and_gzipped_read_alike(tmp_path: Path) -> None:
         assert examples.gains.tolist() == [0.75, 0.75]
 
 
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert read_examples(tmp_path / "a.jsonl").prompts == ("2+2?",)
+
+
 FAULTS = [
     pytest.param("", "has no lines; give", id="empty"),
     pytest.param(f"{GOOD}\nnot json", "line 2: .*write one JSON object", id="no JSON"),
     pytest.param("[1]", "line 1: has no text as `prompt`", id="no object"),
+    pytest.param('{"a":' + "[" * 100_000, "line 1: is nested too deeply", id="nested"),
+    pytest.param(GOOD.replace("small_", "big_"), "has no small_correct; give", id="a lack"),
     pytest.param(GOOD.replace("0.25", "1.5"), "small_correct is 1.5; give", id="above 1"),
     pytest.param(
         GOOD.replace("0.25", "null"), "small_correct is None; give", id="missing is not 0"

@@ -85,6 +85,23 @@ def test_baselines_are_chosen_and_still_held_against_the_optimum(
     assert all(row["ratio_to_optimal"] > 1 for row in rules)
 
 
+def test_ours_alone_is_a_choice_too(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate(file, "--json", "--baseline", "overspill") == 0
+    assert [row["rule"] for row in result(capsys)["rules"]] == ["overspill"]
+
+
+def test_names_are_told_as_they_are(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace, picture = tmp_path / "a[red]$x_{$:smile:\udcff.csv", tmp_path / "out.png"
+    trace.write_text("arrival_s,input_tokens,output_tokens\n0,10,10\n")
+    assert simulate(file, "--baseline", "static", "--plot", str(picture), trace=trace) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("a[red]$x_{$:smile:?.csv, 10 seconds, under policy contracts")
+    assert " <0.01 " in told  # little is not nothing
+    assert picture.exists()
+
+
 def test_a_host_is_a_rule_of_its_own_and_scales_to_zero_what_it_undercuts(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,9 +158,11 @@ def test_the_table_has_the_cheapest_first(file: Path, capsys: pytest.CaptureFixt
                      id="no host"),
         pytest.param(["--requests", "--plot", "x.png"], "the picture is of the flow",
                      id="no picture of requests"),
-        pytest.param(["--trace", "gone.csv"], "No such file or directory: 'gone.csv'",
+        pytest.param(["--trace", "gone.csv"], "gone.csv: No such file or directory; name a file",
                      id="no file"),
         pytest.param(["--trace", __file__], "line 1: has no column", id="no trace"),
+        pytest.param(["--plot", "/gone/x.png"], "--plot /gone/x.png: there is no folder /gone",
+                     id="nowhere to draw"),
         pytest.param(["--policy", __file__], "is not one YAML document", id="no policy"),
     ],
 )  # fmt: skip
@@ -163,6 +182,7 @@ def test_what_cannot_be_used_is_said(
         pytest.param(["--baseline", "magic"], "invalid choice: 'magic'", id="unknown rule"),
         pytest.param(["--since", "2 weeks"], "write 14d, 36h or 90m", id="no duration"),
         pytest.param(["--since", "0d"], "write 14d, 36h or 90m", id="no time at all"),
+        pytest.param(["--since", "401d"], "write 400d at most", id="longer than any memory"),
         pytest.param(["--prometheus", "http://x"], "not allowed with argument", id="two sources"),
     ],
 )
@@ -201,6 +221,14 @@ def test_where_nobody_asked_nobody_took_any_time(
     assert simulate(file, "--requests", "--json", trace=trace) == 0
     for row in result(capsys)["rules"]:
         assert [row[name] for name in TIMES] == [None] * 4
+
+
+def test_only_a_terminal_is_shown_how_it_goes(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert simulate(file, "--json", "--baseline", "static") == 0
+    result(capsys)
 
 
 def test_prometheus_remembers_no_requests(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

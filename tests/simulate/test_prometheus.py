@@ -142,11 +142,33 @@ def test_the_http_api_is_asked_as_it_wants_to_be() -> None:
     [
         pytest.param(503, b"starting", "HTTP Status Code 503", id="not ready"),
         pytest.param(200, b"<html>", "JSONDecodeError", id="something else"),
+        pytest.param(200, b'{"status": "ok"}', "something else than samples", id="other JSON"),
+        pytest.param(200, b"[]", "something else than samples", id="a list"),
     ],
 )
 def test_an_answer_that_is_none_is_told(status: int, body: bytes, said: str) -> None:
     with double(status, body) as (url, _), pytest.raises(NoDemand, match=said):
         connect(url)("sum(x)", 10.0, 30.0)
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pytest.param({"metric": {}}, id="no samples"),
+        pytest.param({"values": [[BEGIN_S, "much"]]}, id="no number"),
+        pytest.param({"values": [[BEGIN_S - 1000, "1"]]}, id="not asked for, before"),
+        pytest.param({"values": [[BEGIN_S + 1000, "1"]]}, id="not asked for, after"),
+    ],
+)
+def test_odd_samples_are_no_demand(series: dict[str, Any]) -> None:
+    with pytest.raises(NoDemand, match="something else than samples"):
+        ask_load(lambda *_: [series], POLICY, 20, NOW_S)
+
+
+@pytest.mark.parametrize("url", ["", "prometheus:9090", "http://[::1", "ftp://x"])
+def test_what_is_no_address_is_told(url: str) -> None:
+    with pytest.raises(NoDemand, match="is no address"):
+        connect(url)
 
 
 def test_nobody_there_is_told() -> None:

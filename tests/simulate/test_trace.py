@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +66,21 @@ def test_gzip_is_told_by_its_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param((BINS + "0,1,5,7\n").encode(), id="plain"),
+        pytest.param(gzip.compress((BINS + "0,1,5,7\n").encode()), id="gzipped"),
+    ],
+)
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path, content: bytes) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
+    writer.start()
+    assert rows(read_trace(tmp_path / "pipe")) == [(5, 7)]
+    writer.join()
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         pytest.param("", "line 1: has no column arrival_s, input_tokens, output_tokens (got '')",
@@ -74,10 +91,18 @@ def test_gzip_is_told_by_its_content(tmp_path: Path) -> None:
                      id="a column lacks"),
         pytest.param(BINS, "has no rows; give one a bin", id="no rows"),
         pytest.param(BINS + "0,1,5,7\n10,1,x,8\n",
-                     "line 3: input_tokens is 'x'; write a number, zero or more", id="no number"),
+                     "line 3: input_tokens is 'x'; write a number, from 0 to", id="no number"),
         pytest.param(BINS + "0,1,5,-7\n", "line 2: output_tokens is '-7'", id="negative"),
         pytest.param(BINS + "0,1,5,nan\n", "line 2: output_tokens is 'nan'", id="not a number"),
         pytest.param(REQUESTS + "inf,1,1\n", "line 2: arrival_s is 'inf'", id="infinite"),
+        pytest.param(REQUESTS + "2024-05-01T00:00:00Z,1,1\n",
+                     "line 2: arrival_s is '2024-05-01T00:00:00Z'; write seconds", id="a date"),
+        pytest.param(REQUESTS + "0,1,1e300\n", "line 2: output_tokens is '1e300'; write a number",
+                     id="more than can be added up"),
+        pytest.param(BINS + "0,nan,1,1\n", "line 2: requests is 'nan'", id="requests of a bin"),
+        pytest.param(BINS + "0,,1,1\n", "line 2: requests is ''", id="missing is not zero"),
+        pytest.param(REQUESTS.strip() + ",output_tokens\n0,1,2,3\n",
+                     "line 1: has two columns output_tokens; leave one", id="a column twice"),
         pytest.param(REQUESTS + "1,2\n", "line 2: output_tokens is missing", id="short row"),
         pytest.param(BINS + "0,1,5,7\n20,1,5,7\n10,1,5,7\n",
                      "line 4: bin_start_s is 10 after 20; sort the bins by time", id="unsorted"),

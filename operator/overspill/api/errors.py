@@ -7,6 +7,7 @@ OverspillError
 ├── NoDemand         a person looks why Prometheus has nothing to simulate
 ├── CannotSimulate   a person asks for something else
 ├── CannotExplain    a person corrects the request, or asks about another
+├── CannotWrite      a person names another file to write
 ├── CannotPrice      a person gives another table, or writes the price
 ├── InvalidExamples  a person corrects the file of graded prompts
 ├── Unproven         a sidecar's token vouches for no pod; a person restarts the pod
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 
 class OverspillError(Exception):
     """Root of every error this package raises on purpose."""
+
+
+def told(error: OverspillError | OSError) -> str:
+    """Say what is wrong as commands do: `path: what; remedy`. Python's words have no remedy."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}; name a file that can be opened"
+    return str(error)
 
 
 class InvalidPolicy(OverspillError):

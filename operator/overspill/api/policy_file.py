@@ -30,11 +30,19 @@ def read_policy(path: Path) -> PolicyFile:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise InvalidPolicy([f"{path}: is not one YAML document ({reason}); correct it"]) from None
-    whole = document if isinstance(document, dict) else {"spec": document}
-    metadata = whole.get("metadata")
+    except RecursionError:
+        raise InvalidPolicy([f"{path}: is nested too deeply to be a policy; correct it"]) from None
+    if not isinstance(document, dict):
+        what = "is empty" if document is None else "is no object"
+        raise InvalidPolicy([f"{path}: {what}; write a RoutingPolicy, or its spec alone"])
+    if "spec" not in document and "kind" in document:
+        raise InvalidPolicy(
+            [f"{path}: has kind {document['kind']!r} and no spec; give a RoutingPolicy"]
+        )
+    metadata = document.get("metadata")
     names = metadata if isinstance(metadata, dict) else {}
     return PolicyFile(
         name=str(names.get("name", "policy")),
         namespace=str(names.get("namespace", "default")),
-        spec=parse_policy(whole.get("spec", whole)),
+        spec=parse_policy(document.get("spec", document)),
     )

@@ -17,9 +17,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from overspill.api.errors import OverspillError
+from overspill.api.errors import OverspillError, told
+from overspill.api.out_file import check_writable
 from overspill.learning.design import design_of
-from overspill.learning.examples import read_examples
+from overspill.learning.examples import InvalidExamples, read_examples
 from overspill.learning.linear import learn, score_of
 from overspill.learning.prior import shipped
 from overspill.learning.replay import replay
@@ -45,6 +46,7 @@ SEEN: Final = 0.01
 Below it, shared questions are chance."""
 _BYTES: Final = 2048
 _TIMED: Final = 300
+_DIGITS: Final = 20
 _DEFAULT_FLOOR: Final = 0.95
 _DEFAULT_RATIO: Final = 20.0
 
@@ -90,9 +92,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_confidence,
         default=0.95,
         metavar="0.95",
-        help="of --stream: that the floor is held, from 0.5 on and below 1",
+        help="of --stream: that the floor is held, from 0.5 to 0.999999",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of folds, of order and of trials")
+    parser.add_argument(
+        "--seed", type=_seed, default=0, metavar="0", help="of folds, of order and of trials"
+    )
     parser.add_argument(
         "--write",
         type=Path,
@@ -113,11 +117,17 @@ def _share(text: str) -> float:
 
 
 def _confidence(text: str) -> float:
-    return _number(text, 0.5, 0.999999, "give at least 0.5 and less than 1, such as 0.95")
+    return _number(text, 0.5, 0.999999, "give 0.5 to 0.999999, such as 0.95")
 
 
 def _ratio(text: str) -> float:
     return _number(text, 1.0, math.inf, "give at least 1, such as 20")
+
+
+def _seed(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < _DIGITS:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r}: give a whole number from 0 on, such as 1")
 
 
 def _number(text: str, low: float, high: float, remedy: str) -> float:
@@ -133,21 +143,31 @@ def _number(text: str, low: float, high: float, remedy: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """Judge and print; return 2 where the input cannot be used."""
     try:
+        _check_files(args)
         examples = read_examples(args.data)
         train = read_examples(args.train) if args.train else None
         _judge(args, examples, train)
     except (OverspillError, OSError) as error:
-        sys.stderr.write(f"overspill evaluate: {error}\n")
+        sys.stderr.write(f"overspill evaluate: {told(error)}\n")
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
-def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None) -> None:
-    """Raises: OverspillError."""
+def _check_files(args: argparse.Namespace) -> None:
+    """Refuse before the work what could not be written after it. Raises: OverspillError."""
     if args.plot and not args.stream:
         raise CannotDraw("--plot draws what --stream plays: add it, or leave --plot out")
     if args.plot and find_spec("matplotlib") is None:
         raise CannotDraw("--plot needs matplotlib: pip install 'overspill[plot]'")
+    for option, path in (("--plot", args.plot), ("--write", args.write)):
+        if path:
+            check_writable(option, path, (args.data, args.train))
+
+
+def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None) -> None:
+    """Raises: OverspillError."""
     if args.stream:  # a file is often sorted by subject, traffic is not
         examples = examples.take(np.random.default_rng(args.seed).permutation(len(examples)))
     prior, used = (None, "no") if args.no_prior else _honest(examples)
@@ -162,8 +182,9 @@ def _judge(args: argparse.Namespace, examples: Examples, train: Examples | None)
         said |= promise
         sys.stdout.write(json.dumps(said) + "\n")
     else:
-        told = {**asdict(found), "decision_us": decision_us, "prior": used, **promise}
-        Console(highlight=False).print(_table(args.data.name, told))
+        figures = {**asdict(found), "decision_us": decision_us, "prior": used, **promise}
+        out = Console(highlight=False, markup=False, emoji=False)  # names may have brackets
+        out.print(_table(args.data.name, figures))
 
 
 def _served(
@@ -185,7 +206,10 @@ def _served(
             draw(args.plot, _title(args), played.looks, args.floor)
         return played.served, _promise(played, args.floor, args.confidence)
     if train is not None:
-        return learned_elsewhere(examples, train, prior, floor=args.floor).served(), {}
+        try:
+            return learned_elsewhere(examples, train, prior, floor=args.floor).served(), {}
+        except InvalidExamples as error:
+            raise InvalidExamples(f"--train {args.train}: {error}") from None
     return cross_validated(examples, prior, floor=args.floor, seed=args.seed).served(), {}
 
 
@@ -237,6 +261,7 @@ def timed_us(score: Score, prompts: Sequence[str]) -> float:
 def _table(name: str, figures: Mapping[str, object]) -> Table:
     table = Table("measure", "value", title=name, title_justify="left")
     for key, value in figures.items():
-        said = f"{value:.3f}" if isinstance(value, float) and key != "decision_us" else str(value)
+        rounded = isinstance(value, float) and key != "decision_us"
+        said = f"{value:z.3f}" if rounded else str(value)  # z: no minus before a zero
         table.add_row(key, "–" if value is None else said)
     return table

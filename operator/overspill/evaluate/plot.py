@@ -23,7 +23,8 @@ def draw(path: Path, title: str, looks: Sequence[Look], floor: float) -> None:
     """Write a PNG. Raises: OSError."""
     figure = Figure(figsize=(11, 7), layout="constrained")
     quality, share = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    title = title.encode(errors="replace").decode()  # a file's name may be no text
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     _draw_quality(quality, looks, floor)
     _draw_share(share, looks)
     share.set_xlabel("requests")
@@ -39,8 +40,9 @@ def _draw_quality(panel: Axes, looks: Sequence[Look], floor: float) -> None:
     low, high = ([getattr(look, name) for look in looks] for name in ("low", "high"))
     told = [look.estimate for look in looks]
     panel.fill_between(at, low, high, color=_PALE, lw=0, label="as trials tell it, interval")
-    panel.plot(at, told, color=_OURS, lw=1.3, label="as trials tell it")
-    panel.plot(at, achieved, color=_INK, lw=1.3, label="as it was")
+    mark = "o" if len(at) == 1 else ""  # one look is no line
+    panel.plot(at, told, color=_OURS, lw=1.3, marker=mark, ms=7, label="as trials tell it")
+    panel.plot(at, achieved, color=_INK, lw=1.3, marker=mark, ms=4, label="as it was")
     panel.axhline(floor, color=_FLOOR, lw=1.1, ls="--", label=f"floor {floor:g}")
     panel.set_ylabel("quality so far ÷ frontier's")
     panel.set_ylim(min(floor, *achieved) - _ROOM, max(1.0, *achieved) + _ROOM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from overspill.explain.question import CannotExplain
 from overspill.prices.table import CannotPrice, bundled
 from overspill.routing.decide import Tier
 from overspill.scaling.economics import economics_of
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _LIMITS: Final = ("max_completion_tokens", "max_tokens")
 """What the wires call the most output tokens of a call."""
+MOST_TOKENS: Final = 10**12
+"""Of one answer: beyond is nothing to reckon with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ def alternatives(
     """Return the small tier, then hosts, then the frontier; `output_tokens` is assumed of each.
 
     Without it, each writes as much as the request allows; where it says nothing, 256 tokens.
+    Raises: CannotExplain.
     """
     assumed = output_tokens
     if assumed is None and question.ask.max_tokens is None:
@@ -161,7 +165,14 @@ def _bare(
 
 
 def _likely(bare: Alternative, bound: Usage, assumed: int | None) -> int:
-    """Return the output to expect: what is assumed, else all that the limit allows, never more."""
+    """Return the output to expect: what is assumed, else all that the limit allows, never more.
+
+    Raises: CannotExplain.
+    """
     most = bound.output_tokens
+    if most > MOST_TOKENS:
+        raise CannotExplain(
+            f"the request allows more than {MOST_TOKENS:,} tokens of output; lower its limit, or n"
+        )
     bounded = bare.limit_tokens is not None or not most
     return most if assumed is None or (bounded and assumed > most) else assumed

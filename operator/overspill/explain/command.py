@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from overspill.api.errors import OverspillError
+from overspill.api.errors import OverspillError, told
 from overspill.api.policy_file import read_policy
-from overspill.explain.alternative import alternatives
+from overspill.explain.alternative import MOST_TOKENS, alternatives
 from overspill.explain.question import read_headers, read_question
-from overspill.explain.setting import setting_of
+from overspill.explain.setting import read_score, setting_of
 from overspill.explain.show import as_json, as_table, footnotes, headline, ladder_line
 from overspill.explain.verdict import judge
 from overspill.wire.ingress import INGRESSES
@@ -63,9 +63,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _tokens(text: str) -> int:
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and len(text) < len(str(MOST_TOKENS)):
         return int(text)
-    raise ArgumentTypeError(f"{text!r} is no number of tokens; give one from 0 on, such as 500")
+    raise ArgumentTypeError(f"{text!r:.40} is no number of tokens; give one such as 500")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,15 +73,17 @@ def run(args: argparse.Namespace) -> int:
     try:
         _explain(args)
     except (OverspillError, OSError) as error:
-        sys.stderr.write(f"overspill explain: {error}\n")
+        sys.stderr.write(f"overspill explain: {told(error)}\n")
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
 def _explain(args: argparse.Namespace) -> None:
     """Raises: OverspillError, OSError."""
     file = read_policy(args.policy)
-    score = args.score.read_text() if args.score else None
+    score = read_score(args.score) if args.score else None
     setting = setting_of(file, exhausted=args.exhausted, small_full=args.small_full, score=score)
     headers = read_headers(args.header)
     raw, source = _body(args.request)

@@ -52,6 +52,11 @@ def setting_of(
             f"--exhausted: policy {file.name} has no budget that could be spent; "
             "add spec.budget, or leave the option out"
         )
+    if score is not None and not _names_score(spec):
+        raise CannotExplain(
+            f"--score: policy {file.name} names no score; "
+            "add spec.routing.complexity.score, or leave the option out"
+        )
     config = sidecar_config(
         PolicyKey(file.namespace, file.name),
         1,
@@ -59,7 +64,7 @@ def setting_of(
         endpoints=(),
         running_sidecars=1,
         budget=None,
-        score=score if _names_score(spec) else None,
+        score=score,
     )
     if budget is not None:
         told = BudgetConfig(open=not exhausted, on_exhausted=budget.on_exhausted)
@@ -72,6 +77,16 @@ def setting_of(
         for provider in runtime.providers:  # as with a purse, which is of a running sidecar only
             provider.target = replace(provider.target, capped=True)
     return Setting(policy=file.name, spec=spec, runtime=runtime, small_full=small_full)
+
+
+def read_score(path: Path) -> str:
+    """Return a score's text. Raises: CannotExplain, OSError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise CannotExplain(
+            f"--score {path}: is no text; give what overspill evaluate --write wrote"
+        ) from None
 
 
 def _names_score(spec: RoutingPolicySpec) -> bool:

@@ -67,7 +67,7 @@ def read_examples(path: Path) -> Examples:
     """
     raw = path.read_bytes()
     try:
-        text = (gzip.decompress(raw) if raw.startswith(_GZIP) else raw).decode()
+        text = (gzip.decompress(raw) if raw.startswith(_GZIP) else raw).decode("utf-8-sig")
     except (UnicodeDecodeError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise InvalidExamples(f"{path}: {error}; give JSON lines, plain or gzipped") from None
     found = [
@@ -86,6 +86,8 @@ def _read(line: str, where: str) -> tuple[str, float, float]:
         said = json.loads(line)
     except ValueError as error:
         raise InvalidExamples(f"{where}: {error}; write one JSON object a line") from None
+    except RecursionError:
+        raise InvalidExamples(f"{where}: is nested too deeply; leave that out") from None
     prompt = said.get("prompt") if isinstance(said, dict) else None
     if not isinstance(prompt, str) or not prompt.strip():
         raise InvalidExamples(f"{where}: has no text as `prompt`; add it")
@@ -93,7 +95,9 @@ def _read(line: str, where: str) -> tuple[str, float, float]:
 
 
 def _quality(said: dict[str, Any], name: str, where: str) -> float:
-    value = said.get(name)
+    if name not in said:
+        raise InvalidExamples(f"{where}: has no {name}; give a quality from 0 to 1")
+    value = said[name]
     if not isinstance(value, bool | int | float) or not 0.0 <= value <= 1.0:
-        raise InvalidExamples(f"{where}: {name} is {value!r}; give a quality from 0 to 1")
+        raise InvalidExamples(f"{where}: {name} is {value!r:.40}; give a quality from 0 to 1")
     return float(value)

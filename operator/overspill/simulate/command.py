@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from overspill.api.errors import OverspillError
+from overspill.api.errors import OverspillError, told
+from overspill.api.out_file import check_writable
 from overspill.api.policy_file import read_policy
 from overspill.simulate.contest import OPTIMAL, OURS, PLAYS, entrants, play, play_requests
 from overspill.simulate.live import play_all
@@ -23,7 +24,7 @@ from overspill.simulate.prometheus import ask_load, connect
 from overspill.simulate.requests import requests_of, traffic_of
 from overspill.simulate.table import as_json, as_table
 from overspill.simulate.tier import tier_of
-from overspill.simulate.trace import laid_out, read_rows
+from overspill.simulate.trace import LONGEST_DAYS, laid_out, read_rows
 
 if TYPE_CHECKING:
     import argparse
@@ -62,9 +63,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         nargs="+",
-        choices=[rule for rule in PLAYS if rule != OURS],
+        choices=[*PLAYS],
         metavar="RULE",
-        help=f"compare with these only: {', '.join(PLAYS)}",
+        help=f"compare {OURS} with these only: {', '.join(PLAYS)}",
     )
     parser.add_argument(
         "--requests",
@@ -80,7 +81,10 @@ def duration_s(text: str) -> float:
     found = re.fullmatch(r"(\d{1,6})([mhd])", text)
     if not found or not int(found[1]):
         raise ArgumentTypeError(f"{text!r} is no duration; write 14d, 36h or 90m")
-    return int(found[1]) * _UNIT_S[found[2]]
+    long_s = int(found[1]) * _UNIT_S[found[2]]
+    if long_s > LONGEST_DAYS * _UNIT_S["d"]:
+        raise ArgumentTypeError(f"{text!r} is too long; write {LONGEST_DAYS}d at most")
+    return long_s
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         _compare(args, read_policy(args.policy))
     except (OverspillError, OSError) as error:
-        sys.stderr.write(f"overspill simulate: {error}\n")
+        sys.stderr.write(f"overspill simulate: {told(error)}\n")
         return 2
     except KeyboardInterrupt:
         return 130
@@ -99,17 +103,20 @@ def _compare(args: argparse.Namespace, policy: PolicyFile) -> None:
     """Raises: OverspillError, OSError."""
     if args.plot and find_spec("matplotlib") is None:
         raise CannotSimulate("--plot needs matplotlib: pip install 'overspill[plot]'")
+    if args.plot:
+        check_writable("--plot", args.plot, (args.policy, args.trace))
     if args.requests and (remedy := _no_requests(args)):
         raise CannotSimulate(f"--requests: {remedy}")
     source, load, how = _load(args, policy)
     rules = _rules(args.baseline, load)
     title = _title(source, policy, load)
     played = rules if OPTIMAL in rules else [*rules, OPTIMAL]  # each is a ratio to it
-    results = play_all(played, load, Console(stderr=True), how)
+    watched = Console(stderr=True, force_terminal=sys.stderr.isatty())  # FORCE_COLOR makes no one
+    results = play_all(played, load, watched, how)
     if args.json:
         sys.stdout.write(json.dumps(as_json(source, policy.name, load, rules, results)) + "\n")
     else:
-        out = Console(highlight=False)
+        out = Console(highlight=False, markup=False, emoji=False)  # names may have brackets
         out.width = out.width if out.is_terminal else max(out.width, _WIDTH)
         out.print(title)
         out.print(as_table(rules, results))
@@ -158,9 +165,17 @@ def _rules(asked: list[str] | None, load: Load) -> list[str]:
 
 
 def _title(source: str, policy: PolicyFile, load: Load) -> str:
-    hours = load.steps * load.step_s / _UNIT_S["h"]
-    length = f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
     return (
-        f"{source}, {length}, under policy {policy.name}: "
+        f"{source}, {_length(load.steps * load.step_s)}, under policy {policy.name}: "
         f"demand fills {load.mean_replicas:.1f} replicas on average"
     )
+
+
+def _length(long_s: float) -> str:
+    """Say how long in a unit that leaves something before the point."""
+    if long_s < _UNIT_S["m"]:
+        return f"{long_s:.0f} seconds"
+    if long_s < _UNIT_S["h"] / 2:
+        return f"{long_s / _UNIT_S['m']:.1f} minutes"
+    hours = long_s / _UNIT_S["h"]
+    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"

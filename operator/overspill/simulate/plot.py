@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from overspill.simulate.contest import OPTIMAL, OURS, Result
 from overspill.simulate.engine import flow
+from overspill.simulate.table import in_usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,15 +34,25 @@ class _Axis:
 
     begins: np.ndarray[tuple[int], np.dtype[np.int64]]
     unit: str
-    times: FloatArray
-    """Each bucket's beginning, in that unit."""
+    edges: FloatArray
+    """Each bucket's beginning, in that unit, and the last one's end."""
 
     def mean(self, values: FloatArray) -> FloatArray:
+        """Return one a bucket, the last twice: it lasts until the end."""
         sizes = np.diff(self.begins, append=len(values))
-        return np.add.reduceat(values, self.begins) / sizes
+        means = np.add.reduceat(values, self.begins) / sizes
+        return np.append(means, means[-1])
 
     def peak(self, values: FloatArray) -> FloatArray:
-        return np.maximum.reduceat(values, self.begins)
+        """Return one a bucket, the last twice."""
+        peaks = np.maximum.reduceat(values, self.begins)
+        return np.append(peaks, peaks[-1])
+
+    def total(self, values: FloatArray) -> FloatArray:
+        """Return the sum until each edge: nothing at the first, all at the last."""
+        so_far: FloatArray = np.append(0.0, np.cumsum(values))
+        sums: FloatArray = so_far[np.append(self.begins, len(values))]
+        return sums
 
 
 def draw(path: Path, title: str, results: Sequence[Result]) -> None:
@@ -50,7 +61,8 @@ def draw(path: Path, title: str, results: Sequence[Result]) -> None:
     axis = _axis(ours.load)
     figure = Figure(figsize=(11, 9), layout="constrained")
     replicas, spill, cost = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1.3, 3])
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    title = title.encode(errors="replace").decode()  # a file's name may be no text
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     _draw_replicas(replicas, axis, ours)
     _draw_spill(spill, axis, ours)
     _draw_cost(cost, axis, results)
@@ -69,9 +81,8 @@ def _axis(load: Load) -> _Axis:
     length_s = load.steps * load.step_s
     unit = next((name for name, unit_s in _UNITS_S.items() if length_s > 2 * unit_s), "minutes")
     begins = np.unique(np.linspace(0, load.steps, _POINTS, endpoint=False).astype(np.int64))
-    return _Axis(
-        begins=begins, unit=unit, times=begins.astype(np.float64) * (load.step_s / _UNITS_S[unit])
-    )
+    edges = np.append(begins, load.steps).astype(np.float64) * (load.step_s / _UNITS_S[unit])
+    return _Axis(begins=begins, unit=unit, edges=edges)
 
 
 def _draw_replicas(panel: Axes, axis: _Axis, ours: Result) -> None:
@@ -79,9 +90,11 @@ def _draw_replicas(panel: Axes, axis: _Axis, ours: Result) -> None:
     demand = load.work_tokens / load.replica_tokens
     ready = flow(load, ours.requested).ready.astype(np.float64)
     peak, mean = axis.peak(demand), axis.mean(demand)
-    panel.fill_between(axis.times, peak, color=_PALE, lw=0, label="demand, highest step")
-    panel.plot(axis.times, mean, color=_INK, lw=0.9, label="demand, mean")
-    panel.step(axis.times, axis.mean(ready), color=_OURS, lw=1.3, where="post", label="ready")
+    panel.fill_between(
+        axis.edges, peak, color=_PALE, lw=0, step="post", label="demand, highest step"
+    )
+    panel.step(axis.edges, mean, color=_INK, lw=0.9, where="post", label="demand, mean")
+    panel.step(axis.edges, axis.mean(ready), color=_OURS, lw=1.3, where="post", label="ready")
     panel.set_ylabel("replicas")
     panel.legend(loc="upper left", frameon=False, ncols=3, fontsize=9)
     panel.set_ylim(top=1.15 * float(max(peak.max(), ready.max())) or 1)
@@ -89,7 +102,7 @@ def _draw_replicas(panel: Axes, axis: _Axis, ours: Result) -> None:
 
 def _draw_spill(panel: Axes, axis: _Axis, ours: Result) -> None:
     spilled = flow(ours.load, ours.requested).spilled_tokens / ours.load.replica_tokens
-    panel.fill_between(axis.times, axis.mean(spilled), color=_SPILL, lw=0, step="post")
+    panel.fill_between(axis.edges, axis.mean(spilled), color=_SPILL, lw=0, step="post")
     panel.set_ylabel("spilled,\nin replicas")
     share = f"{ours.outcome.spilled_share:.2%} of the work spilled"
     panel.set_title(share, loc="left", fontsize=9)
@@ -101,9 +114,9 @@ def _draw_cost(panel: Axes, axis: _Axis, results: Sequence[Result]) -> None:
     shown = max(total for total in totals.values() if total <= _TOP * totals[OURS])
     for result in sorted(results, key=lambda one: -one.outcome.total_cost_usd):
         flows, total = flow(result.load, result.requested), totals[result.rule]
-        spent = np.cumsum(flows.gpu_usd + flows.spilled_usd)
+        spent = axis.total(flows.gpu_usd + flows.spilled_usd)
         style = _style(result.rule) or {"color": next(colours), "lw": 1.1}
-        panel.plot(axis.times, spent[axis.begins], label=f"{result.rule}  {total:,.2f}", **style)
+        panel.plot(axis.edges, spent, label=f"{result.rule}  {in_usd(total)}", **style)
     panel.set_ylim(top=shown * 1.05 or 1)
     panel.set_ylabel("USD so far")
     beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1), "alignment": "left"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ AskRange = Callable[[str, float, float], list[dict[str, Any]]]
 _TIMEOUT_S: Final = 30
 _WINDOW_S: Final = 60
 """The operator's own: what happens within it is evened out."""
+_ADDRESS: Final = re.compile(r"https?://[^/\s]", re.IGNORECASE)
+_STRANGE: Final = "answered something else than samples; look whether a Prometheus is there"
 _PAGE_STEPS: Final = 10_000
 """Prometheus refuses more than 11,000 samples a series."""
 
@@ -46,8 +49,13 @@ class Found:
 
 
 def connect(url: str) -> AskRange:
-    """Return a way to ask this Prometheus. It raises NoDemand."""
-    client = PrometheusConnect(url=url.rstrip("/"), timeout=_TIMEOUT_S, retry=Retry(total=0))
+    """Return a way to ask this Prometheus, which raises NoDemand. Raises: NoDemand."""
+    if not _ADDRESS.match(url):
+        raise NoDemand(f"{url!r} is no address; write one such as http://prometheus:9090")
+    try:
+        client = PrometheusConnect(url=url.rstrip("/"), timeout=_TIMEOUT_S, retry=Retry(total=0))
+    except ValueError as error:  # brackets that do not close
+        raise NoDemand(f"{url!r} is no address ({error}); correct it") from None
 
     def ask(expr: str, first_s: float, last_s: float) -> list[dict[str, Any]]:
         first, last = (datetime.fromtimestamp(at_s, UTC) for at_s in (first_s, last_s))
@@ -59,6 +67,8 @@ def connect(url: str) -> AskRange:
             raise NoDemand(
                 f"{url} did not answer ({_brief(error)}); look whether a Prometheus is there"
             ) from None
+        except (KeyError, TypeError):
+            raise NoDemand(f"{url} {_STRANGE}") from None
         return found
 
     return ask
@@ -107,6 +117,17 @@ def _samples(ask: AskRange, expr: str, ends_s: FloatArray) -> FloatArray:
     for begin in range(0, len(ends_s), _PAGE_STEPS):
         page = ends_s[begin : begin + _PAGE_STEPS]
         for series in ask(expr, float(page[0]), float(page[-1])):
-            for at_s, value in series["values"]:
-                values[begin + round((float(at_s) - page[0]) / STEP_S)] = float(value)
+            try:
+                _fill(values[begin : begin + len(page)], float(page[0]), series["values"])
+            except (KeyError, TypeError, ValueError, IndexError):
+                raise NoDemand(f"Prometheus {_STRANGE}") from None
     return values
+
+
+def _fill(page: FloatArray, first_s: float, samples: list[tuple[float, str]]) -> None:
+    """Put samples in their places. Raises: TypeError, ValueError, IndexError for what is none."""
+    for at_s, value in samples:
+        place = round((float(at_s) - first_s) / STEP_S)
+        if place < 0:
+            raise IndexError
+        page[place] = float(value)

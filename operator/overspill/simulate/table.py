@@ -26,6 +26,7 @@ _ASSUMED: Final = (
     f"and comes at {EXTERNAL_TOKENS_PER_S:g} tokens/s."
 )
 _CENTS_BELOW_USD: Final = 10_000
+_LEAST_USD: Final = 0.01
 
 
 def ratio_to_optimal(result: Result, results: Sequence[Result]) -> float | None:
@@ -89,7 +90,7 @@ def as_table(rules: Sequence[str], results: Sequence[Result]) -> Table:
 def _cells(result: Result, results: Sequence[Result]) -> list[str]:
     outcome, ratio = result.outcome, ratio_to_optimal(result, results)
     return [
-        _usd(outcome.total_cost_usd),
+        in_usd(outcome.total_cost_usd),
         "" if ratio is None else f"{ratio:.3f}",
         *(_times(outcome, result.latency) if result.latency else _flows(outcome)),
     ]
@@ -97,8 +98,8 @@ def _cells(result: Result, results: Sequence[Result]) -> list[str]:
 
 def _flows(outcome: Outcome) -> list[str]:
     return [
-        _usd(outcome.gpu_cost_usd),
-        _usd(outcome.frontier_cost_usd),
+        in_usd(outcome.gpu_cost_usd),
+        in_usd(outcome.frontier_cost_usd),
         f"{outcome.spilled_share:.2%}",
         f"{outcome.starts:,}",
         f"{outcome.peak_replicas:,}",
@@ -119,5 +120,8 @@ def _times(outcome: Outcome, latency: Latency) -> list[str]:
     ]
 
 
-def _usd(amount: float) -> str:
+def in_usd(amount: float) -> str:
+    """Write dollars, with cents while they matter."""
+    if 0 < amount < _LEAST_USD:  # little is not nothing
+        return f"<{_LEAST_USD:g}"
     return f"{amount:,.0f}" if amount >= _CENTS_BELOW_USD else f"{amount:,.2f}"

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -30,9 +32,12 @@ _NO_TEXT: Final = (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError)
 _BIN, _ARRIVAL = "bin_start_s", "arrival_s"
 _TOKENS: Final = ("input_tokens", "output_tokens")
 _COUNT: Final = "requests"
-_LONGEST_DAYS: Final = 400
+LONGEST_DAYS: Final = 400
 _DAY_S: Final = 86_400.0
 _NARROWEST_S: Final = 1.0
+_LATEST: Final = float(np.finfo(np.float64).max)
+_MOST: Final = 1e15
+"""Of tokens or requests in one row: sums of these stay exact, and nobody is asked for more."""
 _ASTRAY: Final = 0.01
 """How far from its place a bin may begin, in bins: times are written with few digits."""
 
@@ -61,7 +66,7 @@ class Rows:
     input_tokens: FloatArray
     output_tokens: FloatArray
     requests: FloatArray | None
-    """How many the bin has; None where that was not asked for, or rows are requests."""
+    """How many the bin has; None where the file does not say, or rows are requests."""
     binned: bool
 
     @property
@@ -85,21 +90,25 @@ def read_rows(path: Path, *, counted: bool = False) -> Rows:
         raise InvalidTrace(f"{path}: {error}; give CSV text, plain or gzipped") from None
 
 
-def _opened(path: Path) -> TextIO:
-    with path.open("rb") as file:
-        zipped = file.read(len(_GZIP)) == _GZIP
-    if zipped:
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """Open it once: what a pipe has given, it does not give again."""
+    with path.open("rb") as raw:
+        zipped = raw.peek(len(_GZIP)).startswith(_GZIP)
+        content = gzip.GzipFile(fileobj=raw) if zipped else raw
+        with io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
+            yield text
 
 
 def _read(path: Path, rows: Iterator[list[str]], *, counted: bool) -> Rows:
     head = [name.strip() for name in next(rows, [])]
     clock = _clock(path, head)
     binned = clock == _BIN
-    names = [clock, *_TOKENS, *([_COUNT] if binned and counted else [])]
+    names = [clock, *_TOKENS, *([_COUNT] if binned and (counted or _COUNT in head) else [])]
     if names[-1] not in head:
         raise InvalidTrace(f"{path}, line 1: has no column {_COUNT}; say how many each bin has")
+    if twice := next((name for name in names if head.count(name) > 1), None):
+        raise InvalidTrace(f"{path}, line 1: has two columns {twice}; leave one")
     columns = [head.index(name) for name in names]
     table = np.fromiter(_numbers(path, rows, head, columns), np.dtype((np.float64, 1 + len(names))))
     if not len(table):
@@ -141,7 +150,7 @@ def _numbers(
             values = [float(row[column]) for column in columns]
         except (ValueError, IndexError):
             raise _fault(path, line, row, head, columns) from None
-        if not (min(values) >= 0 and sum(values) < np.inf):
+        if not (min(values) >= 0 and sum(values) < np.inf and max(values[1:]) <= _MOST):
             raise _fault(path, line, row, head, columns)
         yield line, *values
 
@@ -149,28 +158,33 @@ def _numbers(
 def _fault(
     path: Path, line: int, row: list[str], head: list[str], columns: list[int]
 ) -> InvalidTrace:
-    wrong = next((column for column in columns if not _is_amount(row[column : column + 1])), 0)
-    value = repr(row[wrong]) if wrong < len(row) else "missing"
-    return InvalidTrace(
-        f"{path}, line {line}: {head[wrong]} is {value}; write a number, zero or more"
+    """Name the first cell that is wrong; times stand in the first of the columns."""
+    most = dict.fromkeys(columns[1:], _MOST)
+    wrong = next(
+        (one for one in columns if not _is_amount(row[one : one + 1], most.get(one, _LATEST))), 0
     )
+    value = repr(row[wrong]) if wrong < len(row) else "missing"
+    remedy = (
+        f"a number, from 0 to {_MOST:g}" if wrong in most else "seconds, a number, zero or more"
+    )
+    return InvalidTrace(f"{path}, line {line}: {head[wrong]} is {value}; write {remedy}")
 
 
-def _is_amount(cell: list[str]) -> bool:
+def _is_amount(cell: list[str], most: float) -> bool:
     try:
-        return 0 <= float(cell[0]) < np.inf
+        return 0 <= float(cell[0]) <= most
     except (ValueError, IndexError):
         return False
 
 
 def _refuse_too_long(rows: Rows) -> None:
     since_s = rows.since_s
-    if since_s.max() > _LONGEST_DAYS * _DAY_S:
+    if since_s.max() > LONGEST_DAYS * _DAY_S:
         raise InvalidTrace(
             f"{rows.path}, line {rows.line[since_s.argmax()]:.0f}: "
             f"{_BIN if rows.binned else _ARRIVAL} is "
             f"{since_s.max() / _DAY_S:,.0f} days after the first; write seconds, "
-            f"{_LONGEST_DAYS} days of them at most"
+            f"{LONGEST_DAYS} days of them at most"
         )
 
 
