@@ -67,7 +67,23 @@ REFUSED = [
         "min 3 exceeds max 2; lower min or raise max",
         id="min above max",
     ),
-    pytest.param({"frontier": []}, "spec.frontier: ", "at least 1 item", id="no frontier"),
+    pytest.param({"frontier": []}, "spec.frontier: ", "items needed: 1", id="no frontier"),
+    pytest.param({"frontier": "x"}, "spec.frontier: ", "must be a list", id="no list"),
+    pytest.param({"small": "x"}, "spec.small: ", "must be a mapping", id="no mapping"),
+    pytest.param(
+        {"small__replicas": {"min": "x", "max": 2}},
+        "spec.small.replicas.min: ",
+        "must be a whole number (got 'x')",
+        id="no number",
+    ),
+    pytest.param(
+        {"small__replicas": {"min": -1, "max": 2}},
+        "spec.small.replicas.min: ",
+        "must be at least 0 (got -1)",
+        id="below 0",
+    ),
+    pytest.param({"mode": "enforce"}, "spec.mode: ", "must be 'Enforce' or 'Observe'", id="mode"),
+    pytest.param({"small__model": ""}, "spec.small.model: ", "characters needed: 1", id="no name"),
     pytest.param(
         {"frontier": [policy()["frontier"][0]] * 2},
         "spec: frontier[1].name: ",
@@ -167,6 +183,13 @@ def test_a_bad_policy_is_refused_with_path_and_remedy(
     assert [p for p in refusal.value.problems if p.startswith(path) and remedy in p], (
         refusal.value.problems
     )
+
+
+def test_a_fault_of_an_item_is_told_once_and_not_as_a_missing_item() -> None:
+    with pytest.raises(InvalidPolicy) as refusal:
+        parse_policy(policy(frontier__0__api="X"))
+    (told,) = refusal.value.problems
+    assert told == "spec.frontier[0].api: must be 'OpenAI' or 'Anthropic' (got 'X')"
 
 
 def test_every_fault_is_named_at_once() -> None:

@@ -55,13 +55,41 @@ class InvalidConfig(OverspillError):
 
 def sentences(error: ValidationError, root: str) -> list[str]:
     """Say each fault of a pydantic error as `path: what is wrong (got VALUE); what to do`."""
-    return [_sentence(detail, root) for detail in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    return [_sentence(detail, root) for detail in found if not _follows(detail, found)]
 
 
 _REMEDIES = {
     "missing": "required field is missing; add it",
     "extra_forbidden": "unknown field; remove it or correct its spelling",
 }
+_WORDS = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "enum": "must be {expected}",
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "model_type": "must be a mapping; write its fields below it",
+    "string_too_short": "is too short; characters needed: {min_length}",
+    "string_type": "must be a string; put it in quotation marks",
+    "too_long": "has too many items; at most {max_length} are taken",
+    "too_short": "has too few items; items needed: {min_length}",
+    "tuple_type": "must be a list; begin each item with a dash",
+}
+"""Instead of pydantic's, which are about Python."""
+
+
+def _follows(detail: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """Whether it counts items, and an item is missing for a fault that is told by itself."""
+    loc = detail["loc"]
+    within = (one["loc"] for one in found if len(one["loc"]) > len(loc))
+    return detail["type"] == "too_short" and any(one[: len(loc)] == loc for one in within)
 
 
 def _sentence(detail: ErrorDetails, root: str) -> str:
@@ -70,7 +98,9 @@ def _sentence(detail: ErrorDetails, root: str) -> str:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     if remedy := _REMEDIES.get(detail["type"]):
         return f"{path}: {remedy}"
-    message = detail["msg"].removeprefix("Value error, ")
+    words = _WORDS.get(detail["type"])
+    said = detail["msg"].removeprefix("Value error, ")
+    message = words.format(**detail.get("ctx", {})) if words else said
     value = detail["input"]
     if isinstance(value, dict | list):  # a whole object says nothing; the message names the fields
         return f"{path}: {message}"
