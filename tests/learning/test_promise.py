@@ -26,7 +26,7 @@ from overspill.learning.promise import (
 )
 
 if TYPE_CHECKING:
-    from overspill.learning.design import Bools, Floats
+    from overspill.learning.design import Bools, Floats, Indices
 
 FLOOR = 0.9
 
@@ -109,6 +109,27 @@ def test_a_poorer_or_vaguer_bank_never_means_a_bolder_plan(
     assert plan_of(seen, poorer).frontier_share >= plan_of(seen, bank).frontier_share
 
 
+def test_when_traffic_turns_worse_the_latest_third_says_so_before_the_whole_does() -> None:
+    good, bad = replace(trials(800), small=np.ones(800)), trials(400, right=0.3)
+    turned = Trials(
+        **{
+            name: np.concatenate([getattr(good, name), getattr(bad, name)])
+            for name in ("scores", "small", "frontier", "sent", "seen")
+        }
+    )
+    mixed = _taken(turned, np.random.default_rng(5).permutation(1_200), turned.sent, turned.seen)
+    bank = replace(bank_of(turned, (), FLOOR), margin=20.0)
+    assert plan_of(turned, bank).frontier_share > 1.3 * plan_of(mixed, bank).frontier_share
+
+
+def test_the_latest_part_is_of_requests_and_not_of_trials() -> None:
+    seen = np.concatenate([np.full(10, 0.1), np.ones(50)])  # stand for 100 requests, and for 50
+    both = replace(trials(60), sent=seen, seen=seen)
+    assert len(both.latest(1 / 3)) == 50
+    assert len(both.latest(2 / 3)) == 55
+    assert len(trials(0).latest(1 / 3)) == 0
+
+
 # -- what is known
 def test_what_the_frontier_answers_is_banked() -> None:
     bank = bank_of(trials(100), (), FLOOR)
@@ -156,7 +177,7 @@ def test_of_what_the_frontier_answers_anyway_a_sample_is_enough() -> None:
     assert np.std(missed) == pytest.approx(np.mean(off), rel=0.15)
 
 
-def _taken(whole: Trials, rows: Bools, sent: Floats, seen: Floats) -> Trials:
+def _taken(whole: Trials, rows: Bools | Indices, sent: Floats, seen: Floats) -> Trials:
     return Trials(
         scores=whole.scores[rows],
         small=whole.small[rows],

@@ -9,8 +9,9 @@ model answers them in the background: these are the paid trials. They stand for 
 answered alone (Horvitz and Thompson, 1952), so nothing has to be supposed about traffic or score.
 Of what goes to the frontier anyway, all or a sample are trials for nothing. A plan is a limit of
 the score and a rate of paid trials: the pair that asks least of the frontier, and with which the
-bound of the bank stays above 0 soon, later and much later. Where luck or drift lowers the bank, the
-next plan is stricter, and without any that holds all goes to the frontier, which fills it again.
+bound of the bank stays above 0 soon, later and much later; and the latest third of requests alone
+must not say that it will be empty: traffic changes. Where luck or drift lowers the bank, the next
+plan is stricter, and without any that holds all goes to the frontier, which fills it again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ RATES: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Of paid trials, among what the score would give to the small model."""
 HORIZONS: Final = (0.1, 1.0, 5.0)
 """When the bound must hold, in as many requests as came so far."""
+LATELY: Final = 1 / 3
+"""Of all requests, the latest: with what they tell alone the bank must last, without a bound, as
+far as the last horizon."""
 STEPS: Final = 40
 """Limits that are tried, equal shares of requests apart."""
 NORMAL_ENOUGH: Final = 0.9
@@ -45,7 +49,7 @@ below the floor, and of thousands of requests it asks next to nothing."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
-    """Requests that both tiers answered, an element each."""
+    """Requests that both tiers answered, an element each, in their order."""
 
     scores: Floats
     """By a score that had not learned from them."""
@@ -59,6 +63,18 @@ class Trials:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def latest(self, part: float) -> Trials:
+        """Return those that stand for the last `part` of all requests."""
+        stood = np.cumsum(self.stand_for)
+        first = int(np.searchsorted(stood, (1.0 - part) * stood[-1])) if len(self) else 0
+        return Trials(
+            scores=self.scores[first:],
+            small=self.small[first:],
+            frontier=self.frontier[first:],
+            sent=self.sent[first:],
+            seen=self.seen[first:],
+        )
 
     @property
     def stand_for(self) -> Floats:
@@ -167,6 +183,8 @@ def planned(
     rates = np.array([rate for rate in RATES if rate < highest_rate] + [highest_rate])
     z = NormalDist().inv_cdf(1.0 - NORMAL_ENOUGH * (1.0 - confidence))
     futures = _Futures(trials, floor)
+    latest = trials.latest(LATELY)
+    lately = _Futures(latest, floor) if len(latest) >= FEWEST else futures
     best = CAREFUL
     for many in futures.steps():
         share, margin, variance = futures.of(many, rates)
@@ -174,7 +192,9 @@ def planned(
         bounds = (
             bank.margin + ahead * margin - z * np.sqrt(bank.variance + RESERVE + ahead * variance)
         )
-        holds = np.flatnonzero((bounds >= 0.0).all(axis=0) & (share < best.frontier_share))
+        _, of_late, _ = lately.of(lately.below(futures.limit(many)), rates)
+        lasts = bank.margin + ahead[-1] * of_late >= 0.0
+        holds = np.flatnonzero((bounds >= 0.0).all(axis=0) & lasts & (share < best.frontier_share))
         if len(holds):
             first = holds[np.argmin(share[holds])]
             best = Plan(
@@ -208,6 +228,10 @@ class _Futures:
     def limit(self, many: int) -> float:
         """Return the score from which on the frontier answers."""
         return float(self._scores[many]) if many < len(self._scores) else inf
+
+    def below(self, limit: float) -> int:
+        """Return the number of trials with lower scores."""
+        return int(np.searchsorted(self._scores, limit))
 
     def spread(self, many: int) -> float:
         """Return the mean square of the margins below the limit."""
