@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ssl
 from dataclasses import replace
@@ -91,6 +92,20 @@ BROKEN = [
 ]
 
 
+def _mixed(**parts: bytes) -> dict[str, str]:
+    return replace(fresh(), **parts).to_secret()
+
+
+BROKEN += [
+    pytest.param(_mixed(ca_key=b"x"), id="no key of the authority"),
+    pytest.param(_mixed(key=b"x"), id="no key of the certificate"),
+    pytest.param(_mixed(key=fresh().key), id="another's key"),
+    pytest.param(_mixed(ca_key=fresh().ca_key), id="another authority's key"),
+    pytest.param(_mixed(ca_cert=fresh().ca_cert), id="another authority"),
+    pytest.param(_mixed(cert=fresh().ca_cert), id="a certificate for no name"),
+]
+
+
 @pytest.mark.parametrize("data", BROKEN)
 def test_a_broken_secret_is_no_bundle(data: dict[str, str]) -> None:
     assert Bundle.from_secret(data) is None
@@ -158,3 +173,26 @@ async def test_a_broken_secret_is_written_anew() -> None:
     await tls(api).prepare()
     assert api.secret["metadata"] == {"resourceVersion": "1"}
     assert b"BEGIN CERTIFICATE" in base64.b64decode(api.secret["data"]["tls.crt"])
+
+
+@pytest.mark.asyncio
+async def test_a_check_that_fails_for_whatever_reason_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api, slept = FakeApi(), [0]
+    keeper = tls(api)
+    await keeper.prepare()
+
+    async def sleep(_: float) -> None:
+        slept[0] += 1
+        if slept[0] == 2:
+            raise asyncio.CancelledError
+
+    async def broken(path: str) -> dict[str, Any]:
+        raise KeyError(path)
+
+    monkeypatch.setattr(api, "get", broken)
+    monkeypatch.setattr("overspill.controller.webhook_tls.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await keeper.keep()
+    assert slept == [2]
