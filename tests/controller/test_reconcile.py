@@ -15,7 +15,7 @@ from overspill.budget.account import KEPT_S, opened
 from overspill.budget.ledger import Ledger
 from overspill.budget.period import period_at
 from overspill.controller.cluster import Scale
-from overspill.controller.errors import Missing
+from overspill.controller.errors import Missing, Unavailable
 from overspill.controller.keys import PAUSED_ANNOTATION
 from overspill.controller.ledgers import manifest_of
 from overspill.controller.snapshot import Snapshot
@@ -23,6 +23,7 @@ from tests.controller.fakes import KEY, Stage, pod
 
 if TYPE_CHECKING:
     from overspill.api import SidecarConfig
+    from overspill.controller.keys import Manifest
 
 pytestmark = pytest.mark.asyncio
 
@@ -448,3 +449,24 @@ async def test_spend_is_asked_for_since_the_start_of_each_distinct_period() -> N
     stage = Stage()
     await stage.look()
     assert stage.reconciler.period_starts_s() == {stage.clock() - stage.clock() % 86400}
+
+
+async def test_rent_is_counted_once_though_a_look_fails_and_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage()
+    await stage.look()
+
+    async def down(manifest: Manifest) -> None:
+        raise Unavailable("the API server did not answer")
+
+    with monkeypatch.context() as away:
+        away.setattr(stage.cluster, "apply_config_map", down)
+        stage.cluster.edit(2)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await stage.look(after_s=1)
+    await stage.look(after_s=1)
+    told = stage.meters.exposition().decode()
+    (rent,) = [line for line in told.splitlines() if line.startswith("overspill_rent_usd_total{")]
+    assert float(rent.split()[-1]) == pytest.approx(4 * 2.49 / 3600)

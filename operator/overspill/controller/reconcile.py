@@ -163,11 +163,12 @@ class Reconciler:
         memory = await self._cover(case, memory)
         memory, problem = seeded(memory, observed.replicas, case.spec)
         memory = await self._learn(case, memory, observed, demand)
-        self._charge(case, memory, observed)
+        looked_before = memory
         memory = self._experiment(case, memory, observed)
         decision, memory = self._decide(case, memory, observed, demand)
         memory = await self._publish(case, memory, observed.endpoints)
         self.memories[case.key] = memory
+        self._charge(case, looked_before, observed)  # a look that failed until here is made again
         refusal = await self._scale(case, decision)
         look = self._look_of(case, memory, observed, demand, decision, refusal)
         memory, status = statuses.status_after(memory, look, case.now_s)
