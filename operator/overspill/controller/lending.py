@@ -53,7 +53,11 @@ class Lender:
 
     async def _commit(self, key: PolicyKey, batch: list[_Waiter]) -> None:
         for _ in range(TRIES):
-            policy, budget, limits = await self._terms(key)
+            try:
+                policy, budget, limits = await self._terms(key)
+            except NoSuchPolicy:
+                self._known.pop(key, None)
+                raise
             ours = belonging(batch, key, policy)
             if not ours:
                 return
