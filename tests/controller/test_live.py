@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 from kubernetes.aio.client import Configuration
 
 from overspill.api.policy import ScaleTargetRef
@@ -33,7 +33,7 @@ APPS = {
 SCALE_PATH = "/apis/apps/v1/namespaces/legal/deployments/small/scale"
 
 
-def address(server: TestServer) -> str:
+def address(server: BaseTestServer) -> str:
     return str(server.make_url("")).rstrip("/")
 
 

@@ -18,8 +18,11 @@ from overspill.controller.cluster import Scale
 from overspill.controller.errors import Missing, Unavailable
 from overspill.controller.keys import PAUSED_ANNOTATION
 from overspill.controller.ledgers import manifest_of
+from overspill.controller.plans import Segment
 from overspill.controller.snapshot import Snapshot
-from tests.controller.fakes import KEY, Stage, pod
+from overspill.trials.record import pack
+from tests.controller.fakes import KEY, Stage, pod, resource
+from tests.trials.batches import batch, trial
 
 if TYPE_CHECKING:
     from overspill.api import SidecarConfig
@@ -352,11 +355,16 @@ async def test_a_policy_of_the_same_name_starts_without_the_old_ones_memory() ->
     stage.observe(work=6000.0, usd=0.01)
     await stage.look()
     await stage.look(after_s=15.0)
+    stage.reconciler.tutor.ask(
+        KEY, "s", {"t": Segment(version="1", raw=pack([batch(trial())]))}, None
+    )
+    await stage.reconciler.tutor.work_off()
     stage.cluster.policies[KEY] = json.loads(
         json.dumps(stage.cluster.policies[KEY] | {"status": {}}).replace('"u1"', '"u2"')
     )
     await stage.look()
     assert stage.reconciler.memories[KEY].uid == "u2"
+    assert stage.reconciler.tutor.collect(KEY, "s") is None
     owner = stage.cluster.config_maps[CONFIG_MAP]["metadata"]["ownerReferences"][0]
     assert owner["uid"] == "u2"
 
@@ -470,3 +478,32 @@ async def test_rent_is_counted_once_though_a_look_fails_and_is_made_again(
     told = stage.meters.exposition().decode()
     (rent,) = [line for line in told.splitlines() if line.startswith("overspill_rent_usd_total{")]
     assert float(rent.split()[-1]) == pytest.approx(4 * 2.49 / 3600)
+
+
+async def test_a_clock_that_is_set_back_stops_no_look_at_pods_and_no_publication() -> None:
+    stage = Stage()
+    await stage.look()
+    seen, published = stage.cluster.lists, stage.cluster.writes.count("config")
+    stage.cluster.config_maps.clear()
+    stage.clock.now_s -= 3600.0
+    await stage.look()
+    assert stage.cluster.lists == seen + 1
+    assert stage.cluster.writes.count("config") == published + 1
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(None, id="gone"),
+        pytest.param(resource(uid="u2"), id="another by that name"),
+        pytest.param(resource(2), id="edited"),
+    ],
+)
+async def test_a_watch_that_is_behind_scales_nothing(now: Manifest | None) -> None:
+    stage = Stage()
+    stage.observe(work=6000.0, usd=0.01)
+    await stage.look()
+    stage.cluster.policy_stored = lambda _: now
+    with pytest.raises(Unavailable, match="has changed"):
+        await stage.look(after_s=15.0)
+    assert not [word for word in stage.cluster.writes if word.startswith("scale")]

@@ -33,6 +33,14 @@ class LiveCluster:
         self._scales = ScalePaths(client)
         self._told: set[str] = set()
 
+    async def policy_now(self, key: PolicyKey) -> Manifest | None:
+        """Read a policy, not from a cache."""
+        path = f"{_group()}/namespaces/{key.namespace}/{api.PLURAL}/{key.name}"
+        try:
+            return await self._api.get(path)
+        except NotFound:
+            return None
+
     async def scale(self, namespace: str, target: ScaleTargetRef) -> Scale:
         """Read `/scale`; a target that is not there is Missing."""
         path = await self._scales.of(namespace, target)

@@ -27,6 +27,7 @@ from overspill.controller.ledgers import ledger_in
 from overspill.controller.memory import (
     Memory,
     elapsed_s,
+    is_due,
     seeded,
 )
 from overspill.controller.observe import coverage, named_score, node_labels, observe
@@ -36,6 +37,7 @@ from overspill.controller.snapshot import UNASKED, Snapshot, demand_of
 from overspill.controller.spend import absorbing, budget_state, suspended
 from overspill.controller.times import timestamp
 from overspill.controller.tutor import Tutor
+from overspill.controller.watch import fingerprint
 from overspill.scaling import Learned, Situation, Unknown, decide
 from overspill.scaling.economics import economics_of
 
@@ -127,6 +129,8 @@ class Reconciler:
     def _recall(self, key: PolicyKey, policy: Manifest) -> Memory:
         uid = policy["metadata"]["uid"]
         memory = self.memories.get(key)
+        if memory is not None and memory.uid != uid:
+            self.tutor.forget(key)
         if memory is None or memory.uid != uid:
             memory = Memory(uid=uid, status=policy.get("status") or {})
         return memory
@@ -182,8 +186,8 @@ class Reconciler:
     async def _cover(self, case: Case, memory: Memory) -> Memory:
         """List app pods at most once a minute; an edited policy is looked at anew."""
         edited = (memory.status or {}).get("observedGeneration") != case.generation
-        last_s = memory.coverage_at_s
-        if last_s is not None and not edited and case.now_s - last_s < COVERAGE_EVERY_S:
+        due = is_due(memory.coverage_at_s, case.now_s, COVERAGE_EVERY_S)
+        if not (edited or due):
             return memory
         seen = await coverage(self.cluster, case.key, case.spec)
         return replace(memory, coverage=seen, coverage_at_s=case.now_s)
@@ -320,7 +324,7 @@ class Reconciler:
             plan=memory.quality.plan if memory.quality else None,
         )
         published = publication.publish(case.policy, config)
-        due = case.now_s - memory.published_at_s >= REPUBLISH_EVERY_S
+        due = is_due(memory.published_at_s, case.now_s, REPUBLISH_EVERY_S)
         if due or published.revision != memory.revision:
             await self.cluster.apply_config_map(published.manifest)
             memory = replace(memory, revision=published.revision, published_at_s=case.now_s)
@@ -339,6 +343,7 @@ class Reconciler:
         """Write the scale; return the right that was missing for it."""
         if decision is None or not decision.changes or case.observing:
             return None
+        await self._confirm(case)
         target, desired = case.spec.small.scale_target_ref, decision.desired
         try:
             await self.cluster.write_scale(case.key.namespace, target, desired)
@@ -347,6 +352,15 @@ class Reconciler:
         requested, reason = decision.replicas.requested, decision.reason
         log.info("%s: %d -> %d replicas (%s)", case.key, requested, desired, reason)
         return None
+
+    async def _confirm(self, case: Case) -> None:
+        """See that nothing is scaled for a policy that is gone, paused or edited by now.
+
+        A watch can be behind, and kopf's never hears of what was deleted while it was cut off.
+        """
+        now = await self.cluster.policy_now(case.key)
+        if now is None or fingerprint(now) != fingerprint(case.policy):
+            raise Unavailable(f"{case.key} has changed or is gone; nothing was scaled")
 
     # -- report
     def _look_of(
