@@ -507,3 +507,12 @@ async def test_a_watch_that_is_behind_scales_nothing(now: Manifest | None) -> No
     with pytest.raises(Unavailable, match="has changed"):
         await stage.look(after_s=15.0)
     assert not [word for word in stage.cluster.writes if word.startswith("scale")]
+
+
+async def test_a_ledger_that_cannot_be_read_is_told_of_for_nothing_is_lent_from_it() -> None:
+    stage = Stage()
+    stage.cluster.ledgers[KEY] = {"metadata": {"name": "contracts"}, "current": "a lot"}
+    await stage.look()
+    found = stage.cluster.condition("Ready")
+    assert (found["status"], found["reason"]) == ("False", "LedgerUnreadable")
+    assert "kubectl delete budgetledger -n legal contracts" in found["message"]

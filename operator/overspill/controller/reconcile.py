@@ -144,7 +144,11 @@ class Reconciler:
         self.tutor.forget(key)
         self.meters.forget(key)
         await self._stamp(key, None)
-        manifest, ledger = self.watched.ledger(key), self._ledger(key)
+        manifest = self.watched.ledger(key)
+        try:
+            ledger = self._ledger(key)
+        except Missing:
+            return  # whose period it is of, nobody knows
         if manifest and ledger and self._clock() > ledger.current.period.end_s + KEPT_S:
             await self.cluster.delete_ledger(key, manifest)
 
@@ -163,7 +167,8 @@ class Reconciler:
         self.memories[case.key] = memory  # a lesson is given once: no failure below may lose it
         demand = self._demand(case)
         memory = self._attend(case, memory, demand)
-        memory = self._pace(case, self._spend(case, memory), demand)
+        memory, observed = self._spend(case, memory, observed)
+        memory = self._pace(case, memory, demand)
         memory = await self._cover(case, memory)
         memory, problem = seeded(memory, observed.replicas, case.spec)
         memory = await self._learn(case, memory, observed, demand)
@@ -236,10 +241,15 @@ class Reconciler:
         economics = economics_of(case.spec, lessons.learned, nodes, labels)
         return replace(memory, lessons=lessons, node_labels=labels, economics=economics)
 
-    def _spend(self, case: Case, memory: Memory) -> Memory:
-        ledger = self._ledger(case.key)
+    def _spend(self, case: Case, memory: Memory, observed: Observed) -> tuple[Memory, Observed]:
+        ledger = None
+        try:
+            ledger = self._ledger(case.key)
+        except Missing as error:
+            if case.spec.budget is not None:
+                observed = replace(observed, missing=observed.missing or error)
         budget = budget_state(str(case.key), case.spec, memory, self.snapshot, case.now_s, ledger)
-        return replace(memory, budget=budget)
+        return replace(memory, budget=budget), observed
 
     def _pace(self, case: Case, memory: Memory, demand: Demand | Unknown) -> Memory:
         known = memory.pace or pacing.recalled((memory.status or {}).get("pacing"), case.now_s)
@@ -283,12 +293,18 @@ class Reconciler:
         return replace(memory, experiment=seen)
 
     def _ledger(self, key: PolicyKey) -> Ledger | None:
+        """Raises: Missing where nobody can read it."""
         manifest = self.watched.ledger(key)
         try:
             return ledger_in(manifest) if manifest else None
         except InvalidConfig as error:
             log.warning("the ledger of %s cannot be read: %s", key, error)
-            return None
+            raise Missing(
+                "LedgerUnreadable",
+                "nothing is lent, so only the small tier answers: undo what was edited, or "
+                f"kubectl delete budgetledger -n {key.namespace} {key.name}; what status.spend "
+                f"says stays counted. {error}",
+            ) from None
 
     # -- decide
     def _decide(
