@@ -239,6 +239,27 @@ async def test_an_answer_that_is_no_json_is_unavailable() -> None:
             await api.get("/apis")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("../../kube-system/deployments/coredns", id="up"),
+        pytest.param("%2e%2e/%2e%2e/kube-system/deployments/coredns", id="up, encoded"),
+        pytest.param("small?x=", id="a query"),
+    ],
+)
+async def test_no_name_leads_out_of_its_namespace(name: str) -> None:
+    server = ApiServer()
+    server.answer("GET", "/apis/apps/v1", APPS)
+
+    async def story(cluster: LiveCluster) -> None:
+        target = ScaleTargetRef.model_construct(api_version="apps/v1", kind="Deployment", name=name)
+        with pytest.raises(Refused, match="none that Kubernetes gives"):
+            await cluster.scale("legal", target)
+
+    await server.run(story)
+    assert [path for _, path, _, _ in server.asked] == ["/apis/apps/v1"]
+
+
 STATUSES = [
     pytest.param(404, NotFound, id="not found"),
     pytest.param(409, Conflict, id="conflict"),

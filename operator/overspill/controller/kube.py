@@ -111,6 +111,7 @@ class Api:
         accept: str = JSON,
     ) -> Manifest:
         """Send one request and return the JSON that comes back."""
+        _check(path)
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 status, data = await self._exchange(
@@ -142,6 +143,12 @@ class Api:
         response = await self._client.call_api(*request, _request_timeout=REQUEST_TIMEOUT_S)
         data: bytes = await response.read()  # type: ignore[no-untyped-call]
         return response.status, data
+
+
+def _check(path: str) -> None:
+    """Refuse what would lead elsewhere than it says: names in it come from users and sidecars."""
+    if {".", ".."} & set(path.split("/")) or set("%?#\\") & set(path):
+        raise Refused(400, f"{path}: a name in it is none that Kubernetes gives")
 
 
 def refusal(status: int, message: str) -> Exception:
