@@ -41,6 +41,7 @@ RENEWALS = [
     pytest.param(NOW + SERVING_LIFE - 31 * DAY, HOSTS, False, id="31 days left"),
     pytest.param(NOW + SERVING_LIFE - 29 * DAY, HOSTS, True, id="29 days left"),
     pytest.param(NOW, HOSTS[:1], True, id="other names"),
+    pytest.param(NOW - DAY, HOSTS, True, id="made by a clock that was ahead"),
 ]
 
 
@@ -62,6 +63,14 @@ def test_a_new_authority_is_trusted_beside_the_old_one() -> None:
     third = renewed(second, HOSTS, NOW + 2 * CA_LIFE - 200 * DAY)
     assert second.ca_cert.endswith(first.ca_cert)
     assert [authorities(bundle) for bundle in (first, second, third)] == [1, 2, 2]
+
+
+def test_an_authority_that_a_clock_ahead_has_made_is_made_anew() -> None:
+    first = fresh()
+    second = renewed(first, HOSTS, NOW - DAY)
+    ca = x509.load_pem_x509_certificates(second.ca_cert)[0]
+    assert ca.not_valid_before_utc <= NOW - DAY
+    assert not needs_renewal(second, HOSTS, NOW - DAY)
 
 
 def test_a_strict_client_trusts_what_is_served() -> None:

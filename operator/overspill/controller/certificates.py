@@ -64,8 +64,13 @@ def _check(bundle: Bundle) -> None:
 
 
 def needs_renewal(bundle: Bundle, hosts: Sequence[str], now: datetime) -> bool:
-    """Whether less than `RENEW_LEFT` is left, or the certificate is for other names."""
+    """Whether less than `RENEW_LEFT` is left, or the certificate is for other names.
+
+    One that is not valid yet was made by a clock that was ahead: nobody would trust it for so long.
+    """
     cert = x509.load_pem_x509_certificate(bundle.cert)
+    if cert.not_valid_before_utc > now:
+        return True
     return cert.not_valid_after_utc - now < RENEW_LEFT or _names_in(cert) != set(hosts)
 
 
@@ -77,7 +82,7 @@ def renewed(bundle: Bundle | None, hosts: Sequence[str], now: datetime) -> Bundl
     """
     if bundle is not None:
         ca = x509.load_pem_x509_certificates(bundle.ca_cert)[0]
-        if ca.not_valid_after_utc - now > SERVING_LIFE:
+        if ca.not_valid_before_utc <= now and ca.not_valid_after_utc - now > SERVING_LIFE:
             return _serve(bundle.ca_cert, _load_key(bundle.ca_key), ca, hosts, now)
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca = _authority(ca_key, now)
