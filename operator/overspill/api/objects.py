@@ -14,6 +14,7 @@ from pydantic import AfterValidator
 from overspill.api.base import Name
 
 _OBJECT: Final = r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?"
+_KEY: Final = r"(?!\.\.|\.$)[-._A-Za-z0-9]+"
 _LABEL_VALUE: Final = r"([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?"
 _LABEL_LENGTH: Final = 63
 _POLICY: Final = re.compile(f"{_OBJECT}/{_OBJECT}")
@@ -31,14 +32,20 @@ def _matching(pattern: str, remedy: str) -> AfterValidator:
 ObjectName = Annotated[
     Name, _matching(_OBJECT, "must be a name of a Kubernetes object: a-z, 0-9, - and .")
 ]
-DataKey = Annotated[
-    Name, _matching(r"(?!\.\.?$)[-._A-Za-z0-9]+", "must be a key: letters, digits, -, _ and .")
-]
+DataKey = Annotated[Name, _matching(_KEY, "must be a key: letters, digits, -, _ and .")]
 """Of a Secret or a ConfigMap."""
 Kind = Annotated[Name, _matching(r"[A-Za-z][A-Za-z0-9]*", "must be a kind, such as Deployment")]
 ApiVersion = Annotated[
     Name, _matching(rf"({_OBJECT}/)?v[a-z0-9]+", "must be a group and version, such as apps/v1")
 ]
+
+
+def names_a_key(provider: str, secret: str, key: str) -> bool:
+    """Whether a Secret's key can be mounted for a provider of this name."""
+    return all(
+        re.fullmatch(pattern, text)
+        for pattern, text in ((_OBJECT, provider), (_OBJECT, secret), (_KEY, key))
+    )
 
 
 def names_a_policy(text: str) -> bool:
