@@ -516,3 +516,15 @@ async def test_a_ledger_that_cannot_be_read_is_told_of_for_nothing_is_lent_from_
     found = stage.cluster.condition("Ready")
     assert (found["status"], found["reason"]) == ("False", "LedgerUnreadable")
     assert "kubectl delete budgetledger -n legal contracts" in found["message"]
+
+
+async def test_a_policy_whose_deletion_no_watch_has_told_of_is_forgotten_all_the_same() -> None:
+    """kopf lists anew after a 410, and says nothing of what was deleted meanwhile."""
+    stage = Stage()
+    await stage.look()
+    stage.cluster.policy_stored = lambda _: None
+    written = len(stage.cluster.writes)
+    for _ in range(2):
+        await stage.look(after_s=300.0)
+    assert set(stage.cluster.writes[written:]) == {"unstamp a"}
+    assert b'policy="legal/contracts"' not in stage.meters.exposition()

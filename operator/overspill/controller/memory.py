@@ -56,6 +56,8 @@ class Memory:
     published_at_s: float | None = None
     coverage: Coverage = field(default_factory=Coverage)
     coverage_at_s: float | None = None
+    confirmed_at_s: float | None = None
+    """When the API server last said that the policy is there."""
 
     @property
     def score_in_force(self) -> str | None:

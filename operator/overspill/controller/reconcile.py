@@ -59,6 +59,8 @@ log = logging.getLogger(__name__)
 TRIED_FOR_S: Final = 900.0
 """So long after the last request a replica is kept for trials: the next may come soon."""
 COVERAGE_EVERY_S: Final = 60.0
+CONFIRM_EVERY_S: Final = 300.0
+"""A policy that was deleted while a watch was cut off is forgotten within this time."""
 REPUBLISH_EVERY_S: Final = 300.0
 """A ConfigMap that somebody else deleted or changed comes back within this time."""
 
@@ -115,14 +117,19 @@ class Reconciler:
         if policy is None or policy["metadata"].get("deletionTimestamp"):
             await self._forget(key)
             return "ok"
-        memory = self._recall(key, policy)
+        memory, now_s = self._recall(key, policy), self._clock()
+        if is_due(memory.confirmed_at_s, now_s, CONFIRM_EVERY_S):
+            if await self.cluster.policy_now(key) is None:
+                await self._forget(key)
+                return "ok"
+            memory = replace(memory, confirmed_at_s=now_s)
         try:
             spec = parse_policy(policy.get("spec"))
         except InvalidPolicy as error:
             await self._refuse(key, policy, memory, error)
             return "invalid"
         running = sum(pod.running for pod in self.watched.injected(key))
-        case = Case(key=key, policy=policy, spec=spec, running=running, now_s=self._clock())
+        case = Case(key=key, policy=policy, spec=spec, running=running, now_s=now_s)
         await self._obey(case, memory)
         return "ok"
 
