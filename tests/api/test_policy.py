@@ -85,6 +85,42 @@ REFUSED = [
     pytest.param({"mode": "enforce"}, "spec.mode: ", "must be 'Enforce' or 'Observe'", id="mode"),
     pytest.param({"small__model": ""}, "spec.small.model: ", "characters needed: 1", id="no name"),
     pytest.param(
+        {"small__scaleTargetRef__name": "../../kube-system/deployments/coredns"},
+        "spec.small.scaleTargetRef.name: ",
+        "must be a name of a Kubernetes object",
+        id="a target in another namespace",
+    ),
+    pytest.param(
+        {"small__scaleTargetRef__apiVersion": "apps/v1/namespaces/other"},
+        "spec.small.scaleTargetRef.apiVersion: ",
+        "must be a group and version",
+        id="a path for a version",
+    ),
+    pytest.param(
+        {"small__scaleTargetRef__kind": "Deployment/x"},
+        "spec.small.scaleTargetRef.kind: ",
+        "must be a kind",
+        id="a path for a kind",
+    ),
+    pytest.param(
+        {"small__service__name": "../services/x"},
+        "spec.small.service.name: ",
+        "must be a name of a Kubernetes object",
+        id="a path for a Service",
+    ),
+    pytest.param(
+        {"workload__selector__matchLabels": {"app": "x,tier=y"}},
+        "spec.workload.selector: ",
+        "'x,tier=y' is no value of a label",
+        id="more than a label",
+    ),
+    pytest.param(
+        {"workload__selector__matchLabels": {"a b": "x"}},
+        "spec.workload.selector: ",
+        "'a b' is no key of a label",
+        id="no label",
+    ),
+    pytest.param(
         {"frontier": [policy()["frontier"][0]] * 2},
         "spec: frontier[1].name: ",
         "'opus' is already used",

@@ -116,6 +116,16 @@ def test_other_autoscalers_and_nodes_may_be_read_and_no_more(
     assert verbs == {"horizontalpodautoscalers": [["list"]], "nodes": [["get"]] * nodes}
 
 
+def test_webhooks_hold_up_no_namespace_that_is_not_served() -> None:
+    values = {"operator": {"namespaces": ["a"]}, "webhook": {"failurePolicy": "Fail"}}
+    documents = template(**values)
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        (made,) = of_kind(documents, kind)
+        (webhook,) = made["webhooks"]
+        names = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["a"]}
+        assert names in webhook["namespaceSelector"]["matchExpressions"]
+
+
 def test_trials_can_be_kept_listed_and_let_go() -> None:
     rules = [rule for role in of_kind(template(), "ClusterRole") for rule in role["rules"]]
     (verbs,) = [rule["verbs"] for rule in rules if rule["resources"] == ["configmaps"]]

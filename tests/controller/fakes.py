@@ -14,7 +14,7 @@ from overspill.controller.snapshot import Snapshot
 from tests.api.policies import policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from overspill.api.policy import ScaleTargetRef
     from overspill.controller.keys import Manifest
@@ -71,7 +71,13 @@ class FakeCluster:
     writes: list[str] = field(default_factory=list)
     lists: int = 0
 
+    policy_stored: Callable[[PolicyKey], Manifest | None] | None = None
+    """What the API server has; None where watches are never behind."""
+
     # -- Cluster
+    async def policy_now(self, key: PolicyKey) -> Manifest | None:
+        return self.policy_stored(key) if self.policy_stored else self.policies.get(key)
+
     async def scale(self, namespace: str, target: ScaleTargetRef) -> Scale:
         if isinstance(self.target, Missing):
             raise self.target

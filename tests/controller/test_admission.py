@@ -92,3 +92,9 @@ def test_a_refusal_says_where_what_and_the_value() -> None:
     message = review(BAD)["status"]["message"]
     for part in ("spec.budget.timeZone", "IANA time zone", "'Mars/Olympus'"):
         assert part in message
+
+
+@pytest.mark.asyncio
+async def test_namespaces_that_are_not_served_are_not_even_read() -> None:
+    request = {"uid": "7", "namespace": "other", "object": a_pod()}
+    assert await send("/mutate", request, nobody_home) == {"uid": "7", "allowed": True}

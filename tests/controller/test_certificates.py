@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ssl
 from dataclasses import replace
@@ -40,6 +41,7 @@ RENEWALS = [
     pytest.param(NOW + SERVING_LIFE - 31 * DAY, HOSTS, False, id="31 days left"),
     pytest.param(NOW + SERVING_LIFE - 29 * DAY, HOSTS, True, id="29 days left"),
     pytest.param(NOW, HOSTS[:1], True, id="other names"),
+    pytest.param(NOW - DAY, HOSTS, True, id="made by a clock that was ahead"),
 ]
 
 
@@ -61,6 +63,14 @@ def test_a_new_authority_is_trusted_beside_the_old_one() -> None:
     third = renewed(second, HOSTS, NOW + 2 * CA_LIFE - 200 * DAY)
     assert second.ca_cert.endswith(first.ca_cert)
     assert [authorities(bundle) for bundle in (first, second, third)] == [1, 2, 2]
+
+
+def test_an_authority_that_a_clock_ahead_has_made_is_made_anew() -> None:
+    first = fresh()
+    second = renewed(first, HOSTS, NOW - DAY)
+    ca = x509.load_pem_x509_certificates(second.ca_cert)[0]
+    assert ca.not_valid_before_utc <= NOW - DAY
+    assert not needs_renewal(second, HOSTS, NOW - DAY)
 
 
 def test_a_strict_client_trusts_what_is_served() -> None:
@@ -88,6 +98,20 @@ def test_a_bundle_comes_back_from_its_secret() -> None:
 BROKEN = [
     pytest.param({}, id="empty"),
     pytest.param(dict.fromkeys(("ca.crt", "ca.key", "tls.crt", "tls.key"), "eA=="), id="garbage"),
+]
+
+
+def _mixed(**parts: bytes) -> dict[str, str]:
+    return replace(fresh(), **parts).to_secret()
+
+
+BROKEN += [
+    pytest.param(_mixed(ca_key=b"x"), id="no key of the authority"),
+    pytest.param(_mixed(key=b"x"), id="no key of the certificate"),
+    pytest.param(_mixed(key=fresh().key), id="another's key"),
+    pytest.param(_mixed(ca_key=fresh().ca_key), id="another authority's key"),
+    pytest.param(_mixed(ca_cert=fresh().ca_cert), id="another authority"),
+    pytest.param(_mixed(cert=fresh().ca_cert), id="a certificate for no name"),
 ]
 
 
@@ -158,3 +182,26 @@ async def test_a_broken_secret_is_written_anew() -> None:
     await tls(api).prepare()
     assert api.secret["metadata"] == {"resourceVersion": "1"}
     assert b"BEGIN CERTIFICATE" in base64.b64decode(api.secret["data"]["tls.crt"])
+
+
+@pytest.mark.asyncio
+async def test_a_check_that_fails_for_whatever_reason_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api, slept = FakeApi(), [0]
+    keeper = tls(api)
+    await keeper.prepare()
+
+    async def sleep(_: float) -> None:
+        slept[0] += 1
+        if slept[0] == 2:
+            raise asyncio.CancelledError
+
+    async def broken(path: str) -> dict[str, Any]:
+        raise KeyError(path)
+
+    monkeypatch.setattr(api, "get", broken)
+    monkeypatch.setattr("overspill.controller.webhook_tls.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await keeper.keep()
+    assert slept == [2]

@@ -92,6 +92,13 @@ async def test_who_cannot_say_which_pod_it_is_gets_nothing(path: str, body: obje
             "/v1/trials", TRIALS | {"policy": "x"}, 404, "no RoutingPolicy", id="no policy"
         ),
         pytest.param(
+            "/v1/leases",
+            LEASES | {"policy": "legal/../../legal/routingpolicies/contracts"},
+            404,
+            "no RoutingPolicy",
+            id="a path for a policy",
+        ),
+        pytest.param(
             "/v1/trials", TRIALS | {"policy": "other/tries"}, 403, "restart it", id="foreign"
         ),
     ],

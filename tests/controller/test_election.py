@@ -107,3 +107,24 @@ async def test_a_claim_counts_transitions_and_keeps_its_start() -> None:
     three = claimed(released(two), "b", datetime(2026, 1, 3, tzinfo=UTC))
     assert spec(one)["acquireTime"] == spec(two)["acquireTime"] != spec(three)["acquireTime"]
     assert [spec(lease)["leaseTransitions"] for lease in (one, two, three)] == [1, 1, 2]
+
+
+async def test_a_lease_is_held_from_when_it_was_asked_for_and_not_from_a_late_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, clock = FakeLease(), Clock(0.0)
+    election = Election(store, "a", clock)
+
+    async def pass_time(seconds: float) -> None:
+        clock.now_s += seconds
+
+    async def slow(lease: dict[str, Any]) -> None:
+        await FakeLease.write(store, lease)
+        clock.now_s += 9.0
+
+    monkeypatch.setattr(store, "write", slow)
+    monkeypatch.setattr("overspill.controller.election.asyncio.sleep", pass_time)
+    await election.attempt()
+    store.down = True
+    await election.hold()
+    assert clock.now_s < DURATION_S

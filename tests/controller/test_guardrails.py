@@ -96,6 +96,17 @@ async def test_of_two_policies_with_one_target_the_older_scales_it() -> None:
     assert scales(stage) == ["scale 3"]
 
 
+async def test_a_policy_on_its_way_out_keeps_no_target() -> None:
+    """Its finalizer may be somebody's who is away; it is not looked at any more."""
+    stage = Stage()
+    older = {"name": "older", "namespace": "legal", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    older["deletionTimestamp"] = "2026-01-02T00:00:00Z"
+    stage.cluster.policies[KEY]["metadata"]["creationTimestamp"] = "2026-01-03T00:00:00Z"
+    stage.cluster.policies[PolicyKey("legal", "older")] = resource() | {"metadata": older}
+    await looks(stage, 2, **BUSY)
+    assert scales(stage) == ["scale 3"]
+
+
 # -- budget
 async def test_with_the_budget_spent_replicas_follow_demand_whatever_it_is_worth() -> None:
     stage = Stage()

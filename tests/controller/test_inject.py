@@ -194,3 +194,28 @@ def test_a_name_too_long_for_a_label_is_told() -> None:
     answer = inject(a_pod(), [a_policy("x" * 64)], SETTINGS)
     assert answer.operations == ()
     assert "63 characters" in answer.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"credentials": {"secretName": "my secret", "key": "k"}}, id="Secret"),
+        pytest.param({"credentials": {"secretName": "anthropic", "key": "../k"}}, id="key"),
+        pytest.param({"name": "../opus"}, id="provider"),
+    ],
+)
+def test_a_policy_with_names_that_cannot_be_keeps_no_pod_from_starting(
+    change: dict[str, Any],
+) -> None:
+    """The API server would refuse a pod with such a volume; the policy says what is wrong."""
+    bad = a_policy()
+    bad["spec"]["frontier"][0] |= change
+    (volume,) = [
+        operation["value"][0]
+        for operation in inject(a_pod(), [bad], SETTINGS).operations
+        if operation["path"] == "/spec/volumes"
+    ]
+    assert [list(source) for source in volume["projected"]["sources"]] == [
+        ["configMap"],
+        ["serviceAccountToken"],
+    ]

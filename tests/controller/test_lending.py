@@ -206,3 +206,24 @@ async def test_a_pod_of_somebody_else_gets_nothing_and_keeps_nobody_from_his(
     assert isinstance(foreign, Foreign)
     assert not isinstance(mine, BaseException)
     assert list(ledger_in(api.objects[LEDGER]).current.leases) == ["a-1"]
+
+
+@pytest.mark.asyncio
+async def test_the_ledger_of_a_policy_that_is_gone_is_not_kept_in_mind() -> None:
+    api = LedgerApi()
+    lender = _lender(api)
+    await lender.renew(KEY, MINE, [_report()])
+    del api.objects[POLICY]
+    with pytest.raises(NoSuchPolicy):
+        await lender.renew(KEY, MINE, [_report(seq=2)])
+    assert lender._known == {}
+
+
+@pytest.mark.asyncio
+async def test_a_ledger_that_somebody_deleted_frees_nothing_that_sidecars_still_hold() -> None:
+    policy = resource(budget=BUDGET)
+    spend = {"periodStart": "2027-01-15T00:00:00Z", "usd": "12.34", "leasedUsd": "400"}
+    api = LedgerApi(objects={POLICY: policy | {"status": {"spend": spend}}})
+    (grant,) = await _lender(api).renew(KEY, MINE, [_report(need_usd_micros=90_000_000)])
+    assert grant.ceiling_usd_micros == 0
+    assert api.committed == 412_340_000

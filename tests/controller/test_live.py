@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 from kubernetes.aio.client import Configuration
 
 from overspill.api.policy import ScaleTargetRef
@@ -31,6 +31,10 @@ APPS = {
     ]
 }
 SCALE_PATH = "/apis/apps/v1/namespaces/legal/deployments/small/scale"
+
+
+def address(server: BaseTestServer) -> str:
+    return str(server.make_url("")).rstrip("/")
 
 
 class ApiServer:
@@ -59,10 +63,8 @@ class ApiServer:
     async def run(self, story: Callable[[LiveCluster], Awaitable[None]]) -> None:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self.handle)
-        async with TestServer(app) as server:
-            configuration = Configuration(host=str(server.make_url("")).rstrip("/"))
-            async with Api(configuration) as api:
-                await story(LiveCluster(api))
+        async with TestServer(app) as server, Api(Configuration(host=address(server))) as api:
+            await story(LiveCluster(api))
 
 
 async def test_a_scale_is_discovered_once_read_and_written() -> None:
@@ -108,6 +110,36 @@ async def test_a_right_that_is_missing_says_which() -> None:
             await cluster.write_scale("legal", SMALL, 3)
 
     await server.run(story)
+
+
+async def test_a_scale_that_is_refused_for_what_it_says_is_told_and_not_tried_in_silence() -> None:
+    server = ApiServer()
+    server.answer("GET", "/apis/apps/v1", APPS)
+    refused = {"message": "admission webhook denied: at most 2 replicas"}
+    server.answer("PATCH", SCALE_PATH, refused, status=422)
+
+    async def story(cluster: LiveCluster) -> None:
+        with pytest.raises(Missing, match="at most 2 replicas"):
+            await cluster.write_scale("legal", SMALL, 3)
+
+    await server.run(story)
+
+
+async def test_a_pod_that_may_not_be_stamped_holds_nothing_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = ApiServer()
+    for name in ("a", "b"):
+        refused = {"message": "admission webhook denied: no change of this pod"}
+        server.answer("PATCH", f"/api/v1/namespaces/legal/pods/{name}", refused, status=400)
+
+    async def story(cluster: LiveCluster) -> None:
+        for name in ("a", "b"):
+            await cluster.annotate_pod("legal", name, "overspill.dev/config-revision", "r")
+
+    await server.run(story)
+    assert len(server.asked) == 2
+    assert len(caplog.records) == 1
 
 
 HPAS_PATH = "/apis/autoscaling/v2/namespaces/legal/horizontalpodautoscalers"
@@ -181,8 +213,10 @@ async def test_policies_are_served_once_their_definition_is_installed() -> None:
 
     async def story(cluster: LiveCluster) -> None:
         assert not await cluster.serves_policies()
-        listed = {"resources": [{"name": "routingpolicies", "kind": "RoutingPolicy"}]}
-        server.answer("GET", "/apis/overspill.dev/v1alpha1", listed)
+        path, policies = "/apis/overspill.dev/v1alpha1", {"name": "routingpolicies"}
+        server.answer("GET", path, {"resources": [policies]})
+        assert not await cluster.serves_policies()  # kopf never looks again for what it lacks
+        server.answer("GET", path, {"resources": [policies, {"name": "budgetledgers"}]})
         assert await cluster.serves_policies()
 
     await server.run(story)
@@ -192,6 +226,38 @@ async def test_an_api_server_that_is_away_is_unavailable() -> None:
     async with Api(Configuration(host="http://127.0.0.1:9")) as api:
         with pytest.raises(Unavailable, match="did not answer"):
             await api.get("/readyz")
+
+
+async def test_an_answer_that_is_no_json_is_unavailable() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(text="<html>log in first</html>")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    async with TestServer(app) as server, Api(Configuration(host=address(server))) as api:
+        with pytest.raises(Unavailable, match="no JSON"):
+            await api.get("/apis")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("../../kube-system/deployments/coredns", id="up"),
+        pytest.param("%2e%2e/%2e%2e/kube-system/deployments/coredns", id="up, encoded"),
+        pytest.param("small?x=", id="a query"),
+    ],
+)
+async def test_no_name_leads_out_of_its_namespace(name: str) -> None:
+    server = ApiServer()
+    server.answer("GET", "/apis/apps/v1", APPS)
+
+    async def story(cluster: LiveCluster) -> None:
+        target = ScaleTargetRef.model_construct(api_version="apps/v1", kind="Deployment", name=name)
+        with pytest.raises(Refused, match="none that Kubernetes gives"):
+            await cluster.scale("legal", target)
+
+    await server.run(story)
+    assert [path for _, path, _, _ in server.asked] == ["/apis/apps/v1"]
 
 
 STATUSES = [

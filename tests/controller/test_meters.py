@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from overspill.budget import BudgetState, Period
 from overspill.controller.meters import Meters
 from tests.controller.fakes import KEY
 
@@ -46,3 +49,20 @@ def test_replicas_of_a_target_that_is_gone_are_not_shown_as_they_were() -> None:
     meters.show(KEY, {}, None)
     assert _lines(meters, "overspill_desired_replicas{") == []
     assert _lines(meters, "overspill_ready_replicas{") == []
+
+
+def test_what_was_spent_of_the_last_period_is_not_shown_as_spent_of_this_one() -> None:
+    meters = Meters()
+    old = BudgetState(
+        period=Period(start_s=0.0, end_s=10.0),
+        limit_usd=Decimal(10),
+        spent_usd=Decimal(9),
+        leased_usd=Decimal(1),
+    )
+    meters.show(KEY, {}, old)
+    assert len(_lines(meters, "overspill_budget_")) == 4
+    fresh = BudgetState(period=Period(start_s=10.0, end_s=20.0), limit_usd=Decimal(10))
+    meters.show(KEY, {}, fresh)
+    assert _lines(meters, "overspill_budget_") == [
+        'overspill_budget_limit_usd{policy="legal/contracts"} 10.0'
+    ]

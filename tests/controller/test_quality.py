@@ -210,6 +210,15 @@ async def test_a_look_that_brings_nothing_new_reads_and_writes_nothing() -> None
     assert scene.stage.cluster.writes[written:] == []
 
 
+async def test_a_clock_that_is_set_back_makes_no_trials_wait() -> None:
+    scene = Scene()
+    await scene.stage.look()
+    await keeper(scene.api).keep(KEY, MINE, [scene.traffic(100)])
+    scene.sync()
+    await scene.stage.look(after_s=-3600.0)
+    assert scene.quality["trials"] > 0
+
+
 async def test_a_lesson_outlives_looks_that_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is given once: had it been lost, the plan of before would stand until trials had grown."""
     scene = Scene()

@@ -15,14 +15,18 @@ from overspill.budget.account import KEPT_S, opened
 from overspill.budget.ledger import Ledger
 from overspill.budget.period import period_at
 from overspill.controller.cluster import Scale
-from overspill.controller.errors import Missing
+from overspill.controller.errors import Missing, Unavailable
 from overspill.controller.keys import PAUSED_ANNOTATION
 from overspill.controller.ledgers import manifest_of
+from overspill.controller.plans import Segment
 from overspill.controller.snapshot import Snapshot
-from tests.controller.fakes import KEY, Stage, pod
+from overspill.trials.record import pack
+from tests.controller.fakes import KEY, Stage, pod, resource
+from tests.trials.batches import batch, trial
 
 if TYPE_CHECKING:
     from overspill.api import SidecarConfig
+    from overspill.controller.keys import Manifest
 
 pytestmark = pytest.mark.asyncio
 
@@ -351,11 +355,16 @@ async def test_a_policy_of_the_same_name_starts_without_the_old_ones_memory() ->
     stage.observe(work=6000.0, usd=0.01)
     await stage.look()
     await stage.look(after_s=15.0)
+    stage.reconciler.tutor.ask(
+        KEY, "s", {"t": Segment(version="1", raw=pack([batch(trial())]))}, None
+    )
+    await stage.reconciler.tutor.work_off()
     stage.cluster.policies[KEY] = json.loads(
         json.dumps(stage.cluster.policies[KEY] | {"status": {}}).replace('"u1"', '"u2"')
     )
     await stage.look()
     assert stage.reconciler.memories[KEY].uid == "u2"
+    assert stage.reconciler.tutor.collect(KEY, "s") is None
     owner = stage.cluster.config_maps[CONFIG_MAP]["metadata"]["ownerReferences"][0]
     assert owner["uid"] == "u2"
 
@@ -448,3 +457,74 @@ async def test_spend_is_asked_for_since_the_start_of_each_distinct_period() -> N
     stage = Stage()
     await stage.look()
     assert stage.reconciler.period_starts_s() == {stage.clock() - stage.clock() % 86400}
+
+
+async def test_rent_is_counted_once_though_a_look_fails_and_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage()
+    await stage.look()
+
+    async def down(manifest: Manifest) -> None:
+        raise Unavailable("the API server did not answer")
+
+    with monkeypatch.context() as away:
+        away.setattr(stage.cluster, "apply_config_map", down)
+        stage.cluster.edit(2)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await stage.look(after_s=1)
+    await stage.look(after_s=1)
+    told = stage.meters.exposition().decode()
+    (rent,) = [line for line in told.splitlines() if line.startswith("overspill_rent_usd_total{")]
+    assert float(rent.split()[-1]) == pytest.approx(4 * 2.49 / 3600)
+
+
+async def test_a_clock_that_is_set_back_stops_no_look_at_pods_and_no_publication() -> None:
+    stage = Stage()
+    await stage.look()
+    seen, published = stage.cluster.lists, stage.cluster.writes.count("config")
+    stage.cluster.config_maps.clear()
+    stage.clock.now_s -= 3600.0
+    await stage.look()
+    assert stage.cluster.lists == seen + 1
+    assert stage.cluster.writes.count("config") == published + 1
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(None, id="gone"),
+        pytest.param(resource(uid="u2"), id="another by that name"),
+        pytest.param(resource(2), id="edited"),
+    ],
+)
+async def test_a_watch_that_is_behind_scales_nothing(now: Manifest | None) -> None:
+    stage = Stage()
+    stage.observe(work=6000.0, usd=0.01)
+    await stage.look()
+    stage.cluster.policy_stored = lambda _: now
+    with pytest.raises(Unavailable, match="has changed"):
+        await stage.look(after_s=15.0)
+    assert not [word for word in stage.cluster.writes if word.startswith("scale")]
+
+
+async def test_a_ledger_that_cannot_be_read_is_told_of_for_nothing_is_lent_from_it() -> None:
+    stage = Stage()
+    stage.cluster.ledgers[KEY] = {"metadata": {"name": "contracts"}, "current": "a lot"}
+    await stage.look()
+    found = stage.cluster.condition("Ready")
+    assert (found["status"], found["reason"]) == ("False", "LedgerUnreadable")
+    assert "kubectl delete budgetledger -n legal contracts" in found["message"]
+
+
+async def test_a_policy_whose_deletion_no_watch_has_told_of_is_forgotten_all_the_same() -> None:
+    """kopf lists anew after a 410, and says nothing of what was deleted meanwhile."""
+    stage = Stage()
+    await stage.look()
+    stage.cluster.policy_stored = lambda _: None
+    written = len(stage.cluster.writes)
+    for _ in range(2):
+        await stage.look(after_s=300.0)
+    assert set(stage.cluster.writes[written:]) == {"unstamp a"}
+    assert b'policy="legal/contracts"' not in stage.meters.exposition()

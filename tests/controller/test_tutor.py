@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -78,3 +79,15 @@ async def test_a_lesson_that_fails_is_logged_and_the_next_is_given(
         await tutor.work_off()
     assert "nothing was learned from the trials of legal/contracts" in caplog.text
     assert tutor.collect(OTHER, "s") is not None
+
+
+async def test_a_lesson_that_ends_after_its_policy_is_none_of_the_next_by_that_name() -> None:
+    woken: list[PolicyKey] = []
+    tutor = Tutor(woken.append)
+    tutor.ask(KEY, "s", book("a"), None)
+    lesson = asyncio.create_task(tutor.work_off())
+    await asyncio.sleep(0)  # it has begun
+    tutor.forget(KEY)
+    await lesson
+    assert woken == []
+    assert tutor.collect(KEY, "s") is None

@@ -33,6 +33,7 @@ def test_a_policy_deserves_a_look_when_a_person_changed_it(
 
 def test_policies_and_what_names_a_gone_policy_are_all_looked_at() -> None:
     watched = Indices()
+    watched.whole = True
     watched.bind(
         {
             "policies": {KEY: [resource()]},
@@ -76,3 +77,22 @@ def test_kopf_is_bounded_and_filters_at_the_server() -> None:
     assert not settings.posting.enabled
     assert settings.networking.request_timeout == 20
     assert settings.watching.label_selectors["", "v1", "pods"] == "overspill.dev/policy"
+
+
+async def _event(handlers: kopf.OperatorRegistry, name: str, **facts: object) -> None:
+    (handler,) = [h for h in handlers._watching.get_all_handlers() if name in h.id]
+    await handler.fn(**facts)  # type: ignore[misc,arg-type]
+
+
+@pytest.mark.asyncio
+async def test_no_policy_is_looked_at_by_the_clock_before_every_list_has_come_in() -> None:
+    """Pods that were not listed yet would be no pods, and demand without pods is zero."""
+    watched = Indices()
+    queue: WorkQueue[PolicyKey] = WorkQueue(_nothing)
+    handlers = registry(watched, queue, start=_nothing, stop=_nothing)
+    listed: dict[str, object] = {name: {} for name in Indices.NAMES}
+    watched.bind(listed | {"policies": {KEY: [resource()]}})
+    assert set(watched.all_keys()) == set()
+    # kopf handles no event before its indices are whole
+    await _event(handlers, "_policy_changed", body=resource(), event={"type": None})
+    assert set(watched.all_keys()) == {KEY}

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_v
 from overspill.api.address import HttpURL, Port
 from overspill.api.base import Duration, Label, Model, Name, Quantity, Share, schema_rules
 from overspill.api.errors import InvalidPolicy, sentences
+from overspill.api.objects import ApiVersion, DataKey, Kind, ObjectName, check_labels
 
 
 class Mode(StrEnum):
@@ -98,6 +99,7 @@ class LabelSelector(Model):
     def _not_every_pod(self) -> Self:
         if not self.match_labels:
             raise ValueError("matchLabels: name at least one label, such as app: api")
+        check_labels(self.match_labels)
         return self
 
 
@@ -110,15 +112,15 @@ class Workload(Model):
 class ScaleTargetRef(Model):
     """Anything with a `/scale` subresource, in the policy's namespace."""
 
-    api_version: Name = "apps/v1"
-    kind: Name = "Deployment"
-    name: Name
+    api_version: ApiVersion = "apps/v1"
+    kind: Kind = "Deployment"
+    name: ObjectName
 
 
 class SmallService(Model):
     """The Service in front of the small-tier pods, in the policy's namespace."""
 
-    name: Name
+    name: ObjectName
     port: Port
 
 
@@ -186,8 +188,8 @@ class SmallTier(Model):
 class SecretKey(Model):
     """One key of a Secret in the policy's namespace. Only the sidecar container reads it."""
 
-    secret_name: Name
-    key: Name = "api-key"
+    secret_name: ObjectName
+    key: DataKey = "api-key"
 
 
 class LongContextPrice(Model):
@@ -362,8 +364,8 @@ class Rule(Model):
 class ConfigMapKey(Model):
     """A key of a ConfigMap in the policy's namespace."""
 
-    config_map_name: Name
-    key: Name = "score.json"
+    config_map_name: ObjectName
+    key: DataKey = "score.json"
 
 
 _ONE_AIM = "give frontierShare or qualityFloor, and not both"

@@ -154,13 +154,16 @@ def informed(account: Account, report: Report) -> Account:
     return _with(account, replace(known, closed=report.final))
 
 
-def tidied(account: Account, now_s: float) -> Account:
-    """Forget leases that nobody will speak of again; what they might have cost stays counted."""
+def tidied(account: Account, now_s: float, kept: int = LEASES_KEPT) -> Account:
+    """Forget leases that nobody will speak of again; what they might have cost stays counted.
+
+    Beyond `kept` leases, also those that somebody might speak of, but for live ones.
+    """
     resting = sorted(
         (one for one in account.leases.values() if not one.live(now_s)),
         key=lambda one: one.expires_s,
     )
-    excess = max(0, len(account.leases) - LEASES_KEPT)
+    excess = max(0, len(account.leases) - kept)
     gone = [
         one for index, one in enumerate(resting) if index < excess or now_s - one.expires_s > KEPT_S
     ]

@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from overspill.budget.account import Account, Limits, informed, opened, over, renewed, tidied
+from overspill.budget.account import (
+    LEASES_KEPT,
+    Account,
+    Limits,
+    informed,
+    opened,
+    over,
+    renewed,
+    tidied,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +61,15 @@ def renew(
     for report in reports:
         ledger, grant = _renew(ledger, report, limits, now_s)
         grants.append(grant)
-    return replace(ledger, current=tidied(ledger.current, now_s)), tuple(grants)
+    return _tidied(ledger, now_s), tuple(grants)
+
+
+def _tidied(ledger: Ledger, now_s: float) -> Ledger:
+    """Keep both accounts together as small as one may be: they share an object."""
+    current, previous = tidied(ledger.current, now_s), ledger.previous
+    if previous is not None:
+        previous = tidied(previous, now_s, max(0, LEASES_KEPT - len(current.leases)))
+    return Ledger(current=current, previous=previous)
 
 
 def _renew(ledger: Ledger, report: Report, limits: Limits, now_s: float) -> tuple[Ledger, Grant]:

@@ -56,8 +56,6 @@ def review_policy(request: Manifest) -> Manifest:
 
 def review_pod(request: Manifest, policies: Sequence[Manifest], settings: Settings) -> Manifest:
     """Answer for a pod: always allowed, perhaps with the sidecar."""
-    if not settings.serves(request.get("namespace") or ""):
-        return allowed()
     answer = inject(request.get("object") or {}, policies, settings.sidecar)
     return patched(answer)
 
@@ -88,6 +86,8 @@ def application(
     """Return the HTTPS application. `policies_in` reads the policies of a namespace."""
 
     async def mutate(request: Manifest) -> Manifest:
+        if not settings.serves(request.get("namespace") or ""):
+            return allowed()  # its policies are not ours to read
         try:
             policies = await policies_in(request.get("namespace") or "")
         except (Refused, Unavailable) as error:

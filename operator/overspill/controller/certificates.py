@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -42,19 +43,34 @@ class Bundle:
 
     @classmethod
     def from_secret(cls, data: Mapping[str, str]) -> Bundle | None:
-        """Read it back; None where something is missing or is no certificate."""
+        """Read it back; None where something is missing, or does not belong together."""
         try:
             bundle = cls(**{f: base64.b64decode(data[file]) for f, file in _FILES.items()})
-            x509.load_pem_x509_certificates(bundle.ca_cert)
-            x509.load_pem_x509_certificate(bundle.cert)
-        except (KeyError, ValueError):
+            _check(bundle)
+        except (KeyError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
             return None
         return bundle
 
 
-def needs_renewal(bundle: Bundle, hosts: Sequence[str], now: datetime) -> bool:
-    """Whether less than `RENEW_LEFT` is left, or the certificate is for other names."""
+def _check(bundle: Bundle) -> None:
+    """Look whether it can be served and renewed. Raises: what `from_secret` catches."""
+    ca = x509.load_pem_x509_certificates(bundle.ca_cert)[0]
     cert = x509.load_pem_x509_certificate(bundle.cert)
+    cert.verify_directly_issued_by(ca)
+    _names_in(cert)
+    for one, key in ((ca, bundle.ca_key), (cert, bundle.key)):
+        if one.public_key() != _load_key(key).public_key():
+            raise ValueError("a key belongs to another certificate")
+
+
+def needs_renewal(bundle: Bundle, hosts: Sequence[str], now: datetime) -> bool:
+    """Whether less than `RENEW_LEFT` is left, or the certificate is for other names.
+
+    One that is not valid yet was made by a clock that was ahead: nobody would trust it for so long.
+    """
+    cert = x509.load_pem_x509_certificate(bundle.cert)
+    if cert.not_valid_before_utc > now:
+        return True
     return cert.not_valid_after_utc - now < RENEW_LEFT or _names_in(cert) != set(hosts)
 
 
@@ -66,7 +82,7 @@ def renewed(bundle: Bundle | None, hosts: Sequence[str], now: datetime) -> Bundl
     """
     if bundle is not None:
         ca = x509.load_pem_x509_certificates(bundle.ca_cert)[0]
-        if ca.not_valid_after_utc - now > SERVING_LIFE:
+        if ca.not_valid_before_utc <= now and ca.not_valid_after_utc - now > SERVING_LIFE:
             return _serve(bundle.ca_cert, _load_key(bundle.ca_key), ca, hosts, now)
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca = _authority(ca_key, now)
@@ -168,5 +184,6 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     key = serialization.load_pem_private_key(pem, None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError("not a key that any operator made")
     return key

@@ -16,6 +16,7 @@ from aiohttp import web
 from overspill.api import leases, trials
 from overspill.api.errors import InvalidConfig
 from overspill.api.leases import LeaseAnswer, LeaseGrant, LeaseReport, LeaseRequest
+from overspill.api.objects import names_a_policy
 from overspill.api.trials import TrialReceipt, TrialReport
 from overspill.budget.lease import Grant, Report
 from overspill.controller.credentials import Foreign, Unproven
@@ -102,6 +103,8 @@ def _keeping(keeper: Keeper) -> Clerk:
 
 
 def _key(policy: str) -> PolicyKey:
+    if not names_a_policy(policy):  # a pod says it, and it becomes part of a path
+        raise NoSuchPolicy(f"there is no RoutingPolicy {policy}")
     namespace, _, name = policy.partition("/")
     return PolicyKey(namespace, name)
 

@@ -91,6 +91,8 @@ class Election:
         self._clock = clock
         self._seen: Sighting | None = None
         self._over = False
+        self._renewed_s = 0.0
+        """When the last write that counts was asked for: others count from when it was done."""
 
     async def acquire(self) -> None:
         """Return once this process leads."""
@@ -100,14 +102,12 @@ class Election:
 
     async def hold(self) -> None:
         """Renew; return when the Lease could not be renewed in time and is to be taken as lost."""
-        renewed_s = self._clock()
-        while self._clock() - renewed_s < RENEW_WITHIN_S:
+        while self._clock() - self._renewed_s < RENEW_WITHIN_S:
             await asyncio.sleep(RETRY_S)
-            left_s = RENEW_WITHIN_S - (self._clock() - renewed_s)
+            left_s = RENEW_WITHIN_S - (self._clock() - self._renewed_s)
             try:
-                if await asyncio.wait_for(self.attempt(), max(left_s, 0.1)):
-                    renewed_s = self._clock()
-                elif self._somebody_else_leads():
+                renewed = await asyncio.wait_for(self.attempt(), max(left_s, 0.1))
+                if not renewed and self._somebody_else_leads():
                     return
             except TimeoutError:
                 return
@@ -127,6 +127,7 @@ class Election:
         """Try once to take or renew the Lease; return whether this process leads."""
         if self._over:
             return False
+        asked_s = self._clock()
         try:
             lease = await self._store.read() or {}
             self._seen = sighting(self._seen, lease, self._clock())
@@ -138,6 +139,7 @@ class Election:
         except (Refused, Unavailable) as error:
             log.warning("the lease could not be had: %s", error)
             return False
+        self._renewed_s = asked_s
         return True
 
     def _somebody_else_leads(self) -> bool:

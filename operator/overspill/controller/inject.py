@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from overspill.api.leases import AUDIENCE
+from overspill.api.objects import names_a_key
 from overspill.api.sidecar_config import CONFIG_FILE, CREDENTIALS_DIR, TOKEN_FILE
 from overspill.controller.keys import (
     INJECT_ANNOTATION,
@@ -179,15 +180,18 @@ def _config_source(policy: Manifest) -> Manifest:
 
 
 def _key_sources(policy: Manifest) -> Iterator[Manifest]:
-    """Yield each provider's key; one that is missing keeps no pod from starting."""
+    """Yield each provider's key; one that is missing, or cannot be, keeps no pod from starting."""
     spec = policy["spec"]
     for provider in (*(spec.get("hosted") or ()), *(spec.get("frontier") or ())):
         credentials = provider.get("credentials") or {}
         if "name" not in provider or "secretName" not in credentials:
             continue
-        path = f"{CREDENTIALS_DIR}/{provider['name']}"
-        items = [{"key": credentials.get("key", "api-key"), "path": path}]
-        yield {"secret": {"name": credentials["secretName"], "optional": True, "items": items}}
+        name, secret = provider["name"], credentials["secretName"]
+        key = credentials.get("key", "api-key")
+        if not names_a_key(name, secret, key):
+            continue
+        items = [{"key": key, "path": f"{CREDENTIALS_DIR}/{name}"}]
+        yield {"secret": {"name": secret, "optional": True, "items": items}}
 
 
 def _environment(pod: Manifest) -> tuple[list[Manifest], list[str]]:

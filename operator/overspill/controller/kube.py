@@ -111,18 +111,18 @@ class Api:
         accept: str = JSON,
     ) -> Manifest:
         """Send one request and return the JSON that comes back."""
+        _check(path)
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 status, data = await self._exchange(
                     method, path, body, {"Accept": accept, "Content-Type": content_type}, params
                 )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, kube_config.ConfigException) as error:
             said = str(error) or type(error).__name__
             raise Unavailable(f"{method} {path}: the API server did not answer: {said}") from error
         if status >= 400:
             raise refusal(status, f"{method} {path}: {_message(data)}")
-        answer: Manifest = json.loads(data) if data else {}
-        return answer
+        return _read(data, f"{method} {path}")
 
     async def _exchange(
         self,
@@ -145,11 +145,25 @@ class Api:
         return response.status, data
 
 
+def _check(path: str) -> None:
+    """Refuse what would lead elsewhere than it says: names in it come from users and sidecars."""
+    if {".", ".."} & set(path.split("/")) or set("%?#\\") & set(path):
+        raise Refused(400, f"{path}: a name in it is none that Kubernetes gives")
+
+
 def refusal(status: int, message: str) -> Exception:
     """Name an HTTP status by whose turn it is."""
     if status in _TRY_AGAIN:
         return Unavailable(message)
     return {404: NotFound, 409: Conflict}.get(status, Refused)(status, message)
+
+
+def _read(data: bytes, what: str) -> Manifest:
+    try:
+        answer: Manifest = json.loads(data) if data else {}
+    except ValueError as error:  # a proxy's page, or an answer that broke off
+        raise Unavailable(f"{what}: the answer is no JSON: {error}") from None
+    return answer
 
 
 def _message(data: bytes) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import kopf
 
 from overspill.controller import prometheus, watch
-from overspill.controller.errors import Unavailable
+from overspill.controller.errors import Refused, Unavailable
 from overspill.controller.reconcile import Reconciler
 from overspill.controller.workqueue import WorkQueue
 
@@ -104,8 +104,8 @@ class Leadership:
             try:
                 if await self._cluster.serves_policies():
                     return
-                log.warning("the RoutingPolicy CustomResourceDefinition is not installed; waiting")
-            except Unavailable as error:
+                log.warning("the CustomResourceDefinitions are not both installed; waiting")
+            except (Refused, Unavailable) as error:
                 log.warning("%s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), CRD_RETRY_S)

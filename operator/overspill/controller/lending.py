@@ -21,7 +21,7 @@ from overspill.controller.gathering import TRIES, Gathering, NoSuchPolicy, Waite
 from overspill.controller.ledgers import ledger_in, manifest_of
 from overspill.controller.pacing import saved_admit_from
 from overspill.controller.policies import folder, policy_now
-from overspill.controller.spend import saved_usd
+from overspill.controller.spend import saved_leased_usd, saved_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +53,11 @@ class Lender:
 
     async def _commit(self, key: PolicyKey, batch: list[_Waiter]) -> None:
         for _ in range(TRIES):
-            policy, budget, limits = await self._terms(key)
+            try:
+                policy, budget, limits = await self._terms(key)
+            except NoSuchPolicy:
+                self._known.pop(key, None)
+                raise
             ours = belonging(batch, key, policy)
             if not ours:
                 return
@@ -134,6 +138,10 @@ class Lender:
 
 
 def _metered(policy: Manifest, period: Period) -> int:
-    """What was spent of the period before there was a ledger, as far as is known."""
-    spent = saved_usd(policy.get("status") or {}, period)
-    return usd_micros(spent) if spent else 0
+    """What was spent of the period before there was a ledger, as far as is known.
+
+    Leases say that there was one, which somebody deleted: sidecars may still spend from them.
+    """
+    status = policy.get("status") or {}
+    known = (saved_usd(status, period), saved_leased_usd(status, period))
+    return sum(usd_micros(usd) for usd in known if usd)

@@ -33,6 +33,14 @@ class LiveCluster:
         self._scales = ScalePaths(client)
         self._told: set[str] = set()
 
+    async def policy_now(self, key: PolicyKey) -> Manifest | None:
+        """Read a policy, not from a cache."""
+        path = f"{_group()}/namespaces/{key.namespace}/{api.PLURAL}/{key.name}"
+        try:
+            return await self._api.get(path)
+        except NotFound:
+            return None
+
     async def scale(self, namespace: str, target: ScaleTargetRef) -> Scale:
         """Read `/scale`; a target that is not there is Missing."""
         path = await self._scales.of(namespace, target)
@@ -55,10 +63,12 @@ class LiveCluster:
         patch = {"spec": {"replicas": replicas}}
         try:
             await self._api.patch(path, patch, fieldManager=FIELD_MANAGER)
+        except (NotFound, Conflict):
+            raise  # the next look sees what is there
         except Refused as error:
-            if error.status != FORBIDDEN:
-                raise
-            raise _forbidden(target, error) from None
+            if error.status == FORBIDDEN:
+                raise _forbidden(target, error) from None
+            raise _refused(target, replicas, error) from None
 
     async def pods(self, namespace: str, selector: str) -> list[Manifest]:
         """List from the API server's cache."""
@@ -138,6 +148,8 @@ class LiveCluster:
             await self._api.patch(path, patch, fieldManager=FIELD_MANAGER)
         except NotFound:
             log.debug("pod %s/%s is gone", namespace, name)
+        except Refused as error:  # the kubelet brings the file all the same, only later
+            self._tell_once("some pods see changes of their policy a minute late", error)
 
     async def patch_status(self, key: PolicyKey, patch: Manifest) -> None:
         """Merge into /status."""
@@ -169,12 +181,12 @@ class LiveCluster:
         return await self._api.items(path, resourceVersion="0")
 
     async def serves_policies(self) -> bool:
-        """Whether the CustomResourceDefinition is installed."""
+        """Whether both CustomResourceDefinitions are installed: kopf looks for them only once."""
         try:
             served = await self._api.get(_group())
         except NotFound:
             return False
-        return any(r["name"] == api.PLURAL for r in served.get("resources") or ())
+        return {api.PLURAL, kinds.PLURAL} <= {r["name"] for r in served.get("resources") or ()}
 
 
 def _group() -> str:
@@ -186,4 +198,12 @@ def _forbidden(target: ScaleTargetRef, error: Refused) -> Missing:
         "Forbidden",
         f"the operator may not scale {target.kind} {target.name}; grant its service account "
         f"get and patch on that /scale: {error}",
+    )
+
+
+def _refused(target: ScaleTargetRef, replicas: int, error: Refused) -> Missing:
+    return Missing(
+        "Forbidden",
+        f"the API server refuses {replicas} replicas of {target.kind} {target.name}; change what "
+        f"refuses them, or spec.small.replicas: {error}",
     )

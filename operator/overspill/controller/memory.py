@@ -53,9 +53,11 @@ class Memory:
     asked_at_s: float | None = None
     """When requests were last seen to come."""
     revision: str = ""
-    published_at_s: float = 0.0
+    published_at_s: float | None = None
     coverage: Coverage = field(default_factory=Coverage)
     coverage_at_s: float | None = None
+    confirmed_at_s: float | None = None
+    """When the API server last said that the policy is there."""
 
     @property
     def score_in_force(self) -> str | None:
@@ -72,6 +74,11 @@ def elapsed_s(memory: Memory, now_s: float, interval_s: float) -> float:
     if memory.decided_at_s is None:
         return 0.0
     return min(max(0.0, now_s - memory.decided_at_s), 2 * interval_s)
+
+
+def is_due(last_s: float | None, now_s: float, every_s: float) -> bool:
+    """Whether it is time again. A clock that was set back must not make it wait."""
+    return last_s is None or not 0 <= now_s - last_s < every_s
 
 
 def seeded(

@@ -95,8 +95,8 @@ class Meters:
                 shown.labels(policy).set(float(quality[name]))
             else:
                 self._drop(policy, shown)
+        self._drop(policy, *self._budget)  # what is not known of a new period was of the last one
         if budget is None:
-            self._drop(policy, *self._budget)
             return
         self._limit.labels(policy).set(float(budget.limit_usd))
         if budget.spent_usd is not None:

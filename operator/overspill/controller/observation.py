@@ -95,7 +95,11 @@ def rival_of(autoscalers: Iterable[Manifest], namespace: str, target: ScaleTarge
 
 def elder_of(policies: Iterable[Manifest], name: str, target: ScaleTargetRef) -> str:
     """Say which older policy scales the target of this one; empty where it is the oldest itself."""
-    enforced = [policy for policy in policies if policy["spec"].get("mode") != Mode.OBSERVE]
+    enforced = [
+        policy
+        for policy in policies
+        if policy["spec"].get("mode") != Mode.OBSERVE and not _terminating(policy)
+    ]
     oldest = min(enforced, key=_age, default=None)
     elder = oldest["metadata"]["name"] if oldest else name
     if elder == name:
@@ -209,8 +213,8 @@ def _takes_requests(conditions: Manifest) -> bool:
     return conditions.get("ready") is not False and not conditions.get("terminating")
 
 
-def _terminating(pod: Manifest) -> bool:
-    return bool(pod["metadata"].get("deletionTimestamp"))
+def _terminating(one: Manifest) -> bool:
+    return bool(one["metadata"].get("deletionTimestamp"))
 
 
 def _excused(pod: Manifest) -> bool:

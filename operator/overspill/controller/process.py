@@ -95,8 +95,11 @@ async def _lead(
 
 
 async def _hold(election: Election, leadership: Leadership, stop: asyncio.Event) -> None:
-    await election.hold()
-    log.error("the lease was lost: another process may lead, so this one ends")
+    try:
+        await election.hold()
+        log.error("the lease was lost: another process may lead, so this one ends")
+    except Exception:  # whatever it was: who does not renew must not lead
+        log.exception("the lease is not renewed any more: this process ends")
     leadership.abandon()
     stop.set()
 

@@ -14,6 +14,7 @@ from overspill.controller import plans, segments
 from overspill.controller.errors import Refused
 from overspill.controller.evidence import evidence_in
 from overspill.controller.keys import config_map_name
+from overspill.controller.memory import is_due
 from overspill.controller.plans import Quality, Segment
 from overspill.controller.tutor import book_of
 from overspill.learning.lesson import TAUGHT_BY
@@ -53,8 +54,7 @@ async def assessed(
     elif known.subject != subject:
         known = plans.begun(subject, aim)
     known, last_s = plans.aimed(known, aim), known.looked_at_s
-    rests = last_s is not None and case.now_s - last_s < EVERY_S
-    if rests and not tutor.has_taught(case.key):
+    if not is_due(last_s, case.now_s, EVERY_S) and not tutor.has_taught(case.key):
         return known
     read = await _read(cluster, case, known.segments, subject)
     if read is None:

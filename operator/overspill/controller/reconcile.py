@@ -27,6 +27,7 @@ from overspill.controller.ledgers import ledger_in
 from overspill.controller.memory import (
     Memory,
     elapsed_s,
+    is_due,
     seeded,
 )
 from overspill.controller.observe import coverage, named_score, node_labels, observe
@@ -36,6 +37,7 @@ from overspill.controller.snapshot import UNASKED, Snapshot, demand_of
 from overspill.controller.spend import absorbing, budget_state, suspended
 from overspill.controller.times import timestamp
 from overspill.controller.tutor import Tutor
+from overspill.controller.watch import fingerprint
 from overspill.scaling import Learned, Situation, Unknown, decide
 from overspill.scaling.economics import economics_of
 
@@ -57,6 +59,8 @@ log = logging.getLogger(__name__)
 TRIED_FOR_S: Final = 900.0
 """So long after the last request a replica is kept for trials: the next may come soon."""
 COVERAGE_EVERY_S: Final = 60.0
+CONFIRM_EVERY_S: Final = 300.0
+"""A policy that was deleted while a watch was cut off is forgotten within this time."""
 REPUBLISH_EVERY_S: Final = 300.0
 """A ConfigMap that somebody else deleted or changed comes back within this time."""
 
@@ -113,20 +117,27 @@ class Reconciler:
         if policy is None or policy["metadata"].get("deletionTimestamp"):
             await self._forget(key)
             return "ok"
-        memory = self._recall(key, policy)
+        memory, now_s = self._recall(key, policy), self._clock()
+        if is_due(memory.confirmed_at_s, now_s, CONFIRM_EVERY_S):
+            if await self.cluster.policy_now(key) is None:
+                await self._forget(key)
+                return "ok"
+            memory = replace(memory, confirmed_at_s=now_s)
         try:
             spec = parse_policy(policy.get("spec"))
         except InvalidPolicy as error:
             await self._refuse(key, policy, memory, error)
             return "invalid"
         running = sum(pod.running for pod in self.watched.injected(key))
-        case = Case(key=key, policy=policy, spec=spec, running=running, now_s=self._clock())
+        case = Case(key=key, policy=policy, spec=spec, running=running, now_s=now_s)
         await self._obey(case, memory)
         return "ok"
 
     def _recall(self, key: PolicyKey, policy: Manifest) -> Memory:
         uid = policy["metadata"]["uid"]
         memory = self.memories.get(key)
+        if memory is not None and memory.uid != uid:
+            self.tutor.forget(key)
         if memory is None or memory.uid != uid:
             memory = Memory(uid=uid, status=policy.get("status") or {})
         return memory
@@ -140,7 +151,11 @@ class Reconciler:
         self.tutor.forget(key)
         self.meters.forget(key)
         await self._stamp(key, None)
-        manifest, ledger = self.watched.ledger(key), self._ledger(key)
+        manifest = self.watched.ledger(key)
+        try:
+            ledger = self._ledger(key)
+        except Missing:
+            return  # whose period it is of, nobody knows
         if manifest and ledger and self._clock() > ledger.current.period.end_s + KEPT_S:
             await self.cluster.delete_ledger(key, manifest)
 
@@ -159,15 +174,17 @@ class Reconciler:
         self.memories[case.key] = memory  # a lesson is given once: no failure below may lose it
         demand = self._demand(case)
         memory = self._attend(case, memory, demand)
-        memory = self._pace(case, self._spend(case, memory), demand)
+        memory, observed = self._spend(case, memory, observed)
+        memory = self._pace(case, memory, demand)
         memory = await self._cover(case, memory)
         memory, problem = seeded(memory, observed.replicas, case.spec)
         memory = await self._learn(case, memory, observed, demand)
-        self._charge(case, memory, observed)
+        looked_before = memory
         memory = self._experiment(case, memory, observed)
         decision, memory = self._decide(case, memory, observed, demand)
         memory = await self._publish(case, memory, observed.endpoints)
         self.memories[case.key] = memory
+        self._charge(case, looked_before, observed)  # a look that failed until here is made again
         refusal = await self._scale(case, decision)
         look = self._look_of(case, memory, observed, demand, decision, refusal)
         memory, status = statuses.status_after(memory, look, case.now_s)
@@ -181,8 +198,8 @@ class Reconciler:
     async def _cover(self, case: Case, memory: Memory) -> Memory:
         """List app pods at most once a minute; an edited policy is looked at anew."""
         edited = (memory.status or {}).get("observedGeneration") != case.generation
-        last_s = memory.coverage_at_s
-        if last_s is not None and not edited and case.now_s - last_s < COVERAGE_EVERY_S:
+        due = is_due(memory.coverage_at_s, case.now_s, COVERAGE_EVERY_S)
+        if not (edited or due):
             return memory
         seen = await coverage(self.cluster, case.key, case.spec)
         return replace(memory, coverage=seen, coverage_at_s=case.now_s)
@@ -231,10 +248,15 @@ class Reconciler:
         economics = economics_of(case.spec, lessons.learned, nodes, labels)
         return replace(memory, lessons=lessons, node_labels=labels, economics=economics)
 
-    def _spend(self, case: Case, memory: Memory) -> Memory:
-        ledger = self._ledger(case.key)
+    def _spend(self, case: Case, memory: Memory, observed: Observed) -> tuple[Memory, Observed]:
+        ledger = None
+        try:
+            ledger = self._ledger(case.key)
+        except Missing as error:
+            if case.spec.budget is not None:
+                observed = replace(observed, missing=observed.missing or error)
         budget = budget_state(str(case.key), case.spec, memory, self.snapshot, case.now_s, ledger)
-        return replace(memory, budget=budget)
+        return replace(memory, budget=budget), observed
 
     def _pace(self, case: Case, memory: Memory, demand: Demand | Unknown) -> Memory:
         known = memory.pace or pacing.recalled((memory.status or {}).get("pacing"), case.now_s)
@@ -278,12 +300,18 @@ class Reconciler:
         return replace(memory, experiment=seen)
 
     def _ledger(self, key: PolicyKey) -> Ledger | None:
+        """Raises: Missing where nobody can read it."""
         manifest = self.watched.ledger(key)
         try:
             return ledger_in(manifest) if manifest else None
         except InvalidConfig as error:
             log.warning("the ledger of %s cannot be read: %s", key, error)
-            return None
+            raise Missing(
+                "LedgerUnreadable",
+                "nothing is lent, so only the small tier answers: undo what was edited, or "
+                f"kubectl delete budgetledger -n {key.namespace} {key.name}; what status.spend "
+                f"says stays counted. {error}",
+            ) from None
 
     # -- decide
     def _decide(
@@ -319,7 +347,7 @@ class Reconciler:
             plan=memory.quality.plan if memory.quality else None,
         )
         published = publication.publish(case.policy, config)
-        due = case.now_s - memory.published_at_s >= REPUBLISH_EVERY_S
+        due = is_due(memory.published_at_s, case.now_s, REPUBLISH_EVERY_S)
         if due or published.revision != memory.revision:
             await self.cluster.apply_config_map(published.manifest)
             memory = replace(memory, revision=published.revision, published_at_s=case.now_s)
@@ -338,6 +366,7 @@ class Reconciler:
         """Write the scale; return the right that was missing for it."""
         if decision is None or not decision.changes or case.observing:
             return None
+        await self._confirm(case)
         target, desired = case.spec.small.scale_target_ref, decision.desired
         try:
             await self.cluster.write_scale(case.key.namespace, target, desired)
@@ -346,6 +375,15 @@ class Reconciler:
         requested, reason = decision.replicas.requested, decision.reason
         log.info("%s: %d -> %d replicas (%s)", case.key, requested, desired, reason)
         return None
+
+    async def _confirm(self, case: Case) -> None:
+        """See that nothing is scaled for a policy that is gone, paused or edited by now.
+
+        A watch can be behind, and kopf's never hears of what was deleted while it was cut off.
+        """
+        now = await self.cluster.policy_now(case.key)
+        if now is None or fingerprint(now) != fingerprint(case.policy):
+            raise Unavailable(f"{case.key} has changed or is gone; nothing was scaled")
 
     # -- report
     def _look_of(

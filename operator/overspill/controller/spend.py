@@ -89,10 +89,19 @@ def saved_state(status: Manifest, period: Period, limit_usd: Decimal) -> BudgetS
 
 def saved_usd(status: Manifest, period: Period) -> Decimal | None:
     """Return the spend of this very period as a status has it; None where it has none."""
+    return _saved_usd(status, period, "usd")
+
+
+def saved_leased_usd(status: Manifest, period: Period) -> Decimal | None:
+    """Return what sidecars held of this very period beyond that; None where nothing was lent."""
+    return _saved_usd(status, period, "leasedUsd")
+
+
+def _saved_usd(status: Manifest, period: Period, name: str) -> Decimal | None:
     spend = status.get("spend") or {}
     if spend.get("periodStart") != timestamp(period.start_s):
         return None
     try:
-        return Decimal(spend["usd"])
+        return Decimal(spend[name])
     except (ArithmeticError, KeyError, TypeError, ValueError):
         return None

@@ -28,6 +28,8 @@ class Tutor:
         self._asked: asyncio.Queue[PolicyKey] = asyncio.Queue()
         self._wanted: dict[PolicyKey, tuple[str, Mapping[str, Segment], str | None]] = {}
         self._given: dict[PolicyKey, tuple[str, Lesson]] = {}
+        self._at: PolicyKey | None = None
+        """Whose lesson is under way; None where that policy has gone meanwhile."""
 
     def ask(
         self, key: PolicyKey, subject: str, segments: Mapping[str, Segment], begin_with: str | None
@@ -50,6 +52,8 @@ class Tutor:
         """A policy is gone."""
         self._wanted.pop(key, None)
         self._given.pop(key, None)
+        if self._at == key:
+            self._at = None
 
     async def run(self) -> None:
         """Give lessons for ever."""
@@ -65,11 +69,14 @@ class Tutor:
         if key not in self._wanted:
             return
         subject, segments, begin_with = self._wanted.pop(key)
+        self._at = key
         try:
             lesson = await asyncio.to_thread(_lesson, segments, begin_with)
         except Exception:
             log.exception("nothing was learned from the trials of %s", key)
             return
+        if self._at != key:
+            return  # it was of a policy that is gone: another by its name has its own trials
         self._given[key] = (subject, lesson)
         self._on_done(key)
 

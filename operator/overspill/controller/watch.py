@@ -40,6 +40,8 @@ class Indices:
 
     def __init__(self) -> None:
         self._indices: dict[str, Any] = {name: {} for name in self.NAMES}
+        self.whole = False
+        """Whether every kind was listed once: before, what is not in here may well be there."""
 
     def bind(self, handed: Mapping[str, object]) -> None:
         """Take the indices that kopf hands to every handler."""
@@ -68,7 +70,12 @@ class Indices:
         return next(iter(self._stored("ledgers", key)), None)
 
     def all_keys(self) -> Iterable[PolicyKey]:
-        """Every policy there is, and every one that left a pod with its name or a ledger."""
+        """Every policy there is, and every one that left a pod with its name or a ledger.
+
+        None while lists are still coming in.
+        """
+        if not self.whole:
+            return ()
         named = [
             name for index in ("policies", "injected", "ledgers") for name in self._indices[index]
         ]
@@ -146,11 +153,15 @@ def _index(handlers: kopf.OperatorRegistry) -> None:
 
 
 def _wake(handlers: kopf.OperatorRegistry, watched: Indices, queue: WorkQueue[PolicyKey]) -> None:
-    """Have a policy looked at when it, its pods or its endpoints change."""
+    """Have a policy looked at when it, its pods or its endpoints change.
+
+    kopf calls these once it has listed all kinds, and the first call says so.
+    """
     seen: dict[PolicyKey, object] = {}
 
     @kopf.on.event(*_POLICIES, registry=handlers)
     async def _policy_changed(body: kopf.Body, event: kopf.RawEvent, **_: object) -> None:
+        watched.whole = True
         policy = dict(body)
         key, asked = PolicyKey.of(policy), fingerprint(policy)
         if event["type"] == "DELETED":
@@ -163,10 +174,12 @@ def _wake(handlers: kopf.OperatorRegistry, watched: Indices, queue: WorkQueue[Po
 
     @kopf.on.event(*_PODS, labels=_INJECTED, registry=handlers)
     async def _pod_changed(namespace: str | None, labels: kopf.Labels, **_: object) -> None:
+        watched.whole = True
         queue.add(PolicyKey(namespace or "", labels[POLICY_LABEL]), SETTLE_S)
 
     @kopf.on.event(*_SLICES, labels=_OF_SERVICE, registry=handlers)
     async def _endpoints_changed(namespace: str | None, labels: kopf.Labels, **_: object) -> None:
+        watched.whole = True
         for key in watched.behind(namespace or "", labels[SERVICE_LABEL]):
             queue.add(key, SETTLE_S)
 

@@ -71,6 +71,8 @@ class WebhookTLS:
                 await self.trust()
             except (Refused, Unavailable) as error:
                 log.warning("the webhook's certificate was not checked: %s", error)
+            except Exception:  # else nobody would renew it for as long as this process runs
+                log.exception("the webhook's certificate was not checked")
             await asyncio.sleep(CHECK_EVERY_S)
 
     async def refresh(self) -> None:
