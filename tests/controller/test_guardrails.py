@@ -10,7 +10,7 @@ from overspill.controller.cluster import Scale
 from overspill.controller.keys import PAUSED_ANNOTATION, PolicyKey
 from overspill.controller.times import timestamp
 from overspill.telemetry import names
-from tests.controller.fakes import KEY, START_S, Stage, resource
+from tests.controller.fakes import KEY, START_S, Stage, pod, resource
 
 pytestmark = pytest.mark.asyncio
 
@@ -238,6 +238,30 @@ async def test_start_up_is_learned_from_pods_that_become_ready() -> None:
     await looks(stage)
     learned = stage.cluster.status()["learned"]
     assert (learned["startupSeconds"], learned["startupSamplesSeconds"]) == (63, [63, 63, 63])
+
+
+# -- what Prometheus does not see
+def app_pod(name: str, ready_s: float) -> dict[str, Any]:
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": timestamp(ready_s)}
+    return {
+        "metadata": {"name": name, "uid": name, "labels": {"overspill.dev/policy": KEY.name}},
+        "status": {"phase": "Running", "conditions": [ready]},
+    }
+
+
+async def test_demand_of_a_few_of_many_sidecars_moves_nothing_until_the_others_are_seen() -> None:
+    stage = Stage()
+    names_of_pods = [f"p{n}" for n in range(10)]
+    stage.cluster.pods_injected = {name: pod(name) for name in names_of_pods}
+    stage.cluster.app_pods = [app_pod(name, START_S - 600.0) for name in names_of_pods]
+    await looks(stage)  # the first list comes with it
+    await looks(stage, 20, **BUSY, sidecars={NAME: 3.0})
+    assert (scales(stage), last(stage)) == ([], (1, "DemandUnknown"))
+    condition = stage.cluster.condition("MetricsAvailable")
+    assert (condition["status"], condition["reason"]) == ("False", "FewSamples")
+    await looks(stage, 20, **BUSY, sidecars={NAME: 9.0})
+    assert scales(stage)
+    assert stage.cluster.condition("MetricsAvailable")["status"] == "True"
 
 
 # -- nodes

@@ -22,6 +22,7 @@ from overspill.controller.observation import (
     slice_of,
     starts_of,
 )
+from overspill.controller.times import unix_s
 from overspill.scaling import Replicas
 
 
@@ -164,6 +165,24 @@ def test_pods_without_the_sidecar_are_found_with_the_way_to_restart_them(
     seen: Coverage = coverage_of(pods, "legal", "contracts")
     assert (seen.matching, seen.uncovered) == (matching, uncovered)
     assert restart in seen.restart
+
+
+def test_pods_that_have_been_ready_for_long_are_those_that_a_list_and_a_watch_know() -> None:
+    def since(name: str, time: str, policy: str | None = "contracts") -> dict[str, Any]:
+        made = app_pod(policy)
+        made["metadata"]["name"] = name
+        ready = {"type": "Ready", "status": "True", "lastTransitionTime": time}
+        made["status"]["conditions"] = [ready]
+        return made
+
+    early, late = "2027-01-15T08:00:00Z", "2027-01-15T08:05:00Z"
+    pods = [since("a", early), since("b", late), since("c", early), since("d", early, None)]
+    unready = app_pod("contracts")
+    unready["metadata"]["name"] = "e"
+    seen = coverage_of([*pods, unready], "legal", "contracts")
+    watched = {"a", "b", "d", "e", "gone"}
+    assert seen.ready_before(watched, unix_s(early)) == 1
+    assert seen.ready_before(watched, unix_s(late)) == 2
 
 
 def resources(*entries: tuple[str, str]) -> dict[str, Any]:

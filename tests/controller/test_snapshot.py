@@ -55,14 +55,47 @@ DEMANDS = [
 @pytest.mark.parametrize(("facts", "running", "reason"), DEMANDS)
 def test_missing_is_not_zero(facts: dict[str, Any], running: int, reason: str | None) -> None:
     demand = demand_of(
-        Snapshot(**FRESH | facts), "p", running_sidecars=running, now_s=NOW_S, stale_after_s=30.0
+        Snapshot(**FRESH | facts),
+        "p",
+        running_sidecars=running,
+        settled_sidecars=0,
+        now_s=NOW_S,
+        stale_after_s=30.0,
     )
     assert (demand.reason if isinstance(demand, Unknown) else None) == reason
 
 
 def test_no_running_sidecar_means_no_demand_whatever_prometheus_remembers() -> None:
-    demand = demand_of(Snapshot(**FRESH), "p", running_sidecars=0, now_s=NOW_S, stale_after_s=30.0)
+    demand = demand_of(
+        Snapshot(**FRESH),
+        "p",
+        running_sidecars=0,
+        settled_sidecars=3,
+        now_s=NOW_S,
+        stale_after_s=30.0,
+    )
     assert demand == Demand(work_tokens_per_s=0.0, frontier_usd_per_s=0.0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "settled", "known"),
+    [(1, 10, False), (4, 10, False), (5, 10, True), (9, 10, True), (1, 0, True), (1, 2, True)],
+)
+def test_demand_of_less_than_half_of_the_sidecars_is_not_known(
+    seen: int, settled: int, known: bool
+) -> None:
+    demand = demand_of(
+        Snapshot(**FRESH | {"sidecars": {"p": float(seen)}}),
+        "p",
+        running_sidecars=10,
+        settled_sidecars=settled,
+        now_s=NOW_S,
+        stale_after_s=30.0,
+    )
+    assert isinstance(demand, Demand) == known
+    if isinstance(demand, Unknown):
+        assert demand.reason == "FewSamples"
+        assert f"samples of {seen} sidecars of p, and {settled} have run" in demand.message
 
 
 WORKED: dict[str, Any] = {

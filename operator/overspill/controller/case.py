@@ -22,6 +22,8 @@ class Case:
     spec: RoutingPolicySpec
     running: int
     """Pods that run with its sidecar."""
+    settled: int
+    """Of them, those that Prometheus should know by now."""
     now_s: float
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from overspill.api.policy import Mode
@@ -13,7 +13,7 @@ from overspill.controller.times import unix_s
 from overspill.scaling import Replicas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from overspill.api.policy import ScaleTargetRef
     from overspill.controller.keys import Manifest
@@ -27,6 +27,17 @@ class Coverage:
     uncovered: int = 0
     restart: str = ""
     """The command that puts the sidecar in."""
+    ready_since_s: Mapping[str, float] = field(default_factory=dict)
+    """Of the names of pods that have it and are ready."""
+
+    def ready_before(self, running: Collection[str], before_s: float) -> int:
+        """Return how many of these pods have it, and have been ready since `before_s`, Unix time.
+
+        A watch may never hear of a pod that is gone, and a list is old: what both know is there.
+        """
+        return sum(
+            since_s <= before_s and name in running for name, since_s in self.ready_since_s.items()
+        )
 
 
 def scale_of(manifest: Manifest) -> Scale:
@@ -197,20 +208,28 @@ def coverage_of(pods: Iterable[Manifest], namespace: str, policy: str) -> Covera
         and not _terminating(pod)
         and not _excused(pod)
     ]
-    without = [
-        pod for pod in running if (pod["metadata"].get("labels") or {}).get(POLICY_LABEL) != policy
-    ]
+    without = [pod for pod in running if _policy_of(pod) != policy]
     owners = sorted({owner for pod in without if (owner := _owner(pod))})
     restart = "; ".join(f"kubectl rollout restart -n {namespace} {owner}" for owner in owners)
     return Coverage(
         matching=len(running),
         uncovered=len(without),
         restart=restart or f"delete and create them again in namespace {namespace}",
+        ready_since_s={
+            pod["metadata"]["name"]: since_s
+            for pod in running
+            if _policy_of(pod) == policy and (since_s := _true_since(pod, "Ready")) is not None
+        },
     )
 
 
 def _takes_requests(conditions: Manifest) -> bool:
     return conditions.get("ready") is not False and not conditions.get("terminating")
+
+
+def _policy_of(pod: Manifest) -> str | None:
+    """Name the policy whose sidecar the pod has."""
+    return (pod["metadata"].get("labels") or {}).get(POLICY_LABEL)
 
 
 def _terminating(one: Manifest) -> bool:

@@ -128,8 +128,16 @@ class Reconciler:
         except InvalidPolicy as error:
             await self._refuse(key, policy, memory, error)
             return "invalid"
-        running = sum(pod.running for pod in self.watched.injected(key))
-        case = Case(key=key, policy=policy, spec=spec, running=running, now_s=now_s)
+        running = {pod.name for pod in self.watched.injected(key) if pod.running}
+        settled = memory.coverage.ready_before(running, now_s - self._window_s)
+        case = Case(
+            key=key,
+            policy=policy,
+            spec=spec,
+            running=len(running),
+            settled=settled,
+            now_s=now_s,
+        )
         await self._obey(case, memory)
         return "ok"
 
@@ -232,6 +240,7 @@ class Reconciler:
             self.snapshot,
             str(case.key),
             running_sidecars=case.running,
+            settled_sidecars=case.settled,
             now_s=case.now_s,
             stale_after_s=self._stale_after_s,
         )

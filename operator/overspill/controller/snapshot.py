@@ -7,7 +7,7 @@ is that a policy none of whose sidecars run has no demand.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from overspill.controller.times import timestamp
 from overspill.scaling import Demand, Load, Unknown
@@ -15,6 +15,8 @@ from overspill.scaling import Demand, Load, Unknown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LEAST_SEEN: Final = 0.5
+"""Of the sidecars: what fewer of them are asked for says little of all."""
 NO_DEMAND = Demand(work_tokens_per_s=0.0, frontier_usd_per_s=0.0)
 
 
@@ -52,9 +54,18 @@ UNASKED = Snapshot(taken_at_s=0.0, failure="Prometheus has not been asked yet")
 
 
 def demand_of(
-    snapshot: Snapshot, policy: str, *, running_sidecars: int, now_s: float, stale_after_s: float
+    snapshot: Snapshot,
+    policy: str,
+    *,
+    running_sidecars: int,
+    settled_sidecars: int,
+    now_s: float,
+    stale_after_s: float,
 ) -> Demand | Unknown:
-    """Say what one policy's small tier is asked for, or why that cannot be known."""
+    """Say what one policy's small tier is asked for, or why that cannot be known.
+
+    `settled_sidecars` have run for so long that Prometheus should know them.
+    """
     if running_sidecars == 0:
         return NO_DEMAND
     if snapshot.failure:
@@ -76,6 +87,13 @@ def demand_of(
             reason="NoSamples",
             message=f"{running_sidecars} sidecars run and Prometheus has no samples of {policy} "
             "yet; if this stays, let it scrape pods labelled overspill.dev/policy on port 4001",
+        )
+    seen = int(snapshot.sidecars.get(policy, 0))
+    if seen < LEAST_SEEN * settled_sidecars:
+        return Unknown(
+            reason="FewSamples",
+            message=f"Prometheus has samples of {seen} sidecars of {policy}, and "
+            f"{settled_sidecars} have run for a while; let it reach port 4001 of all app pods",
         )
     return Demand(work_tokens_per_s=work, frontier_usd_per_s=usd)
 

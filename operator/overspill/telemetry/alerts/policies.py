@@ -42,7 +42,7 @@ POLICIES: Final = Group(
         ),
         Alert(
             name="OverspillNoSamples",
-            expr=says("MetricsAvailable", "False", "NoSamples", "StaleSamples"),
+            expr=says("MetricsAvailable", "False", "NoSamples", "FewSamples", "StaleSamples"),
             lasting="10m",
             severity=Severity.WARNING,
             summary="{{ $labels.policy }}: MetricsAvailable is False, {{ $labels.reason }}",
