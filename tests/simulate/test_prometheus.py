@@ -68,7 +68,7 @@ def test_both_signals_are_the_operators_of_this_policy_alone() -> None:
         'sum(rate(overspill_work_tokens_total{policy="legal/contracts"}[60s]))',
         (
             "sum(rate(overspill_frontier_equivalent_usd_total"
-            '{policy="legal/contracts",eligible="true"}[60s]))'
+            '{policy="legal/contracts", eligible="true"}[60s]))'
         ),
     ]
 

@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from overspill.telemetry import names
+from overspill.telemetry.promql import POLICY_ONLY, Match, View, among, equal
 
 NO_ROOM: Final = ("SlotsFull", "FirstTokenDeadline")
 """Reasons of routing decisions that say: the small tier has no room."""
+_SMALL: Final = equal("tier", "small")
+_ELIGIBLE: Final = equal("eligible", "true")
+_NOW: Final = View(window="")
+"""Gauges need none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +29,15 @@ class Query:
     by: str | None = None
 
 
-def _rate(metric: str, window_s: int, by: str | None = None, match: str = "") -> Query:
-    labels = names.POLICY if by is None else f"{names.POLICY}, {by}"
-    return Query(expr=f"sum by ({labels}) (rate({metric}{match}[{window_s}s]))", by=by)
+def _over(window_s: int, policy: str | None = None) -> View:
+    return View(
+        window=f"{window_s}s", policies=None if policy is None else equal(names.POLICY, policy)
+    )
+
+
+def _rate(metric: str, window_s: int, *matches: Match, by: str | None = None) -> Query:
+    labels = POLICY_ONLY if by is None else (names.POLICY, by)
+    return Query(expr=_over(window_s).rate(metric, *matches, by=labels), by=by)
 
 
 def work_tokens_per_s(window_s: int) -> Query:
@@ -36,7 +47,7 @@ def work_tokens_per_s(window_s: int) -> Query:
 
 def frontier_equivalent_usd_per_s(window_s: int) -> Query:
     """What that same work costs per second at the first rung it would spill to."""
-    return _rate(names.FRONTIER_EQUIVALENT_USD, window_s, match='{eligible="true"}')
+    return _rate(names.FRONTIER_EQUIVALENT_USD, window_s, _ELIGIBLE)
 
 
 def frontier_asked_usd_per_s(window_s: int) -> Query:
@@ -56,41 +67,37 @@ def judges_usd_per_s(window_s: int) -> Query:
 
 def work_tokens_per_s_of(policy: str, window_s: int) -> str:
     """Return one policy's `work_tokens_per_s`, to be asked for over a range of time."""
-    return _rate_of(policy, names.WORK_TOKENS, window_s)
+    return _over(window_s, policy).rate(names.WORK_TOKENS)
 
 
 def frontier_equivalent_usd_per_s_of(policy: str, window_s: int) -> str:
     """Return one policy's `frontier_equivalent_usd_per_s`, over a range of time."""
-    return _rate_of(policy, names.FRONTIER_EQUIVALENT_USD, window_s, match=',eligible="true"')
-
-
-def _rate_of(policy: str, metric: str, window_s: int, match: str = "") -> str:
-    return f'sum(rate({metric}{{{names.POLICY}="{policy}"{match}}}[{window_s}s]))'
+    return _over(window_s, policy).rate(names.FRONTIER_EQUIVALENT_USD, _ELIGIBLE)
 
 
 def small_output_tokens_per_s(window_s: int) -> Query:
     """Output of the small tier, counted when a request ends."""
-    return _rate(names.OUTPUT_TOKENS, window_s, match='{tier="small"}')
+    return _rate(names.OUTPUT_TOKENS, window_s, _SMALL)
 
 
 def small_input_tokens_per_s(window_s: int) -> Query:
     """Input of the small tier, counted when a request ends."""
-    return _rate(names.INPUT_TOKENS, window_s, match='{tier="small"}')
+    return _rate(names.INPUT_TOKENS, window_s, _SMALL)
 
 
 def small_occupancy(window_s: int) -> Query:
     """Mean share of the small tier's slots that were taken; absent where it has none."""
-    taken = f'sum by ({names.POLICY}) ({names.IN_FLIGHT}{{tier="small"}})'
-    slots = f"sum by ({names.POLICY}) ({names.SMALL_SLOTS})"
+    taken = _NOW.now(names.IN_FLIGHT, _SMALL, how="sum")
+    slots = _NOW.now(names.SMALL_SLOTS, how="sum")
     step_s = max(1, window_s // 4)
     return Query(expr=f"avg_over_time(({taken} / {slots})[{window_s}s:{step_s}s])")
 
 
 def no_room_per_s(window_s: int) -> Query:
     """Requests that left the small tier, or waited there, for want of room."""
-    turned_away = _rate(names.DECISIONS, window_s, match=f'{{reason=~"{"|".join(NO_ROOM)}"}}')
-    waited = _rate(f"{names.QUEUE_WAIT_SECONDS}_count", window_s)
-    return Query(expr=f"{turned_away.expr} + {waited.expr}")
+    turned_away = _rate(names.DECISIONS, window_s, among("reason", *NO_ROOM))
+    waited = _over(window_s).rate_of_count(names.QUEUE_WAIT_SECONDS, by=POLICY_ONLY)
+    return Query(expr=f"{turned_away.expr} + {waited}")
 
 
 def requests_per_s(window_s: int) -> Query:
@@ -100,17 +107,17 @@ def requests_per_s(window_s: int) -> Query:
 
 def spend_usd(period_s: int) -> Query:
     """Dollars paid since `period_s` seconds ago."""
-    return Query(expr=f"sum by ({names.POLICY}) (increase({names.SPEND_USD}[{period_s}s]))")
+    return Query(expr=_over(period_s).increase(names.SPEND_USD, by=POLICY_ONLY))
 
 
 def config_generation() -> Query:
     """The oldest generation that any sidecar runs."""
-    return Query(expr=f"min by ({names.POLICY}) ({names.CONFIG_GENERATION})")
+    return Query(expr=_NOW.now(names.CONFIG_GENERATION, how="min"))
 
 
 def sidecars_scraped() -> Query:
     """How many sidecars Prometheus sees."""
-    return Query(expr=f"count by ({names.POLICY}) ({names.CONFIG_GENERATION})")
+    return Query(expr=_NOW.now(names.CONFIG_GENERATION, how="count"))
 
 
 def last_scrape_s() -> Query:
@@ -120,6 +127,5 @@ def last_scrape_s() -> Query:
 
 def credential_missing() -> Query:
     """1 for each provider whose key some sidecar lacks."""
-    return Query(
-        expr=f"max by ({names.POLICY}, provider) ({names.CREDENTIAL_MISSING})", by="provider"
-    )
+    by = "provider"
+    return Query(expr=_NOW.now(names.CREDENTIAL_MISSING, by=(names.POLICY, by)), by=by)
