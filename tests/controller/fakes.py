@@ -75,7 +75,7 @@ class FakeCluster:
     """What the API server has; None where watches are never behind."""
 
     # -- Cluster
-    async def policy_now(self, key: PolicyKey) -> Manifest | None:
+    async def stored_policy(self, key: PolicyKey) -> Manifest | None:
         return self.policy_stored(key) if self.policy_stored else self.policies.get(key)
 
     async def scale(self, namespace: str, target: ScaleTargetRef) -> Scale:

@@ -60,7 +60,7 @@ class Start:
 class Cluster(Protocol):
     """The API server. Raises: Unavailable, Refused, and what each method says."""
 
-    async def policy_now(self, key: PolicyKey) -> Manifest | None:
+    async def stored_policy(self, key: PolicyKey) -> Manifest | None:
         """Read a policy as it is, whatever watches say; None where it is gone."""
 
     async def scale(self, namespace: str, target: ScaleTargetRef) -> Scale:

@@ -20,7 +20,7 @@ from overspill.controller.errors import Conflict, NotFound, Unavailable
 from overspill.controller.gathering import TRIES, Gathering, NoSuchPolicy, Waiter, belonging
 from overspill.controller.ledgers import ledger_in, manifest_of
 from overspill.controller.pacing import saved_admit_from
-from overspill.controller.policies import folder, policy_now
+from overspill.controller.policies import folder, place, policy_now
 from overspill.controller.spend import saved_leased_usd, saved_usd
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Lender:
 
     async def _read(self, key: PolicyKey) -> tuple[Manifest, Ledger] | None:
         try:
-            manifest = await self._api.get(f"{folder(key, kinds.PLURAL)}/{key.name}")
+            manifest = await self._api.get(place(key, kinds.PLURAL))
         except NotFound:
             return None
         try:

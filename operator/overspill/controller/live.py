@@ -11,6 +11,7 @@ from overspill.controller import kube, observation
 from overspill.controller.discovery import ScalePaths
 from overspill.controller.errors import Conflict, Missing, NotFound, Refused, Unavailable
 from overspill.controller.keys import FIELD_MANAGER
+from overspill.controller.policies import place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,11 +34,10 @@ class LiveCluster:
         self._scales = ScalePaths(client)
         self._told: set[str] = set()
 
-    async def policy_now(self, key: PolicyKey) -> Manifest | None:
+    async def stored_policy(self, key: PolicyKey) -> Manifest | None:
         """Read a policy, not from a cache."""
-        path = f"{_group()}/namespaces/{key.namespace}/{api.PLURAL}/{key.name}"
         try:
-            return await self._api.get(path)
+            return await self._api.get(place(key, api.PLURAL))
         except NotFound:
             return None
 
@@ -153,7 +153,7 @@ class LiveCluster:
 
     async def patch_status(self, key: PolicyKey, patch: Manifest) -> None:
         """Merge into /status."""
-        path = f"{_group()}/namespaces/{key.namespace}/{api.PLURAL}/{key.name}/status"
+        path = f"{place(key, api.PLURAL)}/status"
         try:
             await self._api.patch(path, {"status": patch}, fieldManager=FIELD_MANAGER)
         except NotFound:
@@ -161,9 +161,8 @@ class LiveCluster:
 
     async def delete_ledger(self, key: PolicyKey, manifest: Manifest) -> None:
         """Delete it by uid and resourceVersion."""
-        path = f"{_group()}/namespaces/{key.namespace}/{kinds.PLURAL}/{key.name}"
         try:
-            await self._api.delete(path, manifest["metadata"])
+            await self._api.delete(place(key, kinds.PLURAL), manifest["metadata"])
         except (NotFound, Conflict):
             log.debug("the ledger of %s is gone, or has been written to", key)
 

@@ -20,10 +20,15 @@ def folder(key: PolicyKey, plural: str) -> str:
     return f"/apis/{api.API_VERSION}/namespaces/{key.namespace}/{plural}"
 
 
+def place(key: PolicyKey, plural: str) -> str:
+    """Return the path of a policy, or of what else has its name."""
+    return f"{folder(key, plural)}/{key.name}"
+
+
 async def policy_now(client: Api, key: PolicyKey) -> tuple[Manifest, RoutingPolicySpec]:
     """Read a policy. Raises: NoSuchPolicy, Unavailable, Refused."""
     try:
-        policy = await client.get(f"{folder(key, api.PLURAL)}/{key.name}")
+        policy = await client.get(place(key, api.PLURAL))
         return policy, parse_policy(policy.get("spec"))
     except NotFound:
         raise NoSuchPolicy(f"there is no RoutingPolicy {key}") from None

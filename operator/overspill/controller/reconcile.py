@@ -119,7 +119,7 @@ class Reconciler:
             return "ok"
         memory, now_s = self._recall(key, policy), self._clock()
         if is_due(memory.confirmed_at_s, now_s, CONFIRM_EVERY_S):
-            if await self.cluster.policy_now(key) is None:
+            if await self.cluster.stored_policy(key) is None:
                 await self._forget(key)
                 return "ok"
             memory = replace(memory, confirmed_at_s=now_s)
@@ -390,7 +390,7 @@ class Reconciler:
 
         A watch can be behind, and kopf's never hears of what was deleted while it was cut off.
         """
-        now = await self.cluster.policy_now(case.key)
+        now = await self.cluster.stored_policy(case.key)
         if now is None or fingerprint(now) != fingerprint(case.policy):
             raise Unavailable(f"{case.key} has changed or is gone; nothing was scaled")
 
