@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from e2e.stage.scene import Scene
 
 SHARE = 0.3
-FLOOR = "0.7"
+FLOOR, SAFE = "0.7", 0.8
 
 
 def test_a_score_of_ones_own_sends_its_share_to_the_frontier(scene: Scene) -> None:
@@ -62,7 +62,7 @@ def test_a_floor_of_quality_is_proven_by_trials_and_then_spares_the_frontier(sce
     kube.until(
         "sidecars current", lambda: scene.condition("SidecarsCurrent").get("status") == "True"
     )
-    scene.send(_mixed(per_s=6, seconds=240))
+    scene.send(_mixed(per_s=6, seconds=600))
     kube.until("a replica for trials", lambda: scene.replicas() == 1, 60)
     assert scene.status()["quality"]["careful"]
     assert scene.condition("QualityKept").get("status") == "Unknown"
@@ -70,26 +70,39 @@ def test_a_floor_of_quality_is_proven_by_trials_and_then_spares_the_frontier(sce
 
     kube.until("a plan", lambda: not scene.status()["quality"]["careful"], 150)
     kube.until("requests that spare the frontier", lambda: _answered(scene, SMALL_MODEL) > 50, 90)
-    kube.until(
-        "the floor proven", lambda: scene.condition("QualityKept").get("status") == "True", 60
-    )
-    known = scene.status()["quality"]
-    assert float(known["low"]) >= float(FLOOR), known
-    assert "PromiseKept" in scene.events()
+    kube.until("the floor proven", lambda: _low(scene) >= float(FLOOR), 90)
+    kube.until("it said", lambda: scene.condition("QualityKept").get("status") == "True", 60)
+    kube.until("an event", lambda: "PromiseKept" in scene.events())
 
+    # A trial that turns out badly may end the promise by chance. From here on there is none.
+    scene.stop()
+    scene.send(replace(ask, says="yes") for ask in steady(per_s=6, seconds=600, output_tokens=20))
+    kube.until("a bank that bears what is still told", lambda: _low(scene) >= SAFE, 180)
+    known = scene.status()["quality"]
+    assert not known["careful"], known
     leader = kube.until("a leader", overspill.leader)
     kube.kubectl("delete", "pod", leader, "-n", overspill.NS, "--wait=false")
     kube.until("another leader", lambda: overspill.leader() not in {None, leader}, 60)
-    done = kube.until("all calls ended", scene.finished, 240)
+    told = kube.until(
+        "trials that the next leader read",
+        lambda: (found := scene.status()["quality"])["trials"] > known["trials"] and found,
+        120,
+    )
+    assert not told["careful"], told
+    scene.stop()
+    done = kube.until("all calls ended", scene.finished)
     assert (done["failed"], done["failures"]) == (0, {})
-    assert not scene.status()["quality"]["careful"]
-    assert scene.status()["quality"]["trials"] >= known["trials"]
 
 
 def _mixed(*, per_s: float, seconds: float) -> list[Ask]:
     """Two of three are such as the small model answers like the frontier."""
     asks = steady(per_s=per_s, seconds=seconds, output_tokens=20)
     return [replace(ask, says="" if n % 3 == 0 else "yes") for n, ask in enumerate(asks)]
+
+
+def _low(scene: Scene) -> float:
+    """What is proven of the quality; 0 while nothing is known."""
+    return float(scene.status()["quality"].get("low") or 0.0)
 
 
 def _answered(scene: Scene, model: str) -> int:

@@ -89,6 +89,17 @@ def test_the_score_says_who_goes_to_the_frontier() -> None:
     assert plan.frontier_share < plan_of(blind).frontier_share
 
 
+def test_requests_that_score_the_same_go_the_same_way() -> None:
+    """All like one another, and three in ten beyond the small model: there is nothing but a lot."""
+    seen = replace(
+        trials(), scores=np.full(400, 0.3), small=(np.arange(400) % 10 < 7).astype(float)
+    )
+    rich = Bank(requests=400.0, margin=100.0, variance=0.0, frontier=400.0)
+    by_lot = plan_of(seen, rich, highest_rate=0.9)
+    assert (by_lot.limit, by_lot.trial_rate) == (np.inf, 0.9)
+    assert plan_of(seen, rich, highest_rate=0.5) == CAREFUL
+
+
 def test_a_bank_in_the_red_is_filled_before_anything_is_left_to_the_small_model() -> None:
     seen = trials()
     bank = bank_of(seen, (), FLOOR)

@@ -186,22 +186,22 @@ def planned(
     latest = trials.latest(LATELY)
     lately = _Futures(latest, floor) if len(latest) >= FEWEST else futures
     best = CAREFUL
-    for many in futures.steps():
-        share, margin, variance = futures.of(many, rates)
+    for limit in futures.limits():
+        share, margin, variance = futures.of(limit, rates)
         ahead = np.array(HORIZONS)[:, None] * bank.requests
         bounds = (
             bank.margin + ahead * margin - z * np.sqrt(bank.variance + RESERVE + ahead * variance)
         )
-        _, of_late, _ = lately.of(lately.below(futures.limit(many)), rates)
+        _, of_late, _ = lately.of(limit, rates)
         lasts = bank.margin + ahead[-1] * of_late >= 0.0
         holds = np.flatnonzero((bounds >= 0.0).all(axis=0) & lasts & (share < best.frontier_share))
         if len(holds):
             first = holds[np.argmin(share[holds])]
             best = Plan(
-                limit=futures.limit(many),
+                limit=limit,
                 trial_rate=float(rates[first]),
                 frontier_share=float(share[first]),
-                variance=futures.spread(many),
+                variance=futures.spread(limit),
             )
     return best
 
@@ -219,26 +219,28 @@ class _Futures:
             for one in (np.ones(len(order)), margins, margins**2, gains)
         )
 
-    def steps(self) -> list[int]:
-        """Return numbers of trials with the lowest scores, equal shares of requests apart."""
+    def limits(self) -> list[float]:
+        """Return scores from which on the frontier may answer, equal shares of requests apart.
+
+        What scores the same goes the same way: where much does, the steps are as large.
+        """
         shares = np.linspace(1.0 / STEPS, 1.0, STEPS)
         found = np.searchsorted(self._part, shares, side="left").clip(1, len(self._scores))
-        return sorted(set(found.tolist()))
+        limits: list[float] = np.unique(np.append(self._scores, inf)[found]).tolist()
+        return limits
 
-    def limit(self, many: int) -> float:
-        """Return the score from which on the frontier answers."""
-        return float(self._scores[many]) if many < len(self._scores) else inf
-
-    def below(self, limit: float) -> int:
+    def _below(self, limit: float) -> int:
         """Return the number of trials with lower scores."""
         return int(np.searchsorted(self._scores, limit))
 
-    def spread(self, many: int) -> float:
-        """Return the mean square of the margins below the limit."""
+    def spread(self, limit: float) -> float:
+        """Return the mean square of the margins below the limit. There must be some."""
+        many = self._below(limit)
         return float(self._squares[many] / self._part[many])
 
-    def of(self, many: int, rates: Floats) -> tuple[Floats, Floats, Floats]:
+    def of(self, limit: float, rates: Floats) -> tuple[Floats, Floats, Floats]:
         """Return the frontier's share, and a request's mean margin and variance, by trial rate."""
+        many = self._below(limit)
         below = float(self._part[many])
         share = 1.0 - below + rates * below
         above = float(self._gained[-1] - self._gained[many])
