@@ -2,7 +2,8 @@
 
 Each file is shuffled and played from a cold start, without the prior, which has seen these sets.
 Beside it, of what only hindsight knows: the best split by lot, the least share at the frontier that
-holds the floor; and the best plan, the least with which its own trials would have proved that.
+holds the floor on the mean, and the least that does in as many draws as is promised (on the mean is
+in every other); and the best plan, the least with which its own trials would have proved it.
 With --drift, traffic turns from one file to another midway instead.
 """
 
@@ -126,13 +127,22 @@ def _name(paths: tuple[Path, ...]) -> str:
     return " → ".join(path.name.removesuffix(".jsonl.gz") for path in paths)
 
 
-def by_lot(paths: tuple[Path, ...], floor: float) -> float:
-    """Return the least share that a split by lot must send to hold the floor."""
+def by_lot(examples: Examples, floor: float, confidence: float = 0.5) -> float:
+    """Return the least share that a split by lot must send to hold the floor.
+
+    It is held in that part of all draws: 0.5 is on the mean.
+    """
+    shares = np.linspace(0.0, 1.0, 10_001)
+    margin = examples.small.sum() - floor * examples.frontier.sum() + shares * examples.gains.sum()
+    spread = np.sqrt(shares * (1.0 - shares) * (examples.gains**2).sum())
+    holds = margin >= NormalDist().inv_cdf(confidence) * spread
+    return float(np.where(holds, shares, 1.0).min())
+
+
+def _whole(paths: tuple[Path, ...]) -> Examples:
     parts = [_read(path)[0] for path in paths]
     most = DRIFT_ROWS if len(paths) > 1 else None
-    examples = joined([part.take(np.arange(len(part))[:most]) for part in parts])
-    small, frontier = float(examples.small.mean()), float(examples.frontier.mean())
-    return max(0.0, (floor * frontier - small) / (frontier - small))
+    return joined([part.take(np.arange(len(part))[:most]) for part in parts])
 
 
 def main() -> None:
@@ -158,13 +168,17 @@ def main() -> None:
         ]
         told = track(as_completed(asked), "playing", total=len(asked), console=report.console())
         runs = [one.result() for one in told]
-    lots = {_name(paths): by_lot(paths, options.floor) for paths in plays}
-    figures = [_figures(name, lot, runs, options.floor) for name, lot in lots.items()]
+    figures = [
+        _figures(_name(paths), _whole(paths), runs, options.floor, options.confidence)
+        for paths in plays
+    ]
     name = "stream-drift" if options.drift else "stream"
     report.write(name, {"sets": figures, "seeds": options.seeds}, _rows(figures), ["overspill"])
 
 
-def _figures(name: str, lot: float, runs: Sequence[Run], floor: float) -> dict[str, float | str]:
+def _figures(
+    name: str, examples: Examples, runs: Sequence[Run], floor: float, confidence: float
+) -> dict[str, float | str]:
     mine = [run for run in runs if run.file == name]
     achieved = np.array([run.achieved for run in mine])
     return {
@@ -173,7 +187,8 @@ def _figures(name: str, lot: float, runs: Sequence[Run], floor: float) -> dict[s
         "ever_broken": float(np.mean([run.worst < floor for run in mine])),
         "achieved": float(achieved.mean()),
         "frontier_share": float(np.mean([run.share for run in mine])),
-        "best_by_lot": lot,
+        "best_by_lot": by_lot(examples, floor),
+        "best_by_lot_as_sure": by_lot(examples, floor, confidence),
         "best_proved": float(np.mean([run.proved for run in mine])),
         "saving": float(np.mean([run.saving for run in mine])),
         "after": float(np.mean([run.after for run in mine])),
@@ -190,6 +205,7 @@ def _rows(figures: Sequence[dict[str, float | str]]) -> list[list[str]]:
         "quality",
         "share",
         "by lot",
+        "as sure",
         "proved",
         "saved",
         "interval held",
@@ -201,6 +217,7 @@ def _rows(figures: Sequence[dict[str, float | str]]) -> list[list[str]]:
         "achieved",
         "frontier_share",
         "best_by_lot",
+        "best_by_lot_as_sure",
         "best_proved",
         "saving",
         "interval_held",

@@ -1,11 +1,11 @@
-"""The best plan in hindsight: the least share whose own trials prove the floor."""
+"""What hindsight knows: the best plan whose own trials prove the floor, and the best lot."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from bench.stream import proved
+from bench.stream import by_lot, proved
 from overspill.learning.examples import Examples
 
 
@@ -35,3 +35,15 @@ def test_to_know_takes_a_larger_part_of_less_traffic() -> None:
 def test_a_score_that_knows_saves_most() -> None:
     one = answered(0.85, 1_000)
     assert share(one, 1.0 - one.small) < share(one)
+
+
+def test_by_lot_the_floor_is_held_on_the_mean_by_what_is_missing() -> None:
+    assert by_lot(answered(0.8, 1_000), 0.9) == pytest.approx(0.5, abs=1e-4)
+    assert by_lot(answered(0.95, 1_000), 0.9) == 0.0
+
+
+def test_a_lot_holds_the_floor_as_surely_as_is_asked() -> None:
+    examples, dice = answered(0.8, 1_000), np.random.default_rng(0)
+    draws = dice.random((4_000, 1_000)) < by_lot(examples, 0.9, confidence=0.95)
+    held = np.where(draws, examples.frontier, examples.small).mean(axis=1) >= 0.9
+    assert held.mean() == pytest.approx(0.95, abs=0.02)

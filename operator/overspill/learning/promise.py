@@ -185,25 +185,23 @@ def planned(
     futures = _Futures(trials, floor)
     latest = trials.latest(LATELY)
     lately = _Futures(latest, floor) if len(latest) >= FEWEST else futures
-    best = CAREFUL
-    for limit in futures.limits():
-        share, margin, variance = futures.of(limit, rates)
-        ahead = np.array(HORIZONS)[:, None] * bank.requests
-        bounds = (
-            bank.margin + ahead * margin - z * np.sqrt(bank.variance + RESERVE + ahead * variance)
-        )
-        _, of_late, _ = lately.of(limit, rates)
-        lasts = bank.margin + ahead[-1] * of_late >= 0.0
-        holds = np.flatnonzero((bounds >= 0.0).all(axis=0) & lasts & (share < best.frontier_share))
-        if len(holds):
-            first = holds[np.argmin(share[holds])]
-            best = Plan(
-                limit=limit,
-                trial_rate=float(rates[first]),
-                frontier_share=float(share[first]),
-                variance=futures.spread(limit),
-            )
-    return best
+    limits = futures.limits()
+    share, margin, variance = futures.of(limits, rates)
+    _, of_late, _ = lately.of(limits, rates)
+    ahead = np.array(HORIZONS)[:, None, None] * bank.requests
+    doubt = np.sqrt(bank.variance + RESERVE + ahead * variance)
+    holds = (bank.margin + ahead * margin >= z * doubt).all(axis=0)
+    holds &= bank.margin + ahead[-1] * of_late >= 0.0
+    holds &= share < CAREFUL.frontier_share
+    if not holds.any():
+        return CAREFUL
+    step, rate = np.unravel_index(np.where(holds, share, inf).argmin(), share.shape)
+    return Plan(
+        limit=float(limits[step]),
+        trial_rate=float(rates[rate]),
+        frontier_share=float(share[step, rate]),
+        variance=futures.spread(float(limits[step])),
+    )
 
 
 class _Futures:
@@ -219,31 +217,30 @@ class _Futures:
             for one in (np.ones(len(order)), margins, margins**2, gains)
         )
 
-    def limits(self) -> list[float]:
+    def limits(self) -> Floats:
         """Return scores from which on the frontier may answer, equal shares of requests apart.
 
         What scores the same goes the same way: where much does, the steps are as large.
         """
         shares = np.linspace(1.0 / STEPS, 1.0, STEPS)
         found = np.searchsorted(self._part, shares, side="left").clip(1, len(self._scores))
-        limits: list[float] = np.unique(np.append(self._scores, inf)[found]).tolist()
+        limits: Floats = np.unique(np.append(self._scores, inf)[found])
         return limits
 
-    def _below(self, limit: float) -> int:
-        """Return the number of trials with lower scores."""
-        return int(np.searchsorted(self._scores, limit))
-
     def spread(self, limit: float) -> float:
-        """Return the mean square of the margins below the limit. There must be some."""
-        many = self._below(limit)
+        """Return the mean square of the margins below a limit. There must be some."""
+        many = np.searchsorted(self._scores, limit)
         return float(self._squares[many] / self._part[many])
 
-    def of(self, limit: float, rates: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return the frontier's share, and a request's mean margin and variance, by trial rate."""
-        many = self._below(limit)
-        below = float(self._part[many])
-        share = 1.0 - below + rates * below
-        above = float(self._gained[-1] - self._gained[many])
-        margin = above + rates * self._gained[many] + (1.0 - rates) * self._lost[many]
-        variance = self._squares[many] * (1.0 - rates) / rates
-        return share, margin, variance
+    def of(self, limits: Floats, rates: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return the frontier's share, and a request's mean margin and variance.
+
+        Each has a row a limit and a column a rate of paid trials.
+        """
+        many = np.searchsorted(self._scores, limits)
+        part, gained, lost, squares = (
+            sums[many, None] for sums in (self._part, self._gained, self._lost, self._squares)
+        )
+        share = 1.0 - part + rates * part
+        margin = self._gained[-1] - gained + rates * gained + (1.0 - rates) * lost
+        return share, margin, squares * (1.0 - rates) / rates
