@@ -16,20 +16,15 @@ from overspill.api import InvalidPolicy, parse_policy
 from overspill.api.errors import InvalidConfig
 from overspill.budget.account import KEPT_S
 from overspill.budget.period import current_period
-from overspill.controller import experiments, happenings, pacing, publication
+from overspill.controller import experiments, happenings, pacing
 from overspill.controller import status as statuses
+from overspill.controller.applying import Applier
 from overspill.controller.case import Case, generation_of
 from overspill.controller.conditions import Look
 from overspill.controller.errors import Missing, Refused, Unavailable
-from overspill.controller.keys import REVISION_ANNOTATION, PolicyKey
 from overspill.controller.learning import attended, recalled, sight_of
 from overspill.controller.ledgers import ledger_in
-from overspill.controller.memory import (
-    Memory,
-    elapsed_s,
-    is_due,
-    seeded,
-)
+from overspill.controller.memory import Memory, elapsed_s, is_due, seeded
 from overspill.controller.observe import coverage, named_score, node_labels, observe
 from overspill.controller.quality import assessed
 from overspill.controller.quality_status import quality_status
@@ -37,7 +32,6 @@ from overspill.controller.snapshot import UNASKED, Snapshot, demand_of
 from overspill.controller.spend import absorbing, budget_state, suspended
 from overspill.controller.times import timestamp
 from overspill.controller.tutor import Tutor
-from overspill.controller.watch import fingerprint
 from overspill.scaling import Learned, Situation, Unknown, decide
 from overspill.scaling.economics import economics_of
 
@@ -49,7 +43,7 @@ if TYPE_CHECKING:
     from overspill.budget.ledger import Ledger
     from overspill.controller.cluster import Cluster, Watched
     from overspill.controller.happenings import Happening
-    from overspill.controller.keys import Manifest
+    from overspill.controller.keys import Manifest, PolicyKey
     from overspill.controller.meters import Meters
     from overspill.controller.observe import Observed
     from overspill.scaling import Decision, Demand
@@ -61,8 +55,6 @@ TRIED_FOR_S: Final = 900.0
 COVERAGE_EVERY_S: Final = 60.0
 CONFIRM_EVERY_S: Final = 300.0
 """A policy that was deleted while a watch was cut off is forgotten within this time."""
-REPUBLISH_EVERY_S: Final = 300.0
-"""A ConfigMap that somebody else deleted or changed comes back within this time."""
 
 
 class Reconciler:
@@ -92,7 +84,7 @@ class Reconciler:
         self._stale_after_s = stale_after_s
         self._window_s = window_s
         self._clock = clock
-        self._lender = lender
+        self._applier = Applier(cluster, watched, lender)
 
     async def look(self, key: PolicyKey) -> None:
         """Look at one policy and count how it went. Raises: Unavailable, Refused to try again."""
@@ -158,7 +150,7 @@ class Reconciler:
         self.memories.pop(key, None)
         self.tutor.forget(key)
         self.meters.forget(key)
-        await self._stamp(key, None)
+        await self._applier.stamp(key, None)
         manifest = self.watched.ledger(key)
         try:
             ledger = self._ledger(key)
@@ -190,10 +182,10 @@ class Reconciler:
         looked_before = memory
         memory = self._experiment(case, memory, observed)
         decision, memory = self._decide(case, memory, observed, demand)
-        memory = await self._publish(case, memory, observed.endpoints)
+        memory = await self._applier.publish(case, memory, observed.endpoints)
         self.memories[case.key] = memory
         self._charge(case, looked_before, observed)  # a look that failed until here is made again
-        refusal = await self._scale(case, decision)
+        refusal = await self._applier.scale(case, decision)
         look = self._look_of(case, memory, observed, demand, decision, refusal)
         memory, status = statuses.status_after(memory, look, case.now_s)
         applied = not case.observing and refusal is None
@@ -340,59 +332,6 @@ class Reconciler:
         elapsed = elapsed_s(memory, case.now_s, self._interval_s)
         decision = decide(memory.economics, situation, memory.scaling, elapsed)
         return decision, replace(memory, scaling=decision.state, decided_at_s=case.now_s)
-
-    # -- apply
-    async def _publish(self, case: Case, memory: Memory, endpoints: list[str]) -> Memory:
-        ended = memory.experiment is not None and memory.experiment.ended
-        config = publication.sidecar_config(
-            case.key,
-            case.generation,
-            case.spec,
-            endpoints=[] if ended else endpoints,
-            running_sidecars=case.running,
-            budget=memory.budget,
-            lender=self._lender(),
-            score=memory.score_in_force,
-            plan=memory.quality.plan if memory.quality else None,
-        )
-        published = publication.publish(case.policy, config)
-        due = is_due(memory.published_at_s, case.now_s, REPUBLISH_EVERY_S)
-        if due or published.revision != memory.revision:
-            await self.cluster.apply_config_map(published.manifest)
-            memory = replace(memory, revision=published.revision, published_at_s=case.now_s)
-        await self._stamp(case.key, published.revision)
-        return memory
-
-    async def _stamp(self, key: PolicyKey, revision: str | None) -> None:
-        """Stamp pods with a revision; the kubelet then looks at once for the new file."""
-        for pod in self.watched.injected(key):
-            if pod.revision != revision and not pod.finished:
-                await self.cluster.annotate_pod(
-                    key.namespace, pod.name, REVISION_ANNOTATION, revision
-                )
-
-    async def _scale(self, case: Case, decision: Decision | None) -> Missing | None:
-        """Write the scale; return the right that was missing for it."""
-        if decision is None or not decision.changes or case.observing:
-            return None
-        await self._confirm(case)
-        target, desired = case.spec.small.scale_target_ref, decision.desired
-        try:
-            await self.cluster.write_scale(case.key.namespace, target, desired)
-        except Missing as error:
-            return error
-        requested, reason = decision.replicas.requested, decision.reason
-        log.info("%s: %d -> %d replicas (%s)", case.key, requested, desired, reason)
-        return None
-
-    async def _confirm(self, case: Case) -> None:
-        """See that nothing is scaled for a policy that is gone, paused or edited by now.
-
-        A watch can be behind, and kopf's never hears of what was deleted while it was cut off.
-        """
-        now = await self.cluster.stored_policy(case.key)
-        if now is None or fingerprint(now) != fingerprint(case.policy):
-            raise Unavailable(f"{case.key} has changed or is gone; nothing was scaled")
 
     # -- report
     def _look_of(
