@@ -134,8 +134,8 @@ def test_a_share_is_tried_a_little_and_promises_nothing() -> None:
     [
         pytest.param(40, 0, 40, False, id="too few"),
         pytest.param(60, 0, 60, True, id="the first"),
-        pytest.param(80, 60, 20, False, id="a third more"),
-        pytest.param(100, 60, 40, True, id="two thirds more"),
+        pytest.param(70, 60, 10, False, id="a sixth more"),
+        pytest.param(80, 60, 20, True, id="a third more"),
         pytest.param(100, 90, 0, False, id="nothing new"),
         pytest.param(5_000, 4_000, 1_000, True, id="a thousand more"),
     ],

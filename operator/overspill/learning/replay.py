@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LOOKS: Final = 1.05
 """From look to look, in requests."""
 LEAST_LOOK: Final = 10
-LEARNS: Final = 1.5
+LEARNS: Final = 1.2
 """From one score learned anew to the next, in requests."""
 
 
