@@ -31,7 +31,7 @@ def resource(generation: int = 1, uid: str = "u1", **changes: object) -> Manifes
 
 def pod(name: str, *, running: bool = True, revision: str | None = None) -> InjectedPod:
     """Return an injected app pod."""
-    return InjectedPod(name=name, running=running, finished=False, revision=revision)
+    return InjectedPod(uid=name, name=name, running=running, finished=False, revision=revision)
 
 
 def merged(target: Manifest, patch: Manifest) -> Manifest:
@@ -74,6 +74,9 @@ class FakeCluster:
     policy_stored: Callable[[PolicyKey], Manifest | None] | None = None
     """What the API server has; None where watches are never behind."""
 
+    gone_unheard: set[str] = field(default_factory=set)
+    """Names of injected pods that the API server does not have any more."""
+
     # -- Cluster
     async def stored_policy(self, key: PolicyKey) -> Manifest | None:
         return self.policy_stored(key) if self.policy_stored else self.policies.get(key)
@@ -93,6 +96,9 @@ class FakeCluster:
     async def pods(self, namespace: str, selector: str) -> list[Manifest]:
         self.lists += 1
         return self.app_pods
+
+    async def injected_uids(self, key: PolicyKey) -> frozenset[str]:
+        return frozenset(pod.uid for pod in self.pods_injected.values()) - self.gone_unheard
 
     async def autoscalers(self, namespace: str) -> list[Manifest]:
         return self.hpas

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pytest
 from aiohttp import web
@@ -299,6 +300,18 @@ async def test_lists_of_metadata_carry_no_data() -> None:
 
     await server.run(story)
     assert server.accepted[-1].startswith("application/json;as=PartialObjectMetadataList")
+
+
+async def test_the_pods_that_are_there_are_asked_for_by_the_policys_label() -> None:
+    server = ApiServer()
+    path = "/api/v1/namespaces/legal/pods"
+    server.answer("GET", path, {"items": [{"metadata": {"name": "x", "uid": "1-2"}}]})
+
+    async def story(cluster: LiveCluster) -> None:
+        assert await cluster.injected_uids(KEY) == {"1-2"}
+
+    await server.run(story)
+    assert "labelSelector=overspill.dev/policy=contracts" in unquote(server.asked[-1][1])
 
 
 async def test_a_segment_that_is_gone_already_is_no_error_to_delete() -> None:

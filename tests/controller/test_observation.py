@@ -35,7 +35,7 @@ def pod(
     stamp = {"deletionTimestamp": "now"} if going else {}
     listed = [{"type": kind, "status": s, "reason": reason} for kind, s, reason in conditions]
     return {
-        "metadata": {"name": "p"} | stamp | (meta or {}),
+        "metadata": {"name": "p", "uid": "u"} | stamp | (meta or {}),
         "status": {"phase": phase, "conditions": listed},
     }
 

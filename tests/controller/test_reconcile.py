@@ -528,3 +528,17 @@ async def test_a_policy_whose_deletion_no_watch_has_told_of_is_forgotten_all_the
         await stage.look(after_s=300.0)
     assert set(stage.cluster.writes[written:]) == {"unstamp a"}
     assert b'policy="legal/contracts"' not in stage.meters.exposition()
+
+
+async def test_a_pod_whose_deletion_no_watch_has_told_of_takes_no_slots_for_ever() -> None:
+    stage = Stage()
+    stage.cluster.pods_injected = {"a": pod("a"), "b": pod("b")}
+    await stage.look()
+    shared = config(stage).small.slots_per_endpoint
+    stage.cluster.gone_unheard = {"b"}
+    await stage.look(after_s=300.0)
+    assert config(stage).small.slots_per_endpoint == shared  # that list may have been old
+    stage.cluster.writes.clear()
+    await stage.look(after_s=300.0)
+    assert config(stage).small.slots_per_endpoint == 2 * shared
+    assert "stamp b" not in stage.cluster.writes

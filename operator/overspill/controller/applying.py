@@ -13,11 +13,11 @@ from overspill.controller.memory import is_due
 from overspill.controller.watch import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from overspill.api.sidecar_config import LenderConfig
     from overspill.controller.case import Case
-    from overspill.controller.cluster import Cluster, Watched
+    from overspill.controller.cluster import Cluster, InjectedPod
     from overspill.controller.keys import PolicyKey
     from overspill.controller.memory import Memory
     from overspill.scaling import Decision
@@ -31,14 +31,17 @@ REPUBLISH_EVERY_S: Final = 300.0
 class Applier:
     """Writes what was decided, where it is not so already."""
 
-    def __init__(
-        self, cluster: Cluster, watched: Watched, lender: Callable[[], LenderConfig | None]
-    ) -> None:
+    def __init__(self, cluster: Cluster, lender: Callable[[], LenderConfig | None]) -> None:
         self._cluster = cluster
-        self._watched = watched
         self._lender = lender
 
-    async def publish(self, case: Case, memory: Memory, endpoints: Sequence[str]) -> Memory:
+    async def publish(
+        self,
+        case: Case,
+        memory: Memory,
+        endpoints: Sequence[str],
+        pods: Iterable[InjectedPod],
+    ) -> Memory:
         """Publish the configuration in force, and have each sidecar's pod look at it."""
         ended = memory.experiment is not None and memory.experiment.ended
         config = publication.sidecar_config(
@@ -57,12 +60,14 @@ class Applier:
         if due or published.revision != memory.revision:
             await self._cluster.apply_config_map(published.manifest)
             memory = replace(memory, revision=published.revision, published_at_s=case.now_s)
-        await self.stamp(case.key, published.revision)
+        await self.stamp(case.key, pods, published.revision)
         return memory
 
-    async def stamp(self, key: PolicyKey, revision: str | None) -> None:
+    async def stamp(
+        self, key: PolicyKey, pods: Iterable[InjectedPod], revision: str | None
+    ) -> None:
         """Stamp pods with a revision; the kubelet then looks at once for the new file."""
-        for pod in self._watched.injected(key):
+        for pod in pods:
             if pod.revision != revision and not pod.finished:
                 await self._cluster.annotate_pod(
                     key.namespace, pod.name, REVISION_ANNOTATION, revision

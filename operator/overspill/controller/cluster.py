@@ -31,6 +31,7 @@ class Scale:
 class InjectedPod:
     """A pod that carries the sidecar of one policy."""
 
+    uid: str
     name: str
     running: bool
     finished: bool
@@ -71,6 +72,9 @@ class Cluster(Protocol):
 
     async def pods(self, namespace: str, selector: str) -> list[Manifest]:
         """List pods by label selector."""
+
+    async def injected_uids(self, key: PolicyKey) -> frozenset[str]:
+        """List the uids of the pods labelled with that policy, whatever watches say."""
 
     async def autoscalers(self, namespace: str) -> list[Manifest]:
         """List HorizontalPodAutoscalers; empty where a right is missing."""

@@ -10,7 +10,7 @@ from overspill.api import ledger as kinds
 from overspill.controller import kube, observation
 from overspill.controller.discovery import ScalePaths
 from overspill.controller.errors import Conflict, Missing, NotFound, Refused, Unavailable
-from overspill.controller.keys import FIELD_MANAGER
+from overspill.controller.keys import FIELD_MANAGER, POLICY_LABEL
 from overspill.controller.policies import place
 
 if TYPE_CHECKING:
@@ -74,6 +74,13 @@ class LiveCluster:
         """List from the API server's cache."""
         path = f"/api/v1/namespaces/{namespace}/pods"
         return await self._api.items(path, labelSelector=selector, resourceVersion="0")
+
+    async def injected_uids(self, key: PolicyKey) -> frozenset[str]:
+        """List from the API server's cache."""
+        path = f"/api/v1/namespaces/{key.namespace}/pods"
+        selector = f"{POLICY_LABEL}={key.name}"
+        found = await self._api.metadata(path, labelSelector=selector, resourceVersion="0")
+        return frozenset(pod["metadata"]["uid"] for pod in found)
 
     async def autoscalers(self, namespace: str) -> list[Manifest]:
         """List from the API server's cache."""

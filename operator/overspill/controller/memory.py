@@ -58,6 +58,10 @@ class Memory:
     coverage_at_s: float | None = None
     confirmed_at_s: float | None = None
     """When the API server last said that the policy is there."""
+    absent: frozenset[str] = frozenset()
+    """Uids of pods that watches know, and the API server then did not list."""
+    gone: frozenset[str] = frozenset()
+    """Of those, the ones that it had not listed the time before either."""
 
     @property
     def score_in_force(self) -> str | None:

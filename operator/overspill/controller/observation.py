@@ -143,6 +143,7 @@ def injected_pod(pod: Manifest) -> InjectedPod:
     """Keep of an injected pod what reconciling needs."""
     phase = (pod.get("status") or {}).get("phase")
     return InjectedPod(
+        uid=pod["metadata"]["uid"],
         name=pod["metadata"]["name"],
         running=phase == "Running" and not _terminating(pod),
         finished=phase in {"Succeeded", "Failed"},

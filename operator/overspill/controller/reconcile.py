@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from overspill.api.policy import RoutingPolicySpec
     from overspill.api.sidecar_config import LenderConfig
     from overspill.budget.ledger import Ledger
-    from overspill.controller.cluster import Cluster, Watched
+    from overspill.controller.cluster import Cluster, InjectedPod, Watched
     from overspill.controller.happenings import Happening
     from overspill.controller.keys import Manifest, PolicyKey
     from overspill.controller.meters import Meters
@@ -54,7 +54,8 @@ TRIED_FOR_S: Final = 900.0
 """So long after the last request a replica is kept for trials: the next may come soon."""
 COVERAGE_EVERY_S: Final = 60.0
 CONFIRM_EVERY_S: Final = 300.0
-"""A policy that was deleted while a watch was cut off is forgotten within this time."""
+"""A policy that was deleted while a watch was cut off is forgotten within this time, a pod in twice
+as much."""
 
 
 class Reconciler:
@@ -84,7 +85,7 @@ class Reconciler:
         self._stale_after_s = stale_after_s
         self._window_s = window_s
         self._clock = clock
-        self._applier = Applier(cluster, watched, lender)
+        self._applier = Applier(cluster, lender)
 
     async def look(self, key: PolicyKey) -> None:
         """Look at one policy and count how it went. Raises: Unavailable, Refused to try again."""
@@ -114,13 +115,13 @@ class Reconciler:
             if await self.cluster.stored_policy(key) is None:
                 await self._forget(key)
                 return "ok"
-            memory = replace(memory, confirmed_at_s=now_s)
+            memory = await self._confirmed(key, memory, now_s)
         try:
             spec = parse_policy(policy.get("spec"))
         except InvalidPolicy as error:
             await self._refuse(key, policy, memory, error)
             return "invalid"
-        running = {pod.name for pod in self.watched.injected(key) if pod.running}
+        running = {pod.name for pod in self._pods(key, memory) if pod.running}
         settled = memory.coverage.ready_before(running, now_s - self._window_s)
         case = Case(
             key=key,
@@ -142,6 +143,19 @@ class Reconciler:
             memory = Memory(uid=uid, status=policy.get("status") or {})
         return memory
 
+    async def _confirmed(self, key: PolicyKey, memory: Memory, now_s: float) -> Memory:
+        """Note which pods are gone without a word: those that were not listed twice in a row.
+
+        A list may be a little behind: once is not enough.
+        """
+        seen = {pod.uid for pod in self.watched.injected(key)}
+        absent = seen - await self.cluster.injected_uids(key) if seen else frozenset()
+        gone = memory.absent.intersection(absent)
+        return replace(memory, confirmed_at_s=now_s, absent=frozenset(absent), gone=gone)
+
+    def _pods(self, key: PolicyKey, memory: Memory) -> list[InjectedPod]:
+        return [pod for pod in self.watched.injected(key) if pod.uid not in memory.gone]
+
     async def _forget(self, key: PolicyKey) -> None:
         """Sweep up after a policy that is gone. Its ConfigMap is garbage collected.
 
@@ -150,7 +164,7 @@ class Reconciler:
         self.memories.pop(key, None)
         self.tutor.forget(key)
         self.meters.forget(key)
-        await self._applier.stamp(key, None)
+        await self._applier.stamp(key, self.watched.injected(key), None)
         manifest = self.watched.ledger(key)
         try:
             ledger = self._ledger(key)
@@ -182,7 +196,8 @@ class Reconciler:
         looked_before = memory
         memory = self._experiment(case, memory, observed)
         decision, memory = self._decide(case, memory, observed, demand)
-        memory = await self._applier.publish(case, memory, observed.endpoints)
+        pods = self._pods(case.key, memory)
+        memory = await self._applier.publish(case, memory, observed.endpoints, pods)
         self.memories[case.key] = memory
         self._charge(case, looked_before, observed)  # a look that failed until here is made again
         refusal = await self._applier.scale(case, decision)
