@@ -51,11 +51,16 @@ def _metered(told: _Usage | None) -> Usage | None:
 
 
 def usage_in(raw: bytes) -> Usage | None:
-    """Return the usage of a whole answer, None where it tells none. Raises: ValueError."""
+    """Return the usage of a whole answer, None where it tells none.
+
+    Raises: ValueError, also for an error in an answer's place: some hosts say 200 to it.
+    """
     try:
         answer = _read(raw)
     except msgspec.ValidationError:
         answer = _read_oddly(raw)
+    if answer.usage is None and not answer.choices and bytes(answer.error) != b"null":
+        raise ValueError("an error")
     return _metered(answer.usage)
 
 
