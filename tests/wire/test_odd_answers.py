@@ -91,6 +91,34 @@ def test_text_in_parts_is_text(path: str) -> None:
     assert '"ab"' in json.dumps(whole(path, GLM, completion(content=parts)))
 
 
+THOUGHT: Final = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
+
+
+@translating
+def test_thoughts_among_the_content_are_no_part_of_the_text(path: str) -> None:
+    """Source: https://docs.mistral.ai/capabilities/reasoning"""
+    made = whole(path, GLM, completion(content=[*THOUGHT, {"type": "text", "text": "ab"}]))
+    assert '"ab"' in json.dumps(made)
+    assert "hm" not in json.dumps(made)
+    told = opened(path, GLM).feed(chunk(content=THOUGHT) + chunk(content="ab") + sse.DONE)
+    assert b'"ab"' in told
+    assert b"hm" not in told
+
+
+def test_thoughts_among_the_content_are_shown_to_who_asked_for_them() -> None:
+    asked = {"model": "m", **ASKED["/v1/messages"], "thinking": {"type": "adaptive"}}
+    ingress = INGRESSES["/v1/messages"]
+    ask = ingress.read(json.dumps(asked).encode())
+    said = completion(content=[*THOUGHT, {"type": "text", "text": "ab"}])
+    made = json.loads(ingress.answer(ask, GLM, json.dumps(said).encode(), 1.0).body)
+    assert [(one["type"], one[one["type"]]) for one in made["content"]] == [
+        ("thinking", "hm"),
+        ("text", "ab"),
+    ]
+    told = ingress.stream(ask, GLM, 1.0).feed(chunk(content=THOUGHT))
+    assert b'"thinking":"hm"' in told
+
+
 @translating
 @pytest.mark.parametrize("content", [5, {"text": "a"}, [{"type": "audio"}], [5]])
 def test_content_that_is_no_text_is_no_answer(path: str, content: object) -> None:

@@ -39,7 +39,7 @@ def message(
     choice = answer["choices"][0]
     said = choice["message"]
     blocks: list[dict[str, Any]] = []
-    thought = _thought(said)
+    thought = openai.thought_of(said)
     if thinking and thought:
         blocks.append({"type": "thinking", "thinking": thought, "signature": ""})
     texts = [openai.text_of(said.get(name)) for name in ("content", "refusal")]
@@ -61,11 +61,6 @@ def message(
         "usage": anthropic.usage_json(usage),
     }
     return body, usage
-
-
-def _thought(said: dict[str, Any]) -> str:
-    """Return what the model thought: servers of open models have two names for it."""
-    return openai.text_of(said.get("reasoning_content") or said.get("reasoning"))
 
 
 def _tool_use(call: ToolCall) -> dict[str, Any]:
@@ -187,7 +182,7 @@ class MessageStream(EventStream):
 
     def _delta(self, delta: dict[str, Any]) -> list[bytes]:
         out: list[bytes] = []
-        thought = _thought(delta)
+        thought = openai.thought_of(delta)
         if thought and self._thinking:
             empty = {"type": "thinking", "thinking": "", "signature": ""}
             out += self._say(

@@ -113,9 +113,21 @@ def text_of(value: object) -> str:
 
 
 def _text_part(part: object) -> str:
-    if not isinstance(part, dict) or part.get("type") != "text":
+    kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(part, dict) or kind not in ("text", "thinking"):
         raise ValueError("not a text")
-    return text_of(part.get("text"))
+    return text_of(part.get("text")) if kind == "text" else ""
+
+
+def thought_of(said: dict[str, Any]) -> str:
+    """Return what the model thought before it said this. Raises: ValueError where it is no text.
+
+    Servers of open models have two names for it; Mistral's models put it among the content.
+    """
+    told = said.get("reasoning_content") or said.get("reasoning")
+    if told is None and isinstance(said.get("content"), list):
+        return "".join(text_of(part.get("thinking")) for part in said["content"])
+    return text_of(told)
 
 
 def finish_of(choice: dict[str, Any]) -> str | None:
