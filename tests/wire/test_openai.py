@@ -37,6 +37,8 @@ def test_the_fields_we_need_are_read() -> None:
         (body(model=4), "model"),
         (body(max_tokens=0), "max_tokens: a positive integer is required, not 0"),
         (body(max_tokens="9"), "max_tokens"),
+        (body(stream=1), "stream: true or false is required"),
+        (body(stream="true"), "stream"),
         (b"\xff\xfe", "not JSON"),
     ],
 )

@@ -18,7 +18,7 @@ from overspill.wire.usage import estimate_tokens
 if TYPE_CHECKING:
     from overspill.wire.stream import EventStream
 
-TRUE: Final = b"true"
+BOOLEANS: Final = {b"true": True, b"false": False, b"null": False}
 INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
 
 
@@ -39,9 +39,17 @@ def passed_on(ask: Ask, target: Target, limit: str) -> bytes:
 
 
 def is_true(document: Document, name: str) -> bool:
-    """Whether a field is `true`."""
+    """Whether a field is `true`.
+
+    Raises: BadRequest where it is neither true nor false: servers read 1 in one way or the other.
+    """
     raw = document.fields.get(name)
-    return raw is not None and bytes(raw) == TRUE
+    if raw is None:
+        return False
+    said = BOOLEANS.get(bytes(raw))
+    if said is None:
+        raise BadRequest(f"{name}: true or false is required", name)
+    return said
 
 
 def wants_usage(document: Document) -> bool:
