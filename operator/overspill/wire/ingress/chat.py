@@ -13,6 +13,7 @@ from overspill.wire.errors import BadRequest, Wire
 from overspill.wire.from_anthropic import ChatStream, completion
 from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
 from overspill.wire.to_anthropic import messages_body
+from overspill.wire.tool_calls import with_short_ids
 from overspill.wire.usage import estimate_tokens
 
 if TYPE_CHECKING:
@@ -82,10 +83,11 @@ class ChatCompletions(Ingress):
     def call(self, ask: Ask, target: Target) -> Call:
         """Pass it on, or translate it."""
         if target.wire is Wire.OPENAI:
-            return Call("/chat/completions", passed_on(ask, target, target.chat_limit))
+            body = passed_on(ask, target, target.chat_limit)
+            return Call("/chat/completions", body if target.open_model else with_short_ids(body))
         limit = ask.max_tokens or target.max_output_tokens
-        body, lossy = messages_body(ask.document.values(), target.model, limit)
-        return Call("/messages", compact(body), tuple(lossy))
+        message, lossy = messages_body(ask.document.values(), target.model, limit)
+        return Call("/messages", compact(message), tuple(lossy))
 
     def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:
         """Pass events on, or translate them."""

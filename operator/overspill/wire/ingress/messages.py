@@ -11,6 +11,7 @@ from overspill.wire.errors import BadRequest, Untranslatable, Wire
 from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
 from overspill.wire.ingress.chat import is_true
 from overspill.wire.to_openai import MODEL_BOUND, chat_body, wants_thinking
+from overspill.wire.tool_calls import with_short_ids
 from overspill.wire.usage import Usage, estimate_tokens
 
 if TYPE_CHECKING:
@@ -44,8 +45,10 @@ class Messages(Ingress):
         """Pass it on, or translate it."""
         if target.wire is Wire.ANTHROPIC:
             return Call("/messages", _native(ask, target.model))
-        body, lossy = chat_body(ask.document.values(), open_model=target.open_model)
-        return Call("/chat/completions", compact({"model": target.model, **body}), tuple(lossy))
+        chat, lossy = chat_body(ask.document.values(), open_model=target.open_model)
+        body = compact({"model": target.model, **chat})
+        body = body if target.open_model else with_short_ids(body)
+        return Call("/chat/completions", body, tuple(lossy))
 
     def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:
         """Pass events on, or translate them."""
