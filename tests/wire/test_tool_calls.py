@@ -10,7 +10,14 @@ import pytest
 from overspill.wire.ask import Target
 from overspill.wire.errors import Wire
 from overspill.wire.ingress import INGRESSES
-from overspill.wire.tool_calls import LONGEST_ID, ToolCalls, calls_in, pieces_in, with_short_ids
+from overspill.wire.tool_calls import (
+    LONGEST_ID,
+    ToolCalls,
+    calls_in,
+    pieces_in,
+    with_short_ids,
+    without_empty_calls,
+)
 
 
 def piece(arguments: str | None, name: str | None = None, **more: object) -> dict[str, Any]:
@@ -149,3 +156,30 @@ def test_nothing_but_long_ids_of_calls_is_touched() -> None:
     assert with_short_ids(with_short_ids(body)) == with_short_ids(body)
     short = body.replace(LONG.encode(), b"a").replace(OTHER.encode(), b"b")
     assert with_short_ids(short) is short
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        (
+            '{"role":"assistant","tool_calls":[],"content":"a"}',
+            '{"role":"assistant","content":"a"}',
+        ),
+        ('{ "tool_calls" : [ ] , "role":"assistant"}', '{ "role":"assistant"}'),
+        ('{"role":"assistant", "tool_calls": []}', '{"role":"assistant"}'),
+        ('{"content":",\\"tool_calls\\":[]"}', '{"content":",\\"tool_calls\\":[]"}'),
+        ('{"role":"assistant","tool_calls":[{}]}', '{"role":"assistant","tool_calls":[{}]}'),
+    ],
+)
+def test_no_calls_are_no_empty_list_of_them(given: str, left: str) -> None:
+    assert without_empty_calls(given.encode()).decode() == left
+
+
+@pytest.mark.parametrize("open_model", [True, False], ids=["open", "OpenAI"])
+def test_an_answer_as_vllm_gave_it_can_be_sent_to_openai(open_model: bool) -> None:
+    said = {"role": "assistant", "content": "a", "tool_calls": []}
+    ingress = INGRESSES["/v1/chat/completions"]
+    ask = ingress.read(json.dumps({"model": "m", "messages": [said]}).encode())
+    target = Target(wire=Wire.OPENAI, model="m", open_model=open_model)
+    (sent,) = json.loads(ingress.call(ask, target).body)["messages"]
+    assert sent == (said if open_model else {"role": "assistant", "content": "a"})

@@ -11,6 +11,9 @@ LONGEST_ID: Final = 40
 """OpenAI's chat completions, and Azure's, have answered 400 to longer ids of calls ("string too
 long"). Those of vLLM have 46 characters, and conversations move from one to the other."""
 _GIVEN: Final = re.compile(rb'("(?:tool_call_)?id"\s*:\s*)"([^"\\]{%d,})"' % (LONGEST_ID + 1))
+_NONE: Final = re.compile(
+    rb',\s*"tool_calls"\s*:\s*\[\s*\]|"tool_calls"\s*:\s*\[\s*\]\s*,\s*'  # last, or first
+)
 _ANSWERED: Final = re.compile(rb'"tool_call_id"\s*:\s*"([^"\\]{%d,})"' % (LONGEST_ID + 1))
 
 
@@ -94,3 +97,12 @@ def with_short_ids(body: bytes) -> bytes:
 
 def _shortened(found: re.Match[bytes]) -> bytes:
     return b'%b"call_%b"' % (found[1], sha256(found[2]).hexdigest()[:32].encode())
+
+
+def without_empty_calls(messages: bytes) -> bytes:
+    """Return the messages of a chat completion without `"tool_calls":[]`.
+
+    vLLM says so of an answer that calls nothing, the official client sends it back, and OpenAI
+    answers 400 to it ("empty array").
+    """
+    return _NONE.sub(b"", messages) if b'"tool_calls"' in messages else messages

@@ -13,7 +13,7 @@ from overspill.wire.errors import BadRequest, Wire
 from overspill.wire.from_anthropic import ChatStream, completion
 from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
 from overspill.wire.to_anthropic import messages_body
-from overspill.wire.tool_calls import with_short_ids
+from overspill.wire.tool_calls import with_short_ids, without_empty_calls
 from overspill.wire.usage import estimate_tokens
 
 if TYPE_CHECKING:
@@ -59,6 +59,16 @@ def wants_usage(document: Document) -> bool:
     return isinstance(options, dict) and options.get("include_usage") is True
 
 
+def _as_openai_takes(ask: Ask) -> Ask:
+    """Return a request without what open models said in an earlier turn and OpenAI refuses."""
+    given = bytes(ask.document.fields["messages"])
+    taken = without_empty_calls(with_short_ids(given))
+    if taken == given:
+        return ask
+    fields = {**ask.document.fields, "messages": msgspec.Raw(taken)}
+    return msgspec.structs.replace(ask, document=Document(fields))
+
+
 class ChatCompletions(Ingress):
     """POST /v1/chat/completions."""
 
@@ -83,8 +93,8 @@ class ChatCompletions(Ingress):
     def call(self, ask: Ask, target: Target) -> Call:
         """Pass it on, or translate it."""
         if target.wire is Wire.OPENAI:
-            body = passed_on(ask, target, target.chat_limit)
-            return Call("/chat/completions", body if target.open_model else with_short_ids(body))
+            told = ask if target.open_model else _as_openai_takes(ask)
+            return Call("/chat/completions", passed_on(told, target, target.chat_limit))
         limit = ask.max_tokens or target.max_output_tokens
         message, lossy = messages_body(ask.document.values(), target.model, limit)
         return Call("/messages", compact(message), tuple(lossy))
