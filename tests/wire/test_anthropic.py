@@ -181,9 +181,9 @@ def test_what_has_no_word_there_is_refused_by_name(asked: dict[str, Any], field:
     assert refusal.value.message.startswith(field)
 
 
-def test_broken_tool_arguments_are_the_clients_fault() -> None:
+def test_broken_tool_arguments_stay_on_the_wire_where_they_are_a_text() -> None:
     call = {"id": "1", "function": {"name": "f", "arguments": "{"}}
-    with pytest.raises(BadRequest, match="arguments are not a JSON object"):
+    with pytest.raises(Untranslatable, match="arguments are not a JSON object"):
         translate(messages=[USER, {"role": "assistant", "tool_calls": [call]}])
 
 

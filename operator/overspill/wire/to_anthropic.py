@@ -314,8 +314,8 @@ def _arguments(told: object, where: str) -> dict[str, Any]:
         value = read_json(told if isinstance(told, str) and told.strip() else "{}")
     except ValueError:
         value = None
-    if not isinstance(value, dict):
-        raise BadRequest(f"{where}: arguments are not a JSON object", "messages")
+    if not isinstance(value, dict):  # some model has said so, and on its own wire they are a text
+        raise Untranslatable(f"{where}: arguments are not a JSON object", "messages")
     return value
 
 
