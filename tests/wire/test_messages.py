@@ -126,6 +126,14 @@ def test_a_request_is_translated(asked: dict[str, Any], expected: dict[str, Any]
     assert {name: made.get(name) for name in expected} == expected
 
 
+def test_a_user_keeps_one_name_that_is_short_enough_for_openai() -> None:
+    names = ["u-1", f"user_{'a' * 64}_session_1", f"user_{'a' * 64}_session_2"]
+    told = [translate(metadata={"user_id": name})["user"] for name in names * 2]
+    assert told[0] == "u-1"
+    assert len(set(told)) == 3
+    assert max(map(len, told)) <= 64
+
+
 def test_a_pdf_is_a_file_where_files_are_read() -> None:
     asked = user({"type": "document", "source": PDF, "title": "a.pdf"})
     (part,) = translate(GPT, **asked)["messages"][0]["content"]
@@ -195,6 +203,7 @@ def test_nothing_vanishes_on_the_way_to_openai(asked: dict[str, Any], field: str
         {"temperature": "hot"},
         {"stop_sequences": "x"},
         {"metadata": 5},
+        {"metadata": {"user_id": 5}},
         {"thinking": "yes"},
         {"output_config": []},
         {"output_config": {"effort": 5}},
