@@ -525,6 +525,14 @@ def test_empty_text_is_left_out_for_the_wire_refuses_it() -> None:
     assert made["messages"][0]["content"] == [{"type": "text", "text": "hi"}]
 
 
+@pytest.mark.parametrize("blank", ["\n\n", " ", [{"type": "text", "text": "\t"}]])
+def test_white_space_before_a_call_is_left_out_for_the_wire_refuses_it(blank: object) -> None:
+    call = {"id": "1", "function": {"name": "f", "arguments": "{}"}}
+    said = {"role": "assistant", "content": blank, "tool_calls": [call]}
+    made = translate(messages=[USER, said])
+    assert [block["type"] for block in made["messages"][1]["content"]] == ["tool_use"]
+
+
 def test_arguments_keep_numbers_of_any_size() -> None:
     call = {
         "id": "a",

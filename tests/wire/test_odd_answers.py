@@ -128,6 +128,20 @@ def test_content_that_is_no_text_is_no_answer(path: str, content: object) -> Non
         opened(path, GLM).feed(chunk(content=content))
 
 
+def test_white_space_alone_is_no_text_that_anthropic_would_take_back() -> None:
+    call = {"index": 0, "id": "1", "function": {"name": "f", "arguments": "{}"}}
+    for text, kinds in ("\n\n", ["tool_use"]), ("\n\nLet me see", ["text", "tool_use"]):
+        made = whole("/v1/messages", GLM, completion(content=text, tool_calls=[call]))
+        assert [block["type"] for block in made["content"]] == kinds
+        stream = opened("/v1/messages", GLM)
+        parts = [chunk(content=part) for part in (text[:1], text[1:2], text[2:])]
+        told = datas(stream.feed(b"".join([*parts, chunk(tool_calls=[call]), sse.DONE])))
+        begun = [one["content_block"]["type"] for one in told if "content_block" in one]
+        assert begun == kinds
+        said = [one["delta"].get("text", "") for one in told if "delta" in one]
+        assert "".join(said) == ("" if kinds == ["tool_use"] else text)
+
+
 def test_ids_are_in_the_characters_that_anthropics_wire_has() -> None:
     call = {"id": "functions.f:0", "function": {"name": "f", "arguments": "{}"}}
     (block,) = whole("/v1/messages", GLM, completion(tool_calls=[call]))["content"]

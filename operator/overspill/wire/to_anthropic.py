@@ -320,14 +320,15 @@ def _arguments(told: object, where: str) -> dict[str, Any]:
 
 
 def _blocks(content: object, where: str, lossy: list[str]) -> list[dict[str, Any]]:
-    if content is None or content == "":
+    if content is None:
         return []
     if isinstance(content, str):
-        return [{"type": "text", "text": content}]
+        content = [{"type": "text", "text": content}]
     if not isinstance(content, list):
         raise BadRequest(f"{where}: text or a list of parts is required", "messages")
     blocks = [_block(part, where, lossy) for part in content]
-    return [block for block in blocks if block.get("text") != ""]  # the wire has no empty text
+    # the wire refuses a text of white space only, such as Qwen's before a call of a tool
+    return [block for block in blocks if "text" not in block or block["text"].strip()]
 
 
 def _block(part: object, where: str, lossy: list[str]) -> dict[str, Any]:
