@@ -53,6 +53,26 @@ def test_only_the_model_changes_on_the_way_to_the_small_tier() -> None:
     assert sent == {**json.loads(raw), "model": "glm"}
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"max_tokens": 9}, {"max_completion_tokens": 9}),
+        ({"max_completion_tokens": 9}, {"max_completion_tokens": 9}),
+        ({"max_tokens": 9, "max_completion_tokens": 7}, {"max_completion_tokens": 7}),
+        ({"max_tokens": 9, "max_completion_tokens": None}, {"max_completion_tokens": 9}),
+        ({"max_tokens": None}, {}),
+    ],
+)
+def test_openai_is_told_a_limit_by_the_name_that_all_its_models_know(
+    given: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    ask = CHAT.read(body(**given))
+    told = json.loads(CHAT.call(ask, Target(wire=Wire.OPENAI, model="gpt")).body)
+    assert {name: told[name] for name in told if name.startswith("max_")} == sent
+    open_model = json.loads(CHAT.call(ask, GLM).body)
+    assert {name: open_model[name] for name in given} == given
+
+
 def test_usage_is_always_asked_of_a_stream() -> None:
     raw = body(stream=True, stream_options={"other": 1})
     sent = json.loads(CHAT.call(CHAT.read(raw), GLM).body)

@@ -60,12 +60,17 @@ def wants_usage(document: Document) -> bool:
 
 
 def _as_openai_takes(ask: Ask) -> Ask:
-    """Return a request without what open models said in an earlier turn and OpenAI refuses."""
+    """Return a request without what open models say or take, and OpenAI's own refuse.
+
+    `max_tokens` goes by its newer name: models since o1 answer 400 to the older one.
+    """
     given = bytes(ask.document.fields["messages"])
     taken = without_empty_calls(with_short_ids(given))
-    if taken == given:
+    if taken == given and "max_tokens" not in ask.document.fields:
         return ask
     fields = {**ask.document.fields, "messages": msgspec.Raw(taken)}
+    if fields.pop("max_tokens", None) is not None and ask.max_tokens is not None:
+        fields["max_completion_tokens"] = msgspec.Raw(b"%d" % ask.max_tokens)
     return msgspec.structs.replace(ask, document=Document(fields))
 
 
