@@ -356,6 +356,23 @@ def test_output_is_configured(asked: dict[str, Any], expected: dict[str, Any]) -
     assert translate(**asked)["output_config"] == expected
 
 
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ({"temperature": 0.2, "top_p": 0.9}, {"temperature": 0.2}),
+        ({"temperature": 0.2, "top_p": 1}, {"temperature": 0.2}),
+        ({"temperature": 1, "top_p": 0.9}, {"top_p": 0.9}),
+        ({"temperature": 1.0, "top_p": 1.0}, {"temperature": 1.0}),
+        ({"top_p": 0.9}, {"top_p": 0.9}),
+    ],
+)
+def test_of_temperature_and_top_p_one_is_sent_for_both_are_refused(
+    asked: dict[str, float], sent: dict[str, float]
+) -> None:
+    made = translate(**asked)
+    assert {name: made[name] for name in ("temperature", "top_p") if name in made} == sent
+
+
 def test_a_cache_mark_keeps_its_block() -> None:
     mark = {"cache_control": {"type": "ephemeral"}}
     system = {"role": "system", "content": [{"type": "text", "text": "s", **mark}]}
@@ -460,6 +477,8 @@ def test_a_value_of_the_wrong_kind_is_the_clients_fault(asked: dict[str, Any]) -
     ("asked", "lossy"),
     [
         pytest.param({"seed": 0}, ("seed",), id="a seed of 0 is a seed"),
+        pytest.param({"temperature": 0.2, "top_p": 0.9}, ("top_p",), id="of two one"),
+        pytest.param({"temperature": 0.2, "top_p": 1}, (), id="a top_p of 1 is none"),
         pytest.param({"user": "a", "safety_identifier": "b"}, ("user",), id="two users"),
         pytest.param(
             part(type="image_url", image_url={"url": IMAGE, "detail": "low"}),

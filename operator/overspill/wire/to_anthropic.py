@@ -122,21 +122,38 @@ def messages_body(
 
 
 def _sampling(source: dict[str, Any], body: dict[str, Any], lossy: list[str]) -> None:
-    temperature = number(source, "temperature")
+    temperature, top_p = _one_of(number(source, "temperature"), number(source, "top_p"), lossy)
     if temperature is not None:
         body["temperature"] = min(temperature, 1.0)  # OpenAI's range ends at 2
         if temperature > 1.0:
             lossy.append("temperature")
-    for name in ("top_p", "top_k"):
-        value = number(source, name)
-        if value is not None:
-            body[name] = value
+    if top_p is not None:
+        body["top_p"] = top_p
+    top_k = number(source, "top_k")
+    if top_k is not None:
+        body["top_k"] = top_k
     _stop(source.get("stop"), body, lossy)
     user, newer = text(source, "user"), text(source, "safety_identifier")
     if user and newer and user != newer:
         lossy.append("user")
     if user or newer:
         body["metadata"] = {"user_id": newer or user}
+
+
+def _one_of(
+    temperature: float | None, top_p: float | None, lossy: list[str]
+) -> tuple[float | None, float | None]:
+    """Return both, or where both are given one of them: models since Opus 4.1 refuse two.
+
+    Both are 1 by default, on either wire.
+    """
+    if temperature is None or top_p is None:
+        return temperature, top_p
+    if temperature == 1 != top_p:
+        return None, top_p
+    if top_p != 1:
+        lossy.append("top_p")
+    return temperature, None
 
 
 def _stop(asked: object, body: dict[str, Any], lossy: list[str]) -> None:
