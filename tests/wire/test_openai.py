@@ -170,6 +170,7 @@ def test_turns_of_a_conversation_have_the_same_number_and_others_have_not() -> N
         (openai_error(429, "slow down"), "slow down"),
         (b'{"type":"error","error":{"type":"x","message":"busy"}}', "busy"),
         (b'{"error":"plain"}', "plain"),
+        (b'{"object":"error","message":"too long","type":"BadRequestError"}', "too long"),
         (b"<html>", "<html>"),
         (b"", "no message"),
         (b"[" * 9999, "[" * 200),
