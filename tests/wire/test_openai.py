@@ -73,6 +73,17 @@ def test_openai_is_told_a_limit_by_the_name_that_all_its_models_know(
     assert {name: open_model[name] for name in given} == given
 
 
+def test_openai_is_not_told_how_open_models_draw_words() -> None:
+    asked = {"top_k": 20, "min_p": 0.1, "repetition_penalty": None, "temperature": 0.5}
+    ask = CHAT.read(body(**asked))
+    call = CHAT.call(ask, Target(wire=Wire.OPENAI, model="gpt"))
+    assert json.loads(call.body) == {"model": "gpt", "messages": MESSAGES, "temperature": 0.5}
+    assert call.lossy == ("top_k", "min_p")
+    untouched = CHAT.call(ask, GLM)
+    assert json.loads(untouched.body) == {"model": "glm", "messages": MESSAGES, **asked}
+    assert untouched.lossy == ()
+
+
 def test_usage_is_always_asked_of_a_stream() -> None:
     raw = body(stream=True, stream_options={"other": 1})
     sent = json.loads(CHAT.call(CHAT.read(raw), GLM).body)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from overspill.wire.stream import EventStream
 
 BOOLEANS: Final = {b"true": True, b"false": False, b"null": False}
+NUDGES: Final = ("top_k", "min_p", "repetition_penalty")
+"""How servers of open models may be told to draw words; OpenAI answers 400 to unknown fields."""
+OF_OPEN_MODELS: Final = frozenset({"max_tokens", *NUDGES})
 INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
 
 
@@ -59,19 +62,21 @@ def wants_usage(document: Document) -> bool:
     return isinstance(options, dict) and options.get("include_usage") is True
 
 
-def _as_openai_takes(ask: Ask) -> Ask:
-    """Return a request without what open models say or take, and OpenAI's own refuse.
+def _as_openai_takes(ask: Ask) -> tuple[Ask, tuple[str, ...]]:
+    """Return a request without what open models say or take and OpenAI's own refuse; what it lost.
 
     `max_tokens` goes by its newer name: models since o1 answer 400 to the older one.
     """
     given = bytes(ask.document.fields["messages"])
     taken = without_empty_calls(with_short_ids(given))
-    if taken == given and "max_tokens" not in ask.document.fields:
-        return ask
+    if taken == given and OF_OPEN_MODELS.isdisjoint(ask.document.fields):
+        return ask, ()
     fields = {**ask.document.fields, "messages": msgspec.Raw(taken)}
     if fields.pop("max_tokens", None) is not None and ask.max_tokens is not None:
         fields["max_completion_tokens"] = msgspec.Raw(b"%d" % ask.max_tokens)
-    return msgspec.structs.replace(ask, document=Document(fields))
+    nudges = {name: fields.pop(name) for name in NUDGES if name in fields}
+    lost = tuple(name for name, value in nudges.items() if bytes(value) != b"null")
+    return msgspec.structs.replace(ask, document=Document(fields)), lost
 
 
 class ChatCompletions(Ingress):
@@ -98,8 +103,8 @@ class ChatCompletions(Ingress):
     def call(self, ask: Ask, target: Target) -> Call:
         """Pass it on, or translate it."""
         if target.wire is Wire.OPENAI:
-            told = ask if target.open_model else _as_openai_takes(ask)
-            return Call("/chat/completions", passed_on(told, target, target.chat_limit))
+            told, lost = (ask, ()) if target.open_model else _as_openai_takes(ask)
+            return Call("/chat/completions", passed_on(told, target, target.chat_limit), lost)
         limit = ask.max_tokens or target.max_output_tokens
         message, lossy = messages_body(ask.document.values(), target.model, limit)
         return Call("/messages", compact(message), tuple(lossy))
