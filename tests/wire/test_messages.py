@@ -283,6 +283,32 @@ def test_anthropic_gets_no_thought_that_it_did_not_sign() -> None:
     ]
 
 
+ON = {"type": "enabled", "budget_tokens": 1024}
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        pytest.param(turns("hi", [CALL], [RESULT]), False, id="a call without a thought"),
+        pytest.param(turns("hi", [UNSIGNED, CALL], [RESULT]), False, id="of a small model"),
+        pytest.param(turns("hi", [SIGNED, CALL], [RESULT]), True, id="of Claude"),
+        pytest.param(turns("hi", [CALL], [RESULT], "a", "b"), True, id="of a turn that ended"),
+        pytest.param(turns("hi"), True, id="of none"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+def test_a_call_that_was_made_without_a_thought_is_not_gone_on_with_thinking(
+    asked: dict[str, Any], kept: bool, path: str
+) -> None:
+    ingress = INGRESSES[path]
+    for thinking in ON, {"type": "adaptive"}:
+        told = {"model": "m", "max_tokens": 9, **asked, "thinking": thinking}
+        call = ingress.call(ingress.read(json.dumps(told).encode()), CLAUDE)
+        stays = kept or thinking is not ON
+        assert json.loads(call.body).get("thinking") == (thinking if stays else None)
+        assert call.lossy == (() if stays else ("thinking",))
+
+
 def test_what_anthropic_is_asked_stays_as_it_was_written() -> None:
     raw = (
         b'{"model":"m","max_tokens":9,"messages":[ {"role":"user","content":"\\u00e9"} ],'
