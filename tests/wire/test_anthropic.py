@@ -544,6 +544,20 @@ def test_empty_text_is_left_out_for_the_wire_refuses_it() -> None:
     assert made["messages"][0]["content"] == [{"type": "text", "text": "hi"}]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "schema"),
+    [
+        (None, {"type": "object", "properties": {}}),
+        ({}, {"type": "object", "properties": {}}),
+        ({"properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}}),
+        ({"type": "object", "$defs": {}}, {"type": "object", "$defs": {}}),
+    ],
+)
+def test_what_a_tool_takes_is_an_object(parameters: object, schema: dict[str, Any]) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    assert translate(tools=[tool])["tools"][0]["input_schema"] == schema
+
+
 @pytest.mark.parametrize("blank", ["\n\n", " ", [{"type": "text", "text": "\t"}]])
 def test_white_space_before_a_call_is_left_out_for_the_wire_refuses_it(blank: object) -> None:
     call = {"id": "1", "function": {"name": "f", "arguments": "{}"}}

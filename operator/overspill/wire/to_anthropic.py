@@ -225,12 +225,19 @@ def _tool(tool: object) -> dict[str, Any]:
     only(function, ("name", "parameters", "description", "strict"), "tools.function")
     made: dict[str, Any] = {
         "name": required(function.get("name"), "tools.function.name"),
-        "input_schema": function.get("parameters") or {"type": "object", "properties": {}},
+        "input_schema": _input_schema(function.get("parameters")),
     }
     for name in ("description", "strict"):
         if function.get(name):
             made[name] = function[name]
     return _marked(made, tool)
+
+
+def _input_schema(parameters: object) -> object:
+    """Return what a tool takes; the wire wants its type, and OpenAI's does without."""
+    if isinstance(parameters, dict) and parameters:
+        return {"type": "object", **parameters}
+    return parameters or {"type": "object", "properties": {}}
 
 
 def _marked(made: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
