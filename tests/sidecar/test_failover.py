@@ -160,6 +160,16 @@ async def test_the_next_provider_is_tried(stage: Stage, status: int) -> None:
     assert stage.metric(names.SPEND_USD, provider="opus") == 0
 
 
+async def test_what_a_small_model_called_brokenly_goes_to_who_can_read_it(stage: Stage) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{"}}
+    turns = [
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "that was no JSON"},
+    ]
+    body = {"model": "m", "messages": [*ask()["messages"], *turns, *ask()["messages"]]}
+    assert (await post(stage, body, **HIGH)).json()["model"] == "gpt-frontier"
+
+
 async def test_at_last_the_providers_own_error_is_told(stage: Stage) -> None:
     stage.opus.ledger.fault = Fault(times=-1, status=429)
     stage.gpt.ledger.fault = Fault(times=-1, status=529)

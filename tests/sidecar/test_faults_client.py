@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from overspill.sidecar.request import Limits
 from overspill.telemetry import names
 from tests.sidecar import replies
 from tests.sidecar.faulty import Got, How, Script, client, play, post, until
@@ -186,6 +187,30 @@ def test_a_request_that_never_ends_is_let_go(tmp_path: Path) -> None:
             assert made.first.accepted == 0
 
     play(story(), patient=True)
+
+
+def test_a_request_that_never_ends_is_refused_once_however_slowly_its_client_reads(
+    tmp_path: Path,
+) -> None:
+    request = post(SMALL.path, asking(stream=False))
+    long = replies.good_whole(Wire.OPENAI, "x" * 6_000_000)
+    limits = Limits(body_stall_s=1.0, linger_s=30.0)
+    faults: list[object] = []
+
+    async def story() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: faults.append(told))
+        async with (
+            scene(tmp_path, SMALL, Script(says=(long,)), other=b"", limits=limits) as made,
+            client(made.stage.port) as app,
+        ):
+            await app.say(request + request[:-5])
+            await asyncio.sleep(12)  # the refusal stands behind the answer by now
+            assert (await app.answer()).status == 200
+            assert (await app.answer()).status == 408
+            assert await app.hear() == b""
+
+    play(story(), patient=True)
+    assert not faults
 
 
 def test_a_request_that_begins_on_an_old_connection_is_answered(tmp_path: Path) -> None:

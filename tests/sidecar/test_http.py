@@ -160,6 +160,12 @@ async def test_http_1_0_gets_no_chunks_and_a_closed_connection(echo: Echo) -> No
     assert b"connection: close" in head
 
 
+async def test_http_1_0_is_never_kept_open(echo: Echo) -> None:
+    sent = b"GET /a HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"
+    head, _, _ = (await exchange(echo, sent, until_close=True)).partition(b"\r\n\r\n")
+    assert b"connection: close" in head
+
+
 async def test_head_has_a_length_and_no_body(echo: Echo) -> None:
     raw = await exchange(
         echo, b"HEAD /a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", until_close=True

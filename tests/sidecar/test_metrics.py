@@ -8,7 +8,7 @@ import pytest
 
 from overspill.telemetry import names
 from tests.sidecar import replies
-from tests.sidecar.faulty import Script, client, play, post
+from tests.sidecar.faulty import How, Script, client, play, post
 from tests.sidecar.replies import EVENT_STREAM, Framing, Wire
 from tests.sidecar.scene import ROADS, Road, asking, scene
 
@@ -69,3 +69,26 @@ def test_no_counter_goes_back_whatever_usage_an_upstream_tells(
                 assert made.stage.metric(name) >= 0, name
 
     play(story())
+
+
+@pytest.mark.parametrize("end", [b"data: [DONE]\n\n", b""], ids=["whole", "cut"])
+def test_a_stream_without_usage_counts_the_same_in_one_read_and_in_many(
+    tmp_path: Path, end: bytes
+) -> None:
+    word = replies.openai_events(("word",))[1]
+    pieces = [replies.chunked(piece) for piece in (*[word] * 50, end) if piece]
+    pieces += [b"0\r\n\r\n"] if end else []
+    head = replies.head(Framing.CHUNKED, kind=EVENT_STREAM)
+    ways = {
+        "one": (head + b"".join(pieces),),
+        "many": (head, *(part for piece in pieces for part in (piece, 0.1))),
+    }
+
+    async def story(name: str) -> float:
+        script = Script(says=ways[name], then=How.FIN)
+        async with scene(tmp_path / name, OPENAI, script, other=OTHER) as made:
+            assert (await made.ask(stream=True)).body.count(word) == 50
+            return made.stage.metric(names.OUTPUT_TOKENS, provider="first")
+
+    one, many = (play(story(name), patient=True) for name in ways)
+    assert one == many > 40

@@ -20,7 +20,7 @@ OTHER = replies.good_whole(Wire.OPENAI, "other")
 
 def test_who_waits_is_served_by_the_endpoints_of_a_new_configuration(tmp_path: Path) -> None:
     async def story() -> None:
-        slow = Script(says=(300.0, GOOD))
+        slow = Script(says=(200.0, GOOD))  # in time: after 300 s of silence it is given up
         async with scene(tmp_path, SMALL, slow, other=OTHER) as made:
             base = {**made.stage.base["small"], "slotsPerEndpoint": 1}
             made.stage.configure(queueMaxWaitS=60.0, small=base)

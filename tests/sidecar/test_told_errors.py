@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,8 @@ import pytest
 from overspill.wire.errors import openai_error
 from tests.sidecar import replies
 from tests.sidecar.faulty import Got, Script, client, faulty, play, post
-from tests.sidecar.replies import Wire
-from tests.sidecar.scene import ROADS, asking, frontier
+from tests.sidecar.replies import Framing, Wire
+from tests.sidecar.scene import ROADS, Road, asking, frontier, scene
 from tests.sidecar.stage import staged
 
 if TYPE_CHECKING:
@@ -88,6 +89,29 @@ def test_an_answer_that_is_nested_deeply_leaves_it_to_the_next_provider(
 ) -> None:
     got = asked_in_turn(tmp_path, [refusal(200, b'{"choices":' + value + b"}"), OTHER])[0]
     assert (got.status, b"other" in got.body) == (200, True)
+
+
+@pytest.mark.parametrize("road", ROADS[1:], ids=lambda road: road.name)
+def test_an_error_is_no_answer_though_its_status_says_so(tmp_path: Path, road: Road) -> None:
+    told: dict[str, Any] = {"error": {"code": 503, "message": "no host is free"}}
+    if road.upstream is Wire.ANTHROPIC:
+        told = {
+            "type": "error",
+            "error": {"type": "overloaded_error", "message": "no host is free"},
+        }
+    error = replies.framed(Framing.LENGTH, [json.dumps(told).encode()])
+
+    async def story() -> list[Got]:
+        gots = []
+        for name, other in ("good", replies.good_whole(road.upstream, "other")), ("bad", error):
+            async with scene(tmp_path / name, road, Script(says=(error,)), other=other) as made:
+                gots.append(await made.ask(stream=False))
+        return gots
+
+    spilled, told_ = play(story())
+    assert (spilled.status, b"other" in spilled.body) == (200, True)
+    assert told_.status in (503, 529)
+    assert b"no host is free" in told_.body
 
 
 @pytest.mark.parametrize(

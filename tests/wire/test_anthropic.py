@@ -181,9 +181,9 @@ def test_what_has_no_word_there_is_refused_by_name(asked: dict[str, Any], field:
     assert refusal.value.message.startswith(field)
 
 
-def test_broken_tool_arguments_are_the_clients_fault() -> None:
+def test_broken_tool_arguments_stay_on_the_wire_where_they_are_a_text() -> None:
     call = {"id": "1", "function": {"name": "f", "arguments": "{"}}
-    with pytest.raises(BadRequest, match="arguments are not a JSON object"):
+    with pytest.raises(Untranslatable, match="arguments are not a JSON object"):
         translate(messages=[USER, {"role": "assistant", "tool_calls": [call]}])
 
 
@@ -356,6 +356,23 @@ def test_output_is_configured(asked: dict[str, Any], expected: dict[str, Any]) -
     assert translate(**asked)["output_config"] == expected
 
 
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ({"temperature": 0.2, "top_p": 0.9}, {"temperature": 0.2}),
+        ({"temperature": 0.2, "top_p": 1}, {"temperature": 0.2}),
+        ({"temperature": 1, "top_p": 0.9}, {"top_p": 0.9}),
+        ({"temperature": 1.0, "top_p": 1.0}, {"temperature": 1.0}),
+        ({"top_p": 0.9}, {"top_p": 0.9}),
+    ],
+)
+def test_of_temperature_and_top_p_one_is_sent_for_both_are_refused(
+    asked: dict[str, float], sent: dict[str, float]
+) -> None:
+    made = translate(**asked)
+    assert {name: made[name] for name in ("temperature", "top_p") if name in made} == sent
+
+
 def test_a_cache_mark_keeps_its_block() -> None:
     mark = {"cache_control": {"type": "ephemeral"}}
     system = {"role": "system", "content": [{"type": "text", "text": "s", **mark}]}
@@ -460,6 +477,8 @@ def test_a_value_of_the_wrong_kind_is_the_clients_fault(asked: dict[str, Any]) -
     ("asked", "lossy"),
     [
         pytest.param({"seed": 0}, ("seed",), id="a seed of 0 is a seed"),
+        pytest.param({"temperature": 0.2, "top_p": 0.9}, ("top_p",), id="of two one"),
+        pytest.param({"temperature": 0.2, "top_p": 1}, (), id="a top_p of 1 is none"),
         pytest.param({"user": "a", "safety_identifier": "b"}, ("user",), id="two users"),
         pytest.param(
             part(type="image_url", image_url={"url": IMAGE, "detail": "low"}),
@@ -523,6 +542,28 @@ def test_empty_text_is_left_out_for_the_wire_refuses_it() -> None:
     content = [{"type": "text", "text": ""}, {"type": "text", "text": "hi"}]
     made = translate(messages=[{"role": "user", "content": content}])
     assert made["messages"][0]["content"] == [{"type": "text", "text": "hi"}]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "schema"),
+    [
+        (None, {"type": "object", "properties": {}}),
+        ({}, {"type": "object", "properties": {}}),
+        ({"properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}}),
+        ({"type": "object", "$defs": {}}, {"type": "object", "$defs": {}}),
+    ],
+)
+def test_what_a_tool_takes_is_an_object(parameters: object, schema: dict[str, Any]) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    assert translate(tools=[tool])["tools"][0]["input_schema"] == schema
+
+
+@pytest.mark.parametrize("blank", ["\n\n", " ", [{"type": "text", "text": "\t"}]])
+def test_white_space_before_a_call_is_left_out_for_the_wire_refuses_it(blank: object) -> None:
+    call = {"id": "1", "function": {"name": "f", "arguments": "{}"}}
+    said = {"role": "assistant", "content": blank, "tool_calls": [call]}
+    made = translate(messages=[USER, said])
+    assert [block["type"] for block in made["messages"][1]["content"]] == ["tool_use"]
 
 
 def test_arguments_keep_numbers_of_any_size() -> None:

@@ -292,7 +292,11 @@ HI = {"messages": says("hi")}
             CHAT, capped(wire=Wire.ANTHROPIC), HI, {"max_tokens": 1_000}, id="chat of Claude"
         ),
         pytest.param(
-            CHAT, capped(), {**HI, "max_tokens": 7}, {"max_tokens": 7}, id="the client's own"
+            CHAT,
+            capped(),
+            {**HI, "max_tokens": 7},
+            {"max_completion_tokens": 7},
+            id="the client's own",
         ),
         pytest.param(
             CHAT,

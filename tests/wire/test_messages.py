@@ -126,6 +126,14 @@ def test_a_request_is_translated(asked: dict[str, Any], expected: dict[str, Any]
     assert {name: made.get(name) for name in expected} == expected
 
 
+def test_a_user_keeps_one_name_that_is_short_enough_for_openai() -> None:
+    names = ["u-1", f"user_{'a' * 64}_session_1", f"user_{'a' * 64}_session_2"]
+    told = [translate(metadata={"user_id": name})["user"] for name in names * 2]
+    assert told[0] == "u-1"
+    assert len(set(told)) == 3
+    assert max(map(len, told)) <= 64
+
+
 def test_a_pdf_is_a_file_where_files_are_read() -> None:
     asked = user({"type": "document", "source": PDF, "title": "a.pdf"})
     (part,) = translate(GPT, **asked)["messages"][0]["content"]
@@ -195,6 +203,7 @@ def test_nothing_vanishes_on_the_way_to_openai(asked: dict[str, Any], field: str
         {"temperature": "hot"},
         {"stop_sequences": "x"},
         {"metadata": 5},
+        {"metadata": {"user_id": 5}},
         {"thinking": "yes"},
         {"output_config": []},
         {"output_config": {"effort": 5}},
@@ -272,6 +281,32 @@ def test_anthropic_gets_no_thought_that_it_did_not_sign() -> None:
         {"role": "assistant", "content": [SIGNED, CALL]},
         {"role": "user", "content": [RESULT]},
     ]
+
+
+ON = {"type": "enabled", "budget_tokens": 1024}
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        pytest.param(turns("hi", [CALL], [RESULT]), False, id="a call without a thought"),
+        pytest.param(turns("hi", [UNSIGNED, CALL], [RESULT]), False, id="of a small model"),
+        pytest.param(turns("hi", [SIGNED, CALL], [RESULT]), True, id="of Claude"),
+        pytest.param(turns("hi", [CALL], [RESULT], "a", "b"), True, id="of a turn that ended"),
+        pytest.param(turns("hi"), True, id="of none"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+def test_a_call_that_was_made_without_a_thought_is_not_gone_on_with_thinking(
+    asked: dict[str, Any], kept: bool, path: str
+) -> None:
+    ingress = INGRESSES[path]
+    for thinking in ON, {"type": "adaptive"}:
+        told = {"model": "m", "max_tokens": 9, **asked, "thinking": thinking}
+        call = ingress.call(ingress.read(json.dumps(told).encode()), CLAUDE)
+        stays = kept or thinking is not ON
+        assert json.loads(call.body).get("thinking") == (thinking if stays else None)
+        assert call.lossy == (() if stays else ("thinking",))
 
 
 def test_what_anthropic_is_asked_stays_as_it_was_written() -> None:

@@ -91,6 +91,34 @@ def test_text_in_parts_is_text(path: str) -> None:
     assert '"ab"' in json.dumps(whole(path, GLM, completion(content=parts)))
 
 
+THOUGHT: Final = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
+
+
+@translating
+def test_thoughts_among_the_content_are_no_part_of_the_text(path: str) -> None:
+    """Source: https://docs.mistral.ai/capabilities/reasoning"""
+    made = whole(path, GLM, completion(content=[*THOUGHT, {"type": "text", "text": "ab"}]))
+    assert '"ab"' in json.dumps(made)
+    assert "hm" not in json.dumps(made)
+    told = opened(path, GLM).feed(chunk(content=THOUGHT) + chunk(content="ab") + sse.DONE)
+    assert b'"ab"' in told
+    assert b"hm" not in told
+
+
+def test_thoughts_among_the_content_are_shown_to_who_asked_for_them() -> None:
+    asked = {"model": "m", **ASKED["/v1/messages"], "thinking": {"type": "adaptive"}}
+    ingress = INGRESSES["/v1/messages"]
+    ask = ingress.read(json.dumps(asked).encode())
+    said = completion(content=[*THOUGHT, {"type": "text", "text": "ab"}])
+    made = json.loads(ingress.answer(ask, GLM, json.dumps(said).encode(), 1.0).body)
+    assert [(one["type"], one[one["type"]]) for one in made["content"]] == [
+        ("thinking", "hm"),
+        ("text", "ab"),
+    ]
+    told = ingress.stream(ask, GLM, 1.0).feed(chunk(content=THOUGHT))
+    assert b'"thinking":"hm"' in told
+
+
 @translating
 @pytest.mark.parametrize("content", [5, {"text": "a"}, [{"type": "audio"}], [5]])
 def test_content_that_is_no_text_is_no_answer(path: str, content: object) -> None:
@@ -98,6 +126,20 @@ def test_content_that_is_no_text_is_no_answer(path: str, content: object) -> Non
         whole(path, GLM, completion(content=content))
     with pytest.raises(UNREADABLE):
         opened(path, GLM).feed(chunk(content=content))
+
+
+def test_white_space_alone_is_no_text_that_anthropic_would_take_back() -> None:
+    call = {"index": 0, "id": "1", "function": {"name": "f", "arguments": "{}"}}
+    for text, kinds in ("\n\n", ["tool_use"]), ("\n\nLet me see", ["text", "tool_use"]):
+        made = whole("/v1/messages", GLM, completion(content=text, tool_calls=[call]))
+        assert [block["type"] for block in made["content"]] == kinds
+        stream = opened("/v1/messages", GLM)
+        parts = [chunk(content=part) for part in (text[:1], text[1:2], text[2:])]
+        told = datas(stream.feed(b"".join([*parts, chunk(tool_calls=[call]), sse.DONE])))
+        begun = [one["content_block"]["type"] for one in told if "content_block" in one]
+        assert begun == kinds
+        said = [one["delta"].get("text", "") for one in told if "delta" in one]
+        assert "".join(said) == ("" if kinds == ["tool_use"] else text)
 
 
 def test_ids_are_in_the_characters_that_anthropics_wire_has() -> None:

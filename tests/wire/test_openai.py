@@ -37,6 +37,8 @@ def test_the_fields_we_need_are_read() -> None:
         (body(model=4), "model"),
         (body(max_tokens=0), "max_tokens: a positive integer is required, not 0"),
         (body(max_tokens="9"), "max_tokens"),
+        (body(stream=1), "stream: true or false is required"),
+        (body(stream="true"), "stream"),
         (b"\xff\xfe", "not JSON"),
     ],
 )
@@ -49,6 +51,37 @@ def test_only_the_model_changes_on_the_way_to_the_small_tier() -> None:
     raw = body(temperature=0.3, tools=[{"x": "\u20ac"}], vendor_field={"a": [1, None]})
     sent = json.loads(CHAT.call(CHAT.read(raw), GLM).body)
     assert sent == {**json.loads(raw), "model": "glm"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"max_tokens": 9}, {"max_completion_tokens": 9}),
+        ({"max_completion_tokens": 9}, {"max_completion_tokens": 9}),
+        ({"max_tokens": 9, "max_completion_tokens": 7}, {"max_completion_tokens": 7}),
+        ({"max_tokens": 9, "max_completion_tokens": None}, {"max_completion_tokens": 9}),
+        ({"max_tokens": None}, {}),
+    ],
+)
+def test_openai_is_told_a_limit_by_the_name_that_all_its_models_know(
+    given: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    ask = CHAT.read(body(**given))
+    told = json.loads(CHAT.call(ask, Target(wire=Wire.OPENAI, model="gpt")).body)
+    assert {name: told[name] for name in told if name.startswith("max_")} == sent
+    open_model = json.loads(CHAT.call(ask, GLM).body)
+    assert {name: open_model[name] for name in given} == given
+
+
+def test_openai_is_not_told_how_open_models_draw_words() -> None:
+    asked = {"top_k": 20, "min_p": 0.1, "repetition_penalty": None, "temperature": 0.5}
+    ask = CHAT.read(body(**asked))
+    call = CHAT.call(ask, Target(wire=Wire.OPENAI, model="gpt"))
+    assert json.loads(call.body) == {"model": "gpt", "messages": MESSAGES, "temperature": 0.5}
+    assert call.lossy == ("top_k", "min_p")
+    untouched = CHAT.call(ask, GLM)
+    assert json.loads(untouched.body) == {"model": "glm", "messages": MESSAGES, **asked}
+    assert untouched.lossy == ()
 
 
 def test_usage_is_always_asked_of_a_stream() -> None:
@@ -148,6 +181,7 @@ def test_turns_of_a_conversation_have_the_same_number_and_others_have_not() -> N
         (openai_error(429, "slow down"), "slow down"),
         (b'{"type":"error","error":{"type":"x","message":"busy"}}', "busy"),
         (b'{"error":"plain"}', "plain"),
+        (b'{"object":"error","message":"too long","type":"BadRequestError"}', "too long"),
         (b"<html>", "<html>"),
         (b"", "no message"),
         (b"[" * 9999, "[" * 200),

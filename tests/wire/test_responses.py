@@ -142,6 +142,17 @@ def test_a_request_is_translated(asked: dict[str, Any], expected: dict[str, Any]
     assert {name: made.get(name) for name in expected} == expected
 
 
+@pytest.mark.parametrize("parallel", [True, False])
+def test_nothing_is_said_of_tools_that_there_are_not(parallel: bool) -> None:
+    """OpenAI's chat completions answer 400 to it, and Responses do not."""
+    assert set(translate(parallel_tool_calls=parallel, tool_choice="auto", tools=[])) == {
+        "model",
+        "messages",
+    }
+    made = translate(parallel_tool_calls=parallel, tools=[FUNCTION])
+    assert made["parallel_tool_calls"] is parallel
+
+
 def test_anthropic_is_asked_in_its_own_words() -> None:
     made = translate(CLAUDE, instructions="be kind", max_output_tokens=9)
     assert (made["system"], made["max_tokens"]) == ("be kind", 9)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from overspill.wire.tool_calls import ToolCalls, calls_in, pieces_in
+from overspill.wire.ask import Target
+from overspill.wire.errors import Wire
+from overspill.wire.ingress import INGRESSES
+from overspill.wire.tool_calls import (
+    LONGEST_ID,
+    ToolCalls,
+    calls_in,
+    pieces_in,
+    with_short_ids,
+    without_empty_calls,
+)
 
 
 def piece(arguments: str | None, name: str | None = None, **more: object) -> dict[str, Any]:
@@ -83,3 +94,92 @@ def test_calls_of_a_whole_message_are_never_one() -> None:
 def test_a_call_that_cannot_be_made_is_no_answer(piece: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         ToolCalls("n").take(piece)
+
+
+LONG = "chatcmpl-tool-" + "0123456789abcdef" * 2
+OTHER = "chatcmpl-tool-" + "fedcba9876543210" * 2
+FUNCTION = {"name": "f", "arguments": "{}"}
+TURNS: dict[str, list[dict[str, Any]]] = {
+    "/v1/chat/completions": [
+        {"role": "user", "content": f'{LONG} "id":"{LONG}"'},
+        {
+            "role": "assistant",
+            "audio": {"id": "a" * 50},
+            "tool_calls": [
+                {"id": one, "type": "function", "function": FUNCTION} for one in (LONG, OTHER, "c")
+            ],
+        },
+        *({"role": "tool", "tool_call_id": one, "content": one} for one in (LONG, OTHER, "c")),
+    ],
+    "/v1/messages": [
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": LONG, "name": "f", "input": {}}],
+        },
+        {
+            "role": "user",
+            "content": [{"type": "tool_result", "tool_use_id": LONG, "content": "x"}],
+        },
+    ],
+    "/v1/responses": [
+        {"type": "function_call", "call_id": LONG, "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": LONG, "output": "x"},
+    ],
+}
+
+
+@pytest.mark.parametrize("path", TURNS)
+@pytest.mark.parametrize("open_model", [True, False], ids=["open", "OpenAI"])
+def test_ids_are_no_longer_than_openai_takes_and_still_match(path: str, open_model: bool) -> None:
+    field = "input" if path == "/v1/responses" else "messages"
+    asked = {"model": "m", field: TURNS[path], "max_tokens": 9}
+    if path == "/v1/responses":
+        del asked["max_tokens"]
+    ingress = INGRESSES[path]
+    target = Target(wire=Wire.OPENAI, model="m", open_model=open_model)
+    sent = json.loads(ingress.call(ingress.read(json.dumps(asked).encode()), target).body)
+    calls = [one["id"] for turn in sent["messages"] for one in turn.get("tool_calls") or ()]
+    results = [turn["tool_call_id"] for turn in sent["messages"] if turn["role"] == "tool"]
+    assert calls == results
+    assert len(set(calls)) == len(calls)
+    assert (LONG in calls) is open_model
+    assert open_model or max(map(len, calls)) <= LONGEST_ID
+
+
+def test_nothing_but_long_ids_of_calls_is_touched() -> None:
+    body = json.dumps({"messages": TURNS["/v1/chat/completions"]}).encode()
+    told, asked = (json.loads(one)["messages"] for one in (with_short_ids(body), body))
+    for turn in (*told, *asked):
+        turn.pop("tool_call_id", None)
+        turn["tool_calls"] = [one["function"] for one in turn.get("tool_calls", ())]
+    assert told == asked
+    assert with_short_ids(with_short_ids(body)) == with_short_ids(body)
+    short = body.replace(LONG.encode(), b"a").replace(OTHER.encode(), b"b")
+    assert with_short_ids(short) is short
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        (
+            '{"role":"assistant","tool_calls":[],"content":"a"}',
+            '{"role":"assistant","content":"a"}',
+        ),
+        ('{ "tool_calls" : [ ] , "role":"assistant"}', '{ "role":"assistant"}'),
+        ('{"role":"assistant", "tool_calls": []}', '{"role":"assistant"}'),
+        ('{"content":",\\"tool_calls\\":[]"}', '{"content":",\\"tool_calls\\":[]"}'),
+        ('{"role":"assistant","tool_calls":[{}]}', '{"role":"assistant","tool_calls":[{}]}'),
+    ],
+)
+def test_no_calls_are_no_empty_list_of_them(given: str, left: str) -> None:
+    assert without_empty_calls(given.encode()).decode() == left
+
+
+@pytest.mark.parametrize("open_model", [True, False], ids=["open", "OpenAI"])
+def test_an_answer_as_vllm_gave_it_can_be_sent_to_openai(open_model: bool) -> None:
+    said = {"role": "assistant", "content": "a", "tool_calls": []}
+    ingress = INGRESSES["/v1/chat/completions"]
+    ask = ingress.read(json.dumps({"model": "m", "messages": [said]}).encode())
+    target = Target(wire=Wire.OPENAI, model="m", open_model=open_model)
+    (sent,) = json.loads(ingress.call(ask, target).body)["messages"]
+    assert sent == (said if open_model else {"role": "assistant", "content": "a"})

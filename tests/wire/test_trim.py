@@ -111,6 +111,30 @@ def test_nothing_is_left_out_where_nothing_need_or_can_be(items: object, at_most
     assert trimmed(ask(items), at_most) is None
 
 
+PIXELS = "A" * 400_000
+URL = f"data:image/png;base64,{PIXELS}"
+SOURCE = {"type": "base64", "media_type": "image/png", "data": PIXELS}
+IMAGES = [
+    pytest.param(CHAT, {"type": "image_url", "image_url": {"url": URL}}, id="chat completions"),
+    pytest.param(MESSAGES, {"type": "image", "source": SOURCE}, id="Messages"),
+    pytest.param(RESPONSES, {"type": "input_image", "image_url": URL}, id="Responses"),
+]
+
+
+@pytest.mark.parametrize(("path", "image"), IMAGES)
+def test_an_image_costs_a_conversation_nothing_of_what_was_said_before(
+    path: str, image: dict[str, Any]
+) -> None:
+    seen = {"role": "user", "content": [image]}
+    assert trimmed(ask([user(), says(), seen], path), 4_000) is None
+    found = trimmed(ask([seen, says(), user(), says(), seen], path), 3_000)
+    assert found
+    fitted, cut = found
+    assert left(fitted) == [user(), says(), seen]
+    assert 1_600 < cut.tokens < 2_400
+    assert fitted.input_tokens < 110_000
+
+
 def test_a_text_is_one_turn() -> None:
     assert trimmed(ask(LONG * 9, RESPONSES), 256) is None
 

@@ -110,6 +110,11 @@ def test_a_schema_that_cannot_be_used_holds_nothing_back(schema: object) -> None
     assert found(asked, Said(text='"a"', finish="stop")) is None
 
 
+def allowed(mode: str) -> dict[str, Any]:
+    """Source: https://platform.openai.com/docs/guides/function-calling#tool-choice"""
+    return {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": []}}}
+
+
 @pytest.mark.parametrize(
     ("more", "calls", "wrong"),
     [
@@ -121,6 +126,8 @@ def test_a_schema_that_cannot_be_used_holds_nothing_back(schema: object) -> None
         pytest.param({}, (), False, id="no call was demanded"),
         pytest.param({"tool_choice": "required"}, (), True, id="a call was demanded"),
         pytest.param({"tool_choice": "auto"}, (), False, id="or left open"),
+        pytest.param(allowed("auto"), (), False, id="some were allowed"),
+        pytest.param(allowed("required"), (), True, id="one of some was demanded"),
     ],
 )
 def test_tools_are_called_as_declared(

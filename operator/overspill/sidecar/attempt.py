@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from overspill.sidecar.upstream import FOREVER, HEADER_BYTES, UpstreamError
-from overspill.wire.errors import UNREADABLE, Wire, status_in
+from overspill.wire.errors import UNREADABLE, Wire, speaks, status_in
 from overspill.wire.preamble import begun
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ async def open_upstream(
         )
     except UpstreamError as error:
         raise _failed(error) from None
-    stream = None
+    stream, raw = None, b""
     try:
         if response.status != 200:
             raise await _refused(response, upstream.target.wire)
@@ -168,7 +168,7 @@ async def open_upstream(
         raise _failed(error) from None
     except UNREADABLE:
         response.close()
-        raise AttemptFailed("garbled", 502) from None
+        raise _garbled(raw, upstream.target.wire) from None
     except BaseException:
         response.close()
         raise
@@ -178,6 +178,13 @@ async def open_upstream(
 def _failed(error: UpstreamError) -> AttemptFailed:
     late = error.kind in ("timeout", "deadline", "first_token")
     return AttemptFailed(error.kind, 504 if late else 502)
+
+
+def _garbled(raw: bytes, wire: Wire) -> AttemptFailed:
+    """An answer that is none; where it is an error in spite of its status, in its words."""
+    if speaks(wire, raw):
+        return AttemptFailed("garbled", status_in(raw), raw, wire=wire)
+    return AttemptFailed("garbled", 502)
 
 
 def _kept(response: Response) -> bytes:

@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Nothing is under way: do what comes next, if anything does."""
         reader = self._reader
-        gone = self._transport is None or self._transport.is_closing()
+        gone = self._transport is None or self._transport.is_closing() or self._lingering
         if gone or self.stalled:  # who does not read gets no more to read
             return
         if reader.ready:

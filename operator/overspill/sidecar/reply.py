@@ -47,6 +47,7 @@ async def _relay_stream(
     """Relay events until the protocol's own end; say whether it came."""
     answer, response = exchange.answer, opened.response
     answer.start(200, EVENT_STREAM + headers, opened.first)
+    tally.delivered(stream.events)
     unreadable: list[Exception] = []
 
     def sink(raw: bytes) -> bool:

@@ -153,8 +153,9 @@ class RequestReader:
         headers = request.headers
         request.method = parser.get_method()
         request.path = _path(request.target)
-        request.keep_alive = parser.should_keep_alive()
         request.chunked_ok = self._check_version() == VERSIONS[0]
+        # RFC 9112, C.2.2: HTTP/1.0 would have to be told that its connection stays
+        request.keep_alive = request.chunked_ok and parser.should_keep_alive()
         self.head_done = self._progress = True
         self._check_host(headers.get(b"host"))
         if request.method == b"CONNECT":

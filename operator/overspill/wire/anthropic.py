@@ -37,6 +37,7 @@ _COUNTS: Final = (
 
 class _Answer(msgspec.Struct):
     usage: _Told | None = None
+    error: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _read: Final = msgspec.json.Decoder(_Answer).decode
@@ -91,15 +92,22 @@ def _metered(told: _Told) -> Usage | None:
 
 
 def usage_in(raw: bytes) -> Usage | None:
-    """Return the usage of a whole answer, None where it tells none. Raises: ValueError."""
+    """Return the usage of a whole answer, None where it tells none.
+
+    Raises: ValueError, also for an error in an answer's place.
+    """
     try:
-        told = _read(raw).usage
+        answered = _read(raw)
     except msgspec.ValidationError:  # well-formed, but not in the usual shape
         answer = read_json(raw)
         if not isinstance(answer, dict):
             raise ValueError("not an object") from None
         return usage_of(answer.get("usage"))
-    return None if told is None else _metered(told)
+    if answered.usage is not None:
+        return _metered(answered.usage)
+    if bytes(answered.error) != b"null":
+        raise ValueError("an error")
+    return None
 
 
 def usage_of(usage: object) -> Usage | None:

@@ -140,9 +140,20 @@ def _media_tokens(part: dict[str, Any], wire: Wire) -> int:
         return DOCUMENT_TOKENS
     if kind in _WHOLE:
         return 0 if _is_text(part) else DOCUMENT_TOKENS
-    if kind in _IMAGES or not _IMAGES.isdisjoint(part):
-        return IMAGE_TOKENS[wire] - _data_bytes(part)
-    return 0
+    return IMAGE_TOKENS[wire] - _data_bytes(part) if _is_image(part) else 0
+
+
+def _is_image(part: dict[str, Any]) -> bool:
+    return part.get("type") in _IMAGES or not _IMAGES.isdisjoint(part)
+
+
+def pixel_bytes(item: object) -> list[int]:
+    """Return how many bytes are an image's own, for each image of a message of any protocol."""
+    return [
+        _data_bytes(part)
+        for part in _parts([item])
+        if isinstance(part.get("type"), str) and _is_image(part)
+    ]
 
 
 def output_tokens(ask: Ask, target: Target) -> int:

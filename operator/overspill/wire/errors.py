@@ -127,7 +127,8 @@ def status_in(body: bytes) -> int:
 def message_in(body: bytes) -> str:
     """Return the message of a provider's error body, whichever provider it is."""
     try:
-        error = json.loads(body)["error"]
+        told = json.loads(body)
+        error = told if isinstance(told.get("message"), str) else told["error"]  # vLLM to 0.10
         return str(error["message"] if isinstance(error, dict) else error)
     except UNREADABLE:
         return body[:200].decode(errors="replace") or "no message"

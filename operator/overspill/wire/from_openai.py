@@ -39,11 +39,12 @@ def message(
     choice = answer["choices"][0]
     said = choice["message"]
     blocks: list[dict[str, Any]] = []
-    thought = _thought(said)
+    thought = openai.thought_of(said)
     if thinking and thought:
         blocks.append({"type": "thinking", "thinking": thought, "signature": ""})
     texts = [openai.text_of(said.get(name)) for name in ("content", "refusal")]
-    blocks += [{"type": "text", "text": text} for text in texts if text]
+    # a text of white space only could not be sent back: Anthropic refuses it
+    blocks += [{"type": "text", "text": text} for text in texts if text.strip()]
     number = str(answer.get("id") or "msg")
     calls = calls_in(said, number)
     blocks += [{**_tool_use(call), "input": _input(arguments)} for call, arguments in calls]
@@ -61,11 +62,6 @@ def message(
         "usage": anthropic.usage_json(usage),
     }
     return body, usage
-
-
-def _thought(said: dict[str, Any]) -> str:
-    """Return what the model thought: servers of open models have two names for it."""
-    return openai.text_of(said.get("reasoning_content") or said.get("reasoning"))
 
 
 def _tool_use(call: ToolCall) -> dict[str, Any]:
@@ -121,6 +117,8 @@ class MessageStream(EventStream):
         self._open: tuple[str, int] | None = None
         self._kept: dict[tuple[str, int], _Block] = {}
         self._called = self._refused = False
+        self._blank = {"content": "", "refusal": ""}
+        """White space that texts begin with, held back until more of them comes."""
         self._finish: dict[str, Any] | None = None
 
     def _pass_on(self, event: bytes, data: bytes) -> bytes:
@@ -187,7 +185,7 @@ class MessageStream(EventStream):
 
     def _delta(self, delta: dict[str, Any]) -> list[bytes]:
         out: list[bytes] = []
-        thought = _thought(delta)
+        thought = openai.thought_of(delta)
         if thought and self._thinking:
             empty = {"type": "thinking", "thinking": "", "signature": ""}
             out += self._say(
@@ -196,6 +194,8 @@ class MessageStream(EventStream):
         for name in ("content", "refusal"):
             if text := openai.text_of(delta.get(name)):
                 self._refused |= name == "refusal"
+                text = self._from_its_first_word(name, text)
+            if text:
                 empty = {"type": "text", "text": ""}
                 out += self._say((name, 0), empty, {"type": "text_delta", "text": text})
         for piece in pieces_in(delta):
@@ -204,6 +204,18 @@ class MessageStream(EventStream):
             added = {"type": "input_json_delta", "partial_json": arguments} if arguments else None
             out += self._say(("tool", call.number), _tool_use(call), added)
         return out
+
+    def _from_its_first_word(self, name: str, text: str) -> str:
+        """Return what can be shown of a text by now: a block of white space must not begin."""
+        held = self._blank.get(name)
+        if held is None:
+            return text
+        text = held + text
+        if text.strip():
+            del self._blank[name]
+            return text
+        self._blank[name] = text
+        return ""
 
     def _say(
         self, key: tuple[str, int], start: dict[str, Any], delta: dict[str, Any] | None

@@ -51,11 +51,16 @@ def _metered(told: _Usage | None) -> Usage | None:
 
 
 def usage_in(raw: bytes) -> Usage | None:
-    """Return the usage of a whole answer, None where it tells none. Raises: ValueError."""
+    """Return the usage of a whole answer, None where it tells none.
+
+    Raises: ValueError, also for an error in an answer's place: some hosts say 200 to it.
+    """
     try:
         answer = _read(raw)
     except msgspec.ValidationError:
         answer = _read_oddly(raw)
+    if answer.usage is None and not answer.choices and bytes(answer.error) != b"null":
+        raise ValueError("an error")
     return _metered(answer.usage)
 
 
@@ -108,9 +113,21 @@ def text_of(value: object) -> str:
 
 
 def _text_part(part: object) -> str:
-    if not isinstance(part, dict) or part.get("type") != "text":
+    kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(part, dict) or kind not in ("text", "thinking"):
         raise ValueError("not a text")
-    return text_of(part.get("text"))
+    return text_of(part.get("text")) if kind == "text" else ""
+
+
+def thought_of(said: dict[str, Any]) -> str:
+    """Return what the model thought before it said this. Raises: ValueError where it is no text.
+
+    Servers of open models have two names for it; Mistral's models put it among the content.
+    """
+    told = said.get("reasoning_content") or said.get("reasoning")
+    if told is None and isinstance(said.get("content"), list):
+        return "".join(text_of(part.get("thinking")) for part in said["content"])
+    return text_of(told)
 
 
 def finish_of(choice: dict[str, Any]) -> str | None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from overspill.wire.errors import BadRequest, Untranslatable
-from overspill.wire.reading import items, mapping, only, required, text
+from overspill.wire.reading import flag, items, mapping, only, required, text
 
 SAME: Final = [
     "temperature",
     "top_p",
-    "parallel_tool_calls",
     "user",
     "safety_identifier",
     "prompt_cache_key",
@@ -28,6 +27,7 @@ HANDLED: Final = frozenset(
         "stream",
         "tools",
         "tool_choice",
+        "parallel_tool_calls",
         "text",
         "reasoning",
         "metadata",
@@ -123,10 +123,12 @@ def _reasoning(asked: dict[str, Any], body: dict[str, Any], lossy: list[str]) ->
 
 
 def _tools(source: dict[str, Any], body: dict[str, Any]) -> None:
-    tools = items(source, "tools")
-    if not tools:
+    tools, parallel = items(source, "tools"), flag(source, "parallel_tool_calls")
+    if not tools:  # and chat completions refuse what is said of none
         return
     body["tools"] = [_tool(tool) for tool in tools]
+    if parallel is not None:
+        body["parallel_tool_calls"] = parallel
     choice = source.get("tool_choice")
     if choice is None:
         return

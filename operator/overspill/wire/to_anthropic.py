@@ -122,21 +122,38 @@ def messages_body(
 
 
 def _sampling(source: dict[str, Any], body: dict[str, Any], lossy: list[str]) -> None:
-    temperature = number(source, "temperature")
+    temperature, top_p = _one_of(number(source, "temperature"), number(source, "top_p"), lossy)
     if temperature is not None:
         body["temperature"] = min(temperature, 1.0)  # OpenAI's range ends at 2
         if temperature > 1.0:
             lossy.append("temperature")
-    for name in ("top_p", "top_k"):
-        value = number(source, name)
-        if value is not None:
-            body[name] = value
+    if top_p is not None:
+        body["top_p"] = top_p
+    top_k = number(source, "top_k")
+    if top_k is not None:
+        body["top_k"] = top_k
     _stop(source.get("stop"), body, lossy)
     user, newer = text(source, "user"), text(source, "safety_identifier")
     if user and newer and user != newer:
         lossy.append("user")
     if user or newer:
         body["metadata"] = {"user_id": newer or user}
+
+
+def _one_of(
+    temperature: float | None, top_p: float | None, lossy: list[str]
+) -> tuple[float | None, float | None]:
+    """Return both, or where both are given one of them: models since Opus 4.1 refuse two.
+
+    Both are 1 by default, on either wire.
+    """
+    if temperature is None or top_p is None:
+        return temperature, top_p
+    if temperature == 1 != top_p:
+        return None, top_p
+    if top_p != 1:
+        lossy.append("top_p")
+    return temperature, None
 
 
 def _stop(asked: object, body: dict[str, Any], lossy: list[str]) -> None:
@@ -208,12 +225,19 @@ def _tool(tool: object) -> dict[str, Any]:
     only(function, ("name", "parameters", "description", "strict"), "tools.function")
     made: dict[str, Any] = {
         "name": required(function.get("name"), "tools.function.name"),
-        "input_schema": function.get("parameters") or {"type": "object", "properties": {}},
+        "input_schema": _input_schema(function.get("parameters")),
     }
     for name in ("description", "strict"):
         if function.get(name):
             made[name] = function[name]
     return _marked(made, tool)
+
+
+def _input_schema(parameters: object) -> object:
+    """Return what a tool takes; the wire wants its type, and OpenAI's does without."""
+    if isinstance(parameters, dict) and parameters:
+        return {"type": "object", **parameters}
+    return parameters or {"type": "object", "properties": {}}
 
 
 def _marked(made: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
@@ -314,20 +338,21 @@ def _arguments(told: object, where: str) -> dict[str, Any]:
         value = read_json(told if isinstance(told, str) and told.strip() else "{}")
     except ValueError:
         value = None
-    if not isinstance(value, dict):
-        raise BadRequest(f"{where}: arguments are not a JSON object", "messages")
+    if not isinstance(value, dict):  # some model has said so, and on its own wire they are a text
+        raise Untranslatable(f"{where}: arguments are not a JSON object", "messages")
     return value
 
 
 def _blocks(content: object, where: str, lossy: list[str]) -> list[dict[str, Any]]:
-    if content is None or content == "":
+    if content is None:
         return []
     if isinstance(content, str):
-        return [{"type": "text", "text": content}]
+        content = [{"type": "text", "text": content}]
     if not isinstance(content, list):
         raise BadRequest(f"{where}: text or a list of parts is required", "messages")
     blocks = [_block(part, where, lossy) for part in content]
-    return [block for block in blocks if block.get("text") != ""]  # the wire has no empty text
+    # the wire refuses a text of white space only, such as Qwen's before a call of a tool
+    return [block for block in blocks if "text" not in block or block["text"].strip()]
 
 
 def _block(part: object, where: str, lossy: list[str]) -> dict[str, Any]:

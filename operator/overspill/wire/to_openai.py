@@ -8,6 +8,7 @@ Source: https://docs.anthropic.com/en/api/messages, https://platform.openai.com/
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any, Final
 
 from overspill.wire.document import compact
@@ -39,6 +40,8 @@ CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
 MODEL_BOUND: Final = ("thinking", "redacted_thinking")
 MOST_STOPS: Final = 4
 """Stop sequences that OpenAI takes; servers of open models take any number."""
+LONGEST_USER: Final = 64
+"""OpenAI refuses longer names of users, hosts those above 128; Claude Code's have more than 150."""
 TOOL: Final = ("type", "name", "input_schema", "description", "strict")
 TOOL_LEFT_OUT: Final = (
     "cache_control",
@@ -114,8 +117,8 @@ def _sampling(
         body["stop"] = stops
     metadata = mapping(source, "metadata")
     only(metadata, ("user_id",), "metadata")
-    if metadata.get("user_id"):
-        body["user"] = metadata["user_id"]
+    if user := text(metadata, "user_id", "metadata."):
+        body["user"] = user if len(user) <= LONGEST_USER else sha256(user.encode()).hexdigest()
 
 
 def _output(asked: dict[str, Any], body: dict[str, Any]) -> None:

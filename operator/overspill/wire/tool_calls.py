@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any
+from hashlib import sha256
+from typing import Any, Final
+
+LONGEST_ID: Final = 40
+"""OpenAI's chat completions, and Azure's, have answered 400 to longer ids of calls ("string too
+long"). Those of vLLM have 46 characters, and conversations move from one to the other."""
+_GIVEN: Final = re.compile(rb'("(?:tool_call_)?id"\s*:\s*)"([^"\\]{%d,})"' % (LONGEST_ID + 1))
+_NONE: Final = re.compile(
+    rb',\s*"tool_calls"\s*:\s*\[\s*\]|"tool_calls"\s*:\s*\[\s*\]\s*,\s*'  # last, or first
+)
+_ANSWERED: Final = re.compile(rb'"tool_call_id"\s*:\s*"([^"\\]{%d,})"' % (LONGEST_ID + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +82,27 @@ def calls_in(said: dict[str, Any], answer: str) -> list[tuple[ToolCall, str]]:
     """Return the calls of a whole message with their arguments. Raises: ValueError."""
     calls = ToolCalls(answer)
     return [calls.take({**piece, "index": index}) for index, piece in enumerate(pieces_in(said))]
+
+
+def with_short_ids(body: bytes) -> bytes:
+    """Return a chat completion request whose calls have ids that OpenAI takes.
+
+    The same id becomes the same, in a call as in its result; every other byte stays.
+    """
+    long = set(_ANSWERED.findall(body)) if b'"tool_call_id"' in body else set[bytes]()
+    if not long:
+        return body
+    return _GIVEN.sub(lambda found: _shortened(found) if found[2] in long else found[0], body)
+
+
+def _shortened(found: re.Match[bytes]) -> bytes:
+    return b'%b"call_%b"' % (found[1], sha256(found[2]).hexdigest()[:32].encode())
+
+
+def without_empty_calls(messages: bytes) -> bytes:
+    """Return the messages of a chat completion without `"tool_calls":[]`.
+
+    vLLM says so of an answer that calls nothing, the official client sends it back, and OpenAI
+    answers 400 to it ("empty array").
+    """
+    return _NONE.sub(b"", messages) if b'"tool_calls"' in messages else messages

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from overspill.wire.bound import pixel_bytes
 from overspill.wire.document import Document, read_json
 from overspill.wire.usage import estimate_tokens
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 STEPS: Final = 4
 """What is left out is a multiple of a quarter of the limit, or a little more."""
+IMAGE_TOKENS: Final = 1_600
+"""About what providers count of one. The bytes of its pixels would count as a book, and cost a
+conversation all that was said before it."""
 _KEPT: Final = frozenset({"system", "developer"})
 _read_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -49,10 +53,14 @@ def trimmed(ask: Ask, at_most: int) -> tuple[Ask, Cut] | None:
         known = [read_json(bytes(item)) for item in items]
     except (msgspec.DecodeError, ValueError):
         return None
+    pixels = [_pixel_tokens(item) for item in known]
+    excess -= sum(pixels)
+    if excess <= 0:
+        return None
     begins = [index for index, item in enumerate(known) if _begins_turn(item)]
     sizes = [
-        0 if _is_kept(item) else estimate_tokens(len(bytes(raw)))
-        for item, raw in zip(known, items, strict=True)
+        0 if _is_kept(item) else max(0, estimate_tokens(len(bytes(raw))) - seen)
+        for item, raw, seen in zip(known, items, pixels, strict=True)
     ]
     before = [0, *accumulate(sizes)]
     step = max(1, at_most // STEPS)
@@ -63,7 +71,7 @@ def trimmed(ask: Ask, at_most: int) -> tuple[Ask, Cut] | None:
     end = begins[turns]
     kept = [item for index, item in enumerate(items) if index >= end or _is_kept(known[index])]
     cut = Cut(turns=turns, tokens=before[end])
-    return _without(ask, kept, cut), cut
+    return _without(ask, kept, cut.tokens + sum(pixels[:end])), cut
 
 
 def _enough(begins: Sequence[int], before: Sequence[int], goal: int) -> int:
@@ -74,12 +82,17 @@ def _enough(begins: Sequence[int], before: Sequence[int], goal: int) -> int:
     return max(0, len(begins) - 1)
 
 
-def _without(ask: Ask, kept: Sequence[msgspec.Raw], cut: Cut) -> Ask:
+def _pixel_tokens(item: object) -> int:
+    """Return by how much a message's images are estimated too high."""
+    return sum(max(0, estimate_tokens(size) - IMAGE_TOKENS) for size in pixel_bytes(item))
+
+
+def _without(ask: Ask, kept: Sequence[msgspec.Raw], tokens: int) -> Ask:
     items = msgspec.Raw(b"[" + b",".join(map(bytes, kept)) + b"]")
     return msgspec.structs.replace(
         ask,
         document=Document({**ask.document.fields, ask.opening: items}),
-        input_tokens=max(1, ask.input_tokens - cut.tokens),
+        input_tokens=max(1, ask.input_tokens - tokens),
         whole=ask.document,
     )
 

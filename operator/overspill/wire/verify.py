@@ -93,8 +93,15 @@ def _calls_wrongly(request: Mapping[str, Any], said: Said) -> bool:
         value = _json(arguments or "{}")
         if not isinstance(value, dict) or not _fits(value, tools[name]):
             return True
-    choice = request.get("tool_choice")
-    return bool(tools) and (choice == "required" or isinstance(choice, dict)) and not said.calls
+    return bool(tools) and _demands_a_call(request.get("tool_choice")) and not said.calls
+
+
+def _demands_a_call(choice: object) -> bool:
+    """Whether one was to be made; tools that are only allowed may be left alone."""
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        allowed = choice.get("allowed_tools")
+        choice = allowed.get("mode") if isinstance(allowed, dict) else None
+    return choice == "required" or isinstance(choice, dict)
 
 
 def _tools(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,16 @@ from overspill.wire.errors import BadRequest, Wire
 from overspill.wire.from_anthropic import ChatStream, completion
 from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
 from overspill.wire.to_anthropic import messages_body
+from overspill.wire.tool_calls import with_short_ids, without_empty_calls
 from overspill.wire.usage import estimate_tokens
 
 if TYPE_CHECKING:
     from overspill.wire.stream import EventStream
 
-TRUE: Final = b"true"
+BOOLEANS: Final = {b"true": True, b"false": False, b"null": False}
+NUDGES: Final = ("top_k", "min_p", "repetition_penalty")
+"""How servers of open models may be told to draw words; OpenAI answers 400 to unknown fields."""
+OF_OPEN_MODELS: Final = frozenset({"max_tokens", *NUDGES})
 INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
 
 
@@ -39,15 +43,40 @@ def passed_on(ask: Ask, target: Target, limit: str) -> bytes:
 
 
 def is_true(document: Document, name: str) -> bool:
-    """Whether a field is `true`."""
+    """Whether a field is `true`.
+
+    Raises: BadRequest where it is neither true nor false: servers read 1 in one way or the other.
+    """
     raw = document.fields.get(name)
-    return raw is not None and bytes(raw) == TRUE
+    if raw is None:
+        return False
+    said = BOOLEANS.get(bytes(raw))
+    if said is None:
+        raise BadRequest(f"{name}: true or false is required", name)
+    return said
 
 
 def wants_usage(document: Document) -> bool:
     """Whether the client asked for the usage chunk of a stream."""
     options = document.get("stream_options")
     return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _as_openai_takes(ask: Ask) -> tuple[Ask, tuple[str, ...]]:
+    """Return a request without what open models say or take and OpenAI's own refuse; what it lost.
+
+    `max_tokens` goes by its newer name: models since o1 answer 400 to the older one.
+    """
+    given = bytes(ask.document.fields["messages"])
+    taken = without_empty_calls(with_short_ids(given))
+    if taken == given and OF_OPEN_MODELS.isdisjoint(ask.document.fields):
+        return ask, ()
+    fields = {**ask.document.fields, "messages": msgspec.Raw(taken)}
+    if fields.pop("max_tokens", None) is not None and ask.max_tokens is not None:
+        fields["max_completion_tokens"] = msgspec.Raw(b"%d" % ask.max_tokens)
+    nudges = {name: fields.pop(name) for name in NUDGES if name in fields}
+    lost = tuple(name for name, value in nudges.items() if bytes(value) != b"null")
+    return msgspec.structs.replace(ask, document=Document(fields)), lost
 
 
 class ChatCompletions(Ingress):
@@ -74,10 +103,11 @@ class ChatCompletions(Ingress):
     def call(self, ask: Ask, target: Target) -> Call:
         """Pass it on, or translate it."""
         if target.wire is Wire.OPENAI:
-            return Call("/chat/completions", passed_on(ask, target, target.chat_limit))
+            told, lost = (ask, ()) if target.open_model else _as_openai_takes(ask)
+            return Call("/chat/completions", passed_on(told, target, target.chat_limit), lost)
         limit = ask.max_tokens or target.max_output_tokens
-        body, lossy = messages_body(ask.document.values(), target.model, limit)
-        return Call("/messages", compact(body), tuple(lossy))
+        message, lossy = messages_body(ask.document.values(), target.model, limit)
+        return Call("/messages", compact(message), tuple(lossy))
 
     def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:
         """Pass events on, or translate them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from overspill.wire import anthropic, from_openai
 from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
@@ -11,10 +11,15 @@ from overspill.wire.errors import BadRequest, Untranslatable, Wire
 from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
 from overspill.wire.ingress.chat import is_true
 from overspill.wire.to_openai import MODEL_BOUND, chat_body, wants_thinking
+from overspill.wire.tool_calls import with_short_ids
 from overspill.wire.usage import Usage, estimate_tokens
 
 if TYPE_CHECKING:
     from overspill.wire.stream import EventStream
+
+CALL_AND_RESULT: Final = 2
+"""Turns."""
+_THINKING_BYTES: Final = 256
 
 
 class Messages(Ingress):
@@ -43,9 +48,11 @@ class Messages(Ingress):
     def call(self, ask: Ask, target: Target) -> Call:
         """Pass it on, or translate it."""
         if target.wire is Wire.ANTHROPIC:
-            return Call("/messages", _native(ask, target.model))
-        body, lossy = chat_body(ask.document.values(), open_model=target.open_model)
-        return Call("/chat/completions", compact({"model": target.model, **body}), tuple(lossy))
+            return Call("/messages", *_native(ask, target.model))
+        chat, lossy = chat_body(ask.document.values(), open_model=target.open_model)
+        body = compact({"model": target.model, **chat})
+        body = body if target.open_model else with_short_ids(body)
+        return Call("/chat/completions", body, tuple(lossy))
 
     def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:
         """Pass events on, or translate them."""
@@ -82,7 +89,7 @@ class CountTokens(Messages):
         """Pass it on."""
         if target.wire is not Wire.ANTHROPIC:
             raise Untranslatable("count_tokens: only Anthropic's wire counts", None)
-        return Call("/messages/count_tokens", _native(ask, target.model))
+        return Call("/messages/count_tokens", *_native(ask, target.model))
 
     def guess(self, ask: Ask) -> bytes:
         """Return an estimate from the request's size."""
@@ -93,8 +100,8 @@ class CountTokens(Messages):
         return Answered(raw, Usage(), estimated=False)
 
 
-def _native(ask: Ask, model: str) -> bytes:
-    """Return the body for Anthropic itself.
+def _native(ask: Ask, model: str) -> tuple[bytes, tuple[str, ...]]:
+    """Return the body for Anthropic itself, and the fields it left out.
 
     A thought without a signature came from a small model, and Anthropic would refuse it.
     """
@@ -104,7 +111,36 @@ def _native(ask: Ask, model: str) -> bytes:
         signed = [kept for turn in turns if (kept := _signed(turn)) is not None]
         if signed != turns:
             changes["messages"] = signed
-    return ask.document.with_fields(changes)
+    if _thinks(ask) and _calls_without_thought(changes.get("messages", ask.document)):
+        changes["thinking"] = None
+        return ask.document.with_fields(changes), ("thinking",)
+    return ask.document.with_fields(changes), ()
+
+
+def _thinks(ask: Ask) -> bool:
+    """Whether thinking is on throughout; where it is adaptive, no turn has to begin with it."""
+    return b'"enabled"' in ask.document.head("thinking", _THINKING_BYTES)
+
+
+def _calls_without_thought(told: Document | list[Any]) -> bool:
+    """Whether tools are being called by a model that showed no thought.
+
+    With thinking on, Anthropic answers 400 to such a turn, and says to turn it off.
+    """
+    turns = told.get("messages") if isinstance(told, Document) else told
+    if len(turns) < CALL_AND_RESULT or not any(map(_is_result, _blocks(turns[-1]))):
+        return False
+    said = _blocks(turns[-2])
+    return bool(said) and not (isinstance(said[0], dict) and said[0].get("type") in MODEL_BOUND)
+
+
+def _blocks(turn: object) -> list[Any]:
+    content = turn.get("content") if isinstance(turn, dict) else None
+    return content if isinstance(content, list) else []
+
+
+def _is_result(block: object) -> bool:
+    return isinstance(block, dict) and block.get("type") == "tool_result"
 
 
 def _signed(turn: object) -> object:

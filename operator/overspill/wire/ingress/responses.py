@@ -16,6 +16,7 @@ from overspill.wire.responses_answer import ResponseStream, response
 from overspill.wire.responses_request import chat_body, refuse_results_in_parts
 from overspill.wire.stream import Chained
 from overspill.wire.to_anthropic import messages_body
+from overspill.wire.tool_calls import with_short_ids
 from overspill.wire.usage import estimate_tokens
 
 if TYPE_CHECKING:
@@ -58,13 +59,15 @@ class Responses(Ingress):
             refuse_results_in_parts(chat)
             if target.capped and ask.max_tokens is None:
                 chat[target.chat_limit] = target.max_output_tokens
-            return Call("/chat/completions", compact({"model": target.model, **chat}), tuple(lossy))
+            body = compact({"model": target.model, **chat})
+            body = body if target.open_model else with_short_ids(body)
+            return Call("/chat/completions", body, tuple(lossy))
         limit = ask.max_tokens or target.max_output_tokens
         try:
-            body, more = messages_body(chat, target.model, limit)
+            message, more = messages_body(chat, target.model, limit)
         except BadRequest as error:
             raise _in_own_words(error) from None
-        return Call("/messages", compact(body), (*lossy, *map(_own_name, more)))
+        return Call("/messages", compact(message), (*lossy, *map(_own_name, more)))
 
     def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:
         """Translate events."""
