@@ -11,7 +11,7 @@ from overspill.wire import sse
 from overspill.wire.ask import Target
 from overspill.wire.errors import BadRequest, Wire, message_in, openai_error
 from overspill.wire.ingress import INGRESSES
-from overspill.wire.openai import PassedStream
+from overspill.wire.openai import PassedStream, is_own
 
 CHAT = INGRESSES["/v1/chat/completions"]
 GLM = Target(wire=Wire.OPENAI, model="glm", open_model=True)
@@ -71,6 +71,31 @@ def test_openai_is_told_a_limit_by_the_name_that_all_its_models_know(
     assert {name: told[name] for name in told if name.startswith("max_")} == sent
     open_model = json.loads(CHAT.call(ask, GLM).body)
     assert {name: open_model[name] for name in given} == given
+
+
+@pytest.mark.parametrize("given", [{"max_tokens": 9}, {"max_completion_tokens": 9}])
+def test_other_hosts_are_told_it_by_the_name_that_all_of_them_know(given: dict[str, Any]) -> None:
+    """Mistral answers 422 to the newer one, and DeepSeek takes no notice of it."""
+    told = CHAT.call(
+        CHAT.read(body(**given)), Target(wire=Wire.OPENAI, model="m", older_limit=True)
+    )
+    assert json.loads(told.body) == {"model": "m", "messages": MESSAGES, "max_tokens": 9}
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("api.openai.com", True),
+        ("eu.api.openai.com", True),
+        ("acme.openai.azure.com", True),
+        ("api.mistral.ai", False),
+        ("openai.com.example", False),
+        ("notopenai.com", False),
+        ("", False),
+    ],
+)
+def test_openais_own_models_are_known_by_their_host(host: str, own: bool) -> None:
+    assert is_own(host) is own
 
 
 def test_openai_is_not_told_how_open_models_draw_words() -> None:

@@ -18,7 +18,7 @@ from overspill.sidecar.upstream import Origin
 from overspill.trials.grade import Grader
 from overspill.trials.lot import Plan
 from overspill.trials.subject import configured_subject
-from overspill.wire import anthropic
+from overspill.wire import anthropic, openai
 from overspill.wire.ask import Target
 from overspill.wire.errors import Wire
 from overspill.wire.usage import LongContext, TokenPrice
@@ -357,16 +357,19 @@ def _provider(
 ) -> Upstream:
     _, _, path = config.base_url.partition("://")[2].partition("/")
     path = f"/{path}" if path else ""
+    origin = Origin.of(config.base_url)
+    own = openai.is_own(origin.host)
     return Upstream(
         name=config.name,
         tier=tier,
-        origin=Origin.of(config.base_url),
+        origin=origin,
         base=path if path.endswith("/v1") else f"{path}/v1",
         target=Target(
             wire=Wire.ANTHROPIC if config.api is spec.FrontierAPI.ANTHROPIC else Wire.OPENAI,
             model=config.model,
             max_output_tokens=config.max_output_tokens,
-            open_model=tier is Tier.HOSTED,
+            open_model=tier is Tier.HOSTED and not own,
+            older_limit=not own,
             capped=capped,
         ),
         price=_price(config),

@@ -59,14 +59,16 @@ class Target:
     max_output_tokens: int = 4096
     """Sent where the wire demands a limit and the client gave none."""
     open_model: bool = False
-    """A server of open models, such as vLLM: it knows `top_k`, and the older `max_tokens`."""
+    """A server of open models, such as vLLM: it knows `top_k`."""
+    older_limit: bool = False
+    """It may know `max_tokens` only, as all but OpenAI's own hosts: see `openai.is_own`."""
     capped: bool = False
     """A budget is in force: `max_output_tokens` is sent wherever the client gave no limit."""
 
     @property
     def chat_limit(self) -> str:
         """What a chat completion calls its limit here."""
-        return "max_tokens" if self.open_model else "max_completion_tokens"
+        return "max_tokens" if self.open_model or self.older_limit else "max_completion_tokens"
 
 
 class Call(msgspec.Struct, frozen=True):

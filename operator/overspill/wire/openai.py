@@ -29,6 +29,7 @@ class _Answer(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"null")
 
 
+_OWN_HOSTS: Final = (".openai.com", ".azure.com")
 _read: Final = msgspec.json.Decoder(_Answer).decode
 
 
@@ -48,6 +49,16 @@ def _metered(told: _Usage | None) -> Usage | None:
         written_tokens=min(details.cache_write_tokens or 0, sent - cached),
         output_tokens=out,
     )
+
+
+def is_own(host: str) -> bool:
+    """Whether OpenAI's own models answer at this host of a `baseURL`.
+
+    They know a limit of output as `max_completion_tokens`, and those since o1 refuse `max_tokens`.
+    Most other hosts know only the older name: Mistral answers 422 to the newer one, DeepSeek takes
+    no notice of it, and gateways word it anew for whom they ask.
+    """
+    return f".{host.lower()}".endswith(_OWN_HOSTS)
 
 
 def usage_in(raw: bytes) -> Usage | None:

@@ -61,9 +61,10 @@ PARSED: Final = ("parsed", "parsed_arguments")
 LOGPROBS: Final = "message.output_text.logprobs"
 
 
-def chat_body(source: dict[str, Any], *, open_model: bool) -> tuple[dict[str, Any], list[str]]:
+def chat_body(source: dict[str, Any], *, limit: str) -> tuple[dict[str, Any], list[str]]:
     """Return the chat completion request without its model, and the fields it left out.
 
+    `limit` is what the target calls its most output tokens.
     Raises: BadRequest or Untranslatable, naming the field.
     """
     lossy: list[str] = []
@@ -82,7 +83,6 @@ def chat_body(source: dict[str, Any], *, open_model: bool) -> tuple[dict[str, An
         if source.get(name) is not None:
             body[name] = source[name]
     if source.get("max_output_tokens") is not None:
-        limit = "max_tokens" if open_model else "max_completion_tokens"
         body[limit] = source["max_output_tokens"]
     if source.get("stream") is True:
         body["stream"] = True

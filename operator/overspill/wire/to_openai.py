@@ -60,10 +60,13 @@ BLOCKS: Final = {
 }
 
 
-def chat_body(source: dict[str, Any], *, open_model: bool) -> tuple[dict[str, Any], list[str]]:
+def chat_body(
+    source: dict[str, Any], *, open_model: bool, limit: str
+) -> tuple[dict[str, Any], list[str]]:
     """Return the chat completion request without its model, and the fields it left out.
 
-    `open_model` says that the server knows the extensions of open servers (`top_k`).
+    `open_model` says that the server knows the extensions of open servers (`top_k`); `limit` is
+    what it calls its most output tokens.
     Raises: Untranslatable or BadRequest, naming the field.
     """
     lossy: list[str] = []
@@ -78,7 +81,7 @@ def chat_body(source: dict[str, Any], *, open_model: bool) -> tuple[dict[str, An
     )
     body: dict[str, Any] = {"messages": messages}
     if source.get("max_tokens") is not None:
-        body["max_tokens" if open_model else "max_completion_tokens"] = source["max_tokens"]
+        body[limit] = source["max_tokens"]
     _sampling(source, body, lossy, open_model=open_model)
     if source.get("stream") is True:
         body["stream"] = True

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 BOOLEANS: Final = {b"true": True, b"false": False, b"null": False}
 NUDGES: Final = ("top_k", "min_p", "repetition_penalty")
 """How servers of open models may be told to draw words; OpenAI answers 400 to unknown fields."""
-OF_OPEN_MODELS: Final = frozenset({"max_tokens", *NUDGES})
+LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})
+"""Names of the most output tokens. Hosts know the older, OpenAI's models the newer, few both."""
 INCLUDE_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
 
 
@@ -62,18 +63,20 @@ def wants_usage(document: Document) -> bool:
     return isinstance(options, dict) and options.get("include_usage") is True
 
 
-def _as_openai_takes(ask: Ask) -> tuple[Ask, tuple[str, ...]]:
-    """Return a request without what open models say or take and OpenAI's own refuse; what it lost.
+def _as_hosts_take(ask: Ask, limit: str) -> tuple[Ask, tuple[str, ...]]:
+    """Return a request without what servers of open models say or take and others refuse.
 
-    `max_tokens` goes by its newer name: models since o1 answer 400 to the older one.
+    `limit` is what the host calls the most output tokens. Beside it, the fields that were lost.
     """
     given = bytes(ask.document.fields["messages"])
     taken = without_empty_calls(with_short_ids(given))
-    if taken == given and OF_OPEN_MODELS.isdisjoint(ask.document.fields):
+    if taken == given and ask.document.fields.keys().isdisjoint({*LIMITS, *NUDGES} - {limit}):
         return ask, ()
     fields = {**ask.document.fields, "messages": msgspec.Raw(taken)}
-    if fields.pop("max_tokens", None) is not None and ask.max_tokens is not None:
-        fields["max_completion_tokens"] = msgspec.Raw(b"%d" % ask.max_tokens)
+    for name in LIMITS:
+        fields.pop(name, None)
+    if ask.max_tokens is not None:
+        fields[limit] = msgspec.Raw(b"%d" % ask.max_tokens)
     nudges = {name: fields.pop(name) for name in NUDGES if name in fields}
     lost = tuple(name for name, value in nudges.items() if bytes(value) != b"null")
     return msgspec.structs.replace(ask, document=Document(fields)), lost
@@ -103,10 +106,11 @@ class ChatCompletions(Ingress):
     def call(self, ask: Ask, target: Target) -> Call:
         """Pass it on, or translate it."""
         if target.wire is Wire.OPENAI:
-            told, lost = (ask, ()) if target.open_model else _as_openai_takes(ask)
-            return Call("/chat/completions", passed_on(told, target, target.chat_limit), lost)
-        limit = ask.max_tokens or target.max_output_tokens
-        message, lossy = messages_body(ask.document.values(), target.model, limit)
+            limit = target.chat_limit
+            told, lost = (ask, ()) if target.open_model else _as_hosts_take(ask, limit)
+            return Call("/chat/completions", passed_on(told, target, limit), lost)
+        most = ask.max_tokens or target.max_output_tokens
+        message, lossy = messages_body(ask.document.values(), target.model, most)
         return Call("/messages", compact(message), tuple(lossy))
 
     def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:

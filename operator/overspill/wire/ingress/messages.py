@@ -49,7 +49,9 @@ class Messages(Ingress):
         """Pass it on, or translate it."""
         if target.wire is Wire.ANTHROPIC:
             return Call("/messages", *_native(ask, target.model))
-        chat, lossy = chat_body(ask.document.values(), open_model=target.open_model)
+        chat, lossy = chat_body(
+            ask.document.values(), open_model=target.open_model, limit=target.chat_limit
+        )
         body = compact({"model": target.model, **chat})
         body = body if target.open_model else with_short_ids(body)
         return Call("/chat/completions", body, tuple(lossy))

@@ -54,7 +54,7 @@ class Responses(Ingress):
 
     def call(self, ask: Ask, target: Target) -> Call:
         """Translate it."""
-        chat, lossy = chat_body(ask.document.values(), open_model=target.open_model)
+        chat, lossy = chat_body(ask.document.values(), limit=target.chat_limit)
         if target.wire is Wire.OPENAI:
             refuse_results_in_parts(chat)
             if target.capped and ask.max_tokens is None:
