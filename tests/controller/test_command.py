@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +16,8 @@ from overspill.controller import command
 from overspill.controller.logs import JsonLines
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from overspill.controller.settings import Settings
 
 
@@ -58,3 +63,29 @@ def test_a_log_line_is_one_json_object() -> None:
     line = JsonLines().format(record)
     assert "\n" not in line
     assert json.loads(line)["message"] == "it is\ngone"
+
+
+@pytest.mark.parametrize(
+    ("words", "config"),
+    [
+        pytest.param(("ledger", "contracts"), None, id="ledger, no file"),
+        pytest.param(("ledger", "contracts"), "a: [", id="ledger, no YAML"),
+        pytest.param(("ledger", "contracts"), "", id="ledger, empty"),
+        pytest.param(("operator", "--sidecar-image", "overspill:1"), None, id="operator, no file"),
+    ],
+)
+def test_without_a_cluster_the_error_says_what_to_set(
+    words: tuple[str, ...], config: str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "config"
+    if config is not None:
+        file.write_text(config)
+    environ = {**os.environ, "KUBECONFIG": str(file)}
+    environ.pop("KUBERNETES_SERVICE_HOST", None)
+    done = subprocess.run(
+        [sys.executable, "-m", "overspill", *words], env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert f"overspill {words[0]}: no cluster to ask: " in done.stderr
+    assert "set KUBECONFIG to a file with a current-context" in done.stderr
+    assert "Traceback" not in done.stderr

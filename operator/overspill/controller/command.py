@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import secrets
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,17 +65,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
             f"--{flag}", action="append", default=given, help=f"{text} [{_variable(flag)}]"
         )
     elect = os.environ.get(_variable("leader-elect"), "true").lower() not in {"false", "0", "no"}
-    parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=elect)
+    parser.add_argument(
+        "--leader-elect",
+        action=argparse.BooleanOptionalAction,
+        default=elect,
+        help="lead by a Lease; without it there must be one replica [OVERSPILL_LEADER_ELECT]",
+    )
     lend = os.environ.get(_variable("lend"), "true").lower() not in {"false", "0", "no"}
-    parser.add_argument("--lend", action=argparse.BooleanOptionalAction, default=lend)
+    parser.add_argument(
+        "--lend",
+        action=argparse.BooleanOptionalAction,
+        default=lend,
+        help="let sidecars pay from leases; else a budget follows what was metered, and may be "
+        "passed [OVERSPILL_LEND]",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until a signal arrives; 1 where the Lease was lost."""
+    """Run until a signal arrives; 1 where the Lease was lost, 2 where no cluster is named."""
+    from overspill.controller.errors import NoCluster  # noqa: PLC0415
     from overspill.controller.process import serve  # noqa: PLC0415 - `--help` stays quick
 
     logs.configure(args.log_level)
-    return asyncio.run(serve(settings_of(args, os.environ)))
+    try:
+        return asyncio.run(serve(settings_of(args, os.environ)))
+    except NoCluster as error:
+        sys.stderr.write(f"overspill operator: {error}\n")
+        return 2
 
 
 def settings_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Settings:

@@ -71,11 +71,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--score", help="with --policy: the score of routing.complexity, as evaluate --write has it"
     )
-    parser.add_argument("--listen", default=env("LISTEN", "127.0.0.1:4000"))
+    parser.add_argument(
+        "--listen",
+        default=env("LISTEN", "127.0.0.1:4000"),
+        help="where the app sends its calls; 127.0.0.1:4000",
+    )
     parser.add_argument(
         "--admin-listen",
         default=env("ADMIN_LISTEN", None),
-        help="health and metrics; in a pod 0.0.0.0:4001, for the kubelet and Prometheus",
+        help="health and metrics; alone 127.0.0.1:4001, in a pod 0.0.0.0:4001, for the kubelet and "
+        "Prometheus",
     )
     parser.add_argument(
         "--access-log",
@@ -83,7 +88,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=env("ACCESS_LOG", "") not in ("", "0", "false"),
         help="one JSON line a request on standard output: decision, tokens, cost, times",
     )
-    parser.add_argument("--grace", type=float, default=float(env("GRACE", "30") or 30))
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=float(env("GRACE", "30") or 30),
+        help="seconds that open requests have to end after SIGTERM; 30",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
