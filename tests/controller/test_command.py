@@ -53,6 +53,29 @@ def test_an_image_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--sidecar-image" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "remedy"),
+    [
+        ("--interval", "0", "give seconds, such as 15"),
+        ("--stale-after", "nan", "give seconds, such as 15"),
+        ("--metrics-window", "1e+06", "give whole seconds, such as 60"),
+        ("--http-port", "99999", "give 1 to 65535"),
+        ("--log-level", "loud", "give one of DEBUG, INFO, WARNING, ERROR"),
+        ("--sidecar-env", "A=b", "is no JSON"),
+        ("--sidecar-env", '["A"]', "is no JSON object"),
+        ("--sidecar-resources", "1", "is no JSON object"),
+    ],
+)
+def test_a_flag_that_cannot_be_used_is_refused_at_the_start(
+    flag: str, value: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parsed("--sidecar-image", "x", flag, value)
+    said = capsys.readouterr().err
+    assert flag in said
+    assert remedy in said
+
+
 def test_two_processes_of_one_pod_are_two_candidates() -> None:
     one, two = (parsed("--sidecar-image", "x", POD_NAME="op-0") for _ in range(2))
     assert one.identity != two.identity
