@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,17 @@ def test_every_node_is_typed_and_nothing_is_left_for_pydantic_to_resolve() -> No
         if node.keys() & {"$ref", "anyOf", "oneOf", "const", "title", "$defs"}
     ]
     assert (untyped, foreign) == ([], [])
+
+
+def test_each_field_that_a_user_writes_is_described() -> None:
+    """The README sends people to `kubectl explain`."""
+    named = re.compile(r"\.spec(\.\w+|\[\])*\.\w+")
+    silent = [
+        path
+        for path, node in _nodes(SCHEMA)
+        if named.fullmatch(path) and not node.get("description")
+    ]
+    assert silent == []
 
 
 @pytest.mark.parametrize(

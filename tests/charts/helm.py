@@ -34,9 +34,18 @@ def helm(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
 
 def template(**values: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any chart value
     """Render the chart with these values and a Prometheus URL."""
+    return template_as("overspill", "overspill-system", **values)
+
+
+def template_as(
+    release: str,
+    namespace: str,
+    **values: Any,  # noqa: ANN401 - any chart value
+) -> list[dict[str, Any]]:
+    """Render it as the release of this name in this namespace."""
     merged = json.dumps({**URL, **values})
-    words = ("-n", "overspill-system", "--kube-version", "1.29.0", "-f", "-")
-    done = helm("template", "overspill", str(CHART), *words, stdin=merged)
+    words = ("-n", namespace, "--kube-version", "1.29.0", "-f", "-")
+    done = helm("template", release, str(CHART), *words, stdin=merged)
     assert done.returncode == 0, done.stderr
     return [document for document in yaml.safe_load_all(done.stdout) if document]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 import yaml
 
 from overspill.api import crd, parse_policy
-from tests.charts.helm import CHART, ROOT, binary, helm, of_kind, template
+from tests.charts.helm import CHART, ROOT, URL, binary, helm, of_kind, template, template_as
 
 
 def test_the_charts_crd_is_the_generated_one() -> None:
@@ -54,11 +56,119 @@ def test_without_prometheus_the_message_says_what_to_set() -> None:
             "resources",
             id="not a scale subresource",
         ),
+        pytest.param({"podLabels": {"team": 7}}, "podLabels/team", id="label is no text"),
+        pytest.param({"podAnnotations": {"on": True}}, "podAnnotations/on", id="annotation"),
+        pytest.param({"nodeSelector": {"gpu": True}}, "nodeSelector/gpu", id="node label"),
+        pytest.param({"imagePullSecrets": ["regcred"]}, "imagePullSecrets/0", id="only a name"),
+        pytest.param({"tolerations": ["gpu"]}, "tolerations/0", id="toleration"),
+        pytest.param(
+            {"image": {"repository": "registry:5000/overspill:0.1.0"}},
+            "image/repository",
+            id="tag in the repository",
+        ),
+        pytest.param(
+            {"operator": {"namespaces": ["a", "a"]}}, "operator/namespaces", id="namespace twice"
+        ),
+        pytest.param(
+            {"operator": {"namespaces": ["A b"]}}, "operator/namespaces/0", id="no namespace"
+        ),
+        pytest.param(
+            {"sidecar": {"resources": {"limits": {"memory": "256MB"}}}},
+            "sidecar/resources/limits/memory",
+            id="no quantity: every app pod would be refused",
+        ),
+        pytest.param(
+            {"sidecar": {"resources": {"memory": "256Mi"}}},
+            "sidecar/resources",
+            id="neither limit nor request",
+        ),
+        pytest.param({"sidecar": {"env": {"1 A": "x"}}}, "sidecar/env", id="no variable's name"),
+        pytest.param(
+            {"prometheus": {"url": "http://p", "podMonitor": {"interval": "fast"}}},
+            "podMonitor/interval",
+            id="no duration",
+        ),
     ],
 )
 def test_bad_values_are_refused(values: dict[str, Any], path: str) -> None:
     with pytest.raises(AssertionError, match=path):
         template(**values)
+
+
+@pytest.mark.parametrize(
+    ("resources", "field"),
+    [
+        pytest.param({"limits": {"memory": "256Mi", "cpu": 1}}, "limits", id="whole cores"),
+        pytest.param({"requests": {"cpu": 0.5, "memory": "1e8"}}, "requests", id="decimals"),
+        pytest.param({"limits": {"nvidia.com/gpu": "1"}}, "limits", id="a device"),
+    ],
+)
+def test_quantities_are_taken_as_kubernetes_writes_them(
+    resources: dict[str, Any], field: str
+) -> None:
+    given = _flag(template(sidecar={"resources": resources}), "sidecar-resources")[field]
+    assert given | resources[field] == given
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("team: search", id="colon and space: else a map"),
+        pytest.param("a #1", id="hash: else a comment"),
+        pytest.param('she said "{{ x }}"\n', id="quotes, braces, line end"),
+    ],
+)
+def test_sidecars_get_their_environment_as_it_is_written(value: str) -> None:
+    documents = template(sidecar={"env": {"OTEL_RESOURCE_ATTRIBUTES": value}})
+    assert _flag(documents, "sidecar-env") == {"OTEL_RESOURCE_ATTRIBUTES": value}
+
+
+def _flag(documents: list[dict[str, Any]], name: str) -> Any:  # noqa: ANN401 - any JSON value
+    (deployment,) = of_kind(documents, "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    (given,) = [word for word in container["args"] if word.startswith(f"--{name}=")]
+    return json.loads(given.partition("=")[2])
+
+
+@pytest.mark.parametrize(
+    ("release", "name"),
+    [
+        pytest.param("overspill", "overspill", id="plain"),
+        pytest.param("2nd.try", "overspill-2nd-try", id="a digit first, a dot"),
+        pytest.param("a" * 49 + "." + "b" * 3, "a" * 49, id="too long, cut at a dot"),
+    ],
+)
+def test_any_release_has_a_service_that_kubernetes_takes(release: str, name: str) -> None:
+    documents = template_as(release, "overspill-system")
+    (service,) = of_kind(documents, "Service")
+    assert service["metadata"]["name"] == f"{name}-webhook"
+    assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", service["metadata"]["name"])
+    (deployment,) = of_kind(documents, "Deployment")
+    assert f"--webhook-service={name}-webhook" in str(deployment)
+    assert service["spec"]["selector"]["app.kubernetes.io/instance"] == release
+
+
+@pytest.mark.parametrize("namespace", ["no", "123", "on"])
+def test_namespaces_that_look_like_something_else_stay_text(namespace: str) -> None:
+    documents = template_as(
+        "overspill",
+        namespace,
+        operator={"namespaces": [namespace]},
+        prometheus={
+            **URL["prometheus"],
+            "podMonitor": {"enabled": True},
+            "rules": {"enabled": True},
+        },
+        grafana={"dashboard": {"enabled": True}},
+    )
+    named = [d["metadata"]["namespace"] for d in documents if "namespace" in d["metadata"]]
+    named += [s["namespace"] for d in documents for s in d.get("subjects", ())]
+    named += [
+        webhook["clientConfig"]["service"]["namespace"]
+        for document in documents
+        for webhook in document.get("webhooks", ())
+    ]
+    assert set(named) == {namespace}
 
 
 @pytest.mark.parametrize(

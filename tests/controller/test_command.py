@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +16,8 @@ from overspill.controller import command
 from overspill.controller.logs import JsonLines
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from overspill.controller.settings import Settings
 
 
@@ -48,6 +53,29 @@ def test_an_image_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--sidecar-image" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "remedy"),
+    [
+        ("--interval", "0", "give seconds, such as 15"),
+        ("--stale-after", "nan", "give seconds, such as 15"),
+        ("--metrics-window", "1e+06", "give whole seconds, such as 60"),
+        ("--http-port", "99999", "give 1 to 65535"),
+        ("--log-level", "loud", "give one of DEBUG, INFO, WARNING, ERROR"),
+        ("--sidecar-env", "A=b", "is no JSON"),
+        ("--sidecar-env", '["A"]', "is no JSON object"),
+        ("--sidecar-resources", "1", "is no JSON object"),
+    ],
+)
+def test_a_flag_that_cannot_be_used_is_refused_at_the_start(
+    flag: str, value: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parsed("--sidecar-image", "x", flag, value)
+    said = capsys.readouterr().err
+    assert flag in said
+    assert remedy in said
+
+
 def test_two_processes_of_one_pod_are_two_candidates() -> None:
     one, two = (parsed("--sidecar-image", "x", POD_NAME="op-0") for _ in range(2))
     assert one.identity != two.identity
@@ -58,3 +86,29 @@ def test_a_log_line_is_one_json_object() -> None:
     line = JsonLines().format(record)
     assert "\n" not in line
     assert json.loads(line)["message"] == "it is\ngone"
+
+
+@pytest.mark.parametrize(
+    ("words", "config"),
+    [
+        pytest.param(("ledger", "contracts"), None, id="ledger, no file"),
+        pytest.param(("ledger", "contracts"), "a: [", id="ledger, no YAML"),
+        pytest.param(("ledger", "contracts"), "", id="ledger, empty"),
+        pytest.param(("operator", "--sidecar-image", "overspill:1"), None, id="operator, no file"),
+    ],
+)
+def test_without_a_cluster_the_error_says_what_to_set(
+    words: tuple[str, ...], config: str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "config"
+    if config is not None:
+        file.write_text(config)
+    environ = {**os.environ, "KUBECONFIG": str(file)}
+    environ.pop("KUBERNETES_SERVICE_HOST", None)
+    done = subprocess.run(
+        [sys.executable, "-m", "overspill", *words], env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert f"overspill {words[0]}: no cluster to ask: " in done.stderr
+    assert "set KUBECONFIG to a file with a current-context" in done.stderr
+    assert "Traceback" not in done.stderr

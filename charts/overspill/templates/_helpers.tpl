@@ -1,10 +1,13 @@
+{{/* A release may be called 2nd.try; a Service has neither dots nor a digit first. */}}
 {{- define "overspill.name" -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- $name := .Release.Name | replace "." "-" -}}
+{{- if regexMatch "^[0-9]" $name }}{{ $name = print "overspill-" $name }}{{ end -}}
+{{- $name | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "overspill.selector" -}}
 app.kubernetes.io/name: overspill
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "overspill.labels" -}}

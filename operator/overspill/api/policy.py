@@ -93,7 +93,9 @@ class LabelSelector(Model):
             ("size(self.matchLabels) > 0", "matchLabels: name at least one label, such as app: api")
         )
     )
-    match_labels: dict[str, str] = Field(max_length=32)
+    match_labels: dict[str, str] = Field(
+        max_length=32, description="A pod must have all of them. New ones get the sidecar."
+    )
 
     @model_validator(mode="after")
     def _not_every_pod(self) -> Self:
@@ -112,16 +114,20 @@ class Workload(Model):
 class ScaleTargetRef(Model):
     """Anything with a `/scale` subresource, in the policy's namespace."""
 
-    api_version: ApiVersion = "apps/v1"
-    kind: Kind = "Deployment"
-    name: ObjectName
+    api_version: ApiVersion = Field(default="apps/v1", description="Group and version.")
+    kind: Kind = Field(
+        default="Deployment",
+        description="The operator may scale Deployments and StatefulSets; others once the chart's "
+        "scaleTargets names them.",
+    )
+    name: ObjectName = Field(description="Which one.")
 
 
 class SmallService(Model):
     """The Service in front of the small-tier pods, in the policy's namespace."""
 
-    name: ObjectName
-    port: Port
+    name: ObjectName = Field(description="Sidecars talk to the pods behind it directly.")
+    port: Port = Field(description="Of the Service, by number.")
 
 
 class ReplicaBounds(Model):
@@ -132,8 +138,8 @@ class ReplicaBounds(Model):
             ("self.min <= self.max", "min exceeds max; lower min or raise max")
         )
     )
-    min: int = Field(default=0, ge=0, le=1000)
-    max: int = Field(ge=1, le=1000)
+    min: int = Field(default=0, ge=0, le=1000, description="Never fewer, whatever they earn.")
+    max: int = Field(ge=1, le=1000, description="Never more; what does not fit overflows.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -148,9 +154,20 @@ class Capacity(Model):
     Work is counted in tokens: output tokens + inputTokenWeight × input tokens.
     """
 
-    output_tokens_per_second: int = Field(ge=1, le=10_000_000)
-    input_token_weight: Quantity = Decimal("0.1")
-    max_concurrency: int = Field(default=32, ge=1, le=4096)
+    output_tokens_per_second: int = Field(
+        ge=1, le=10_000_000, description="Work per second, by a full replica. Learned after."
+    )
+    input_token_weight: Quantity = Field(
+        default=Decimal("0.1"),
+        json_schema_extra={"default": "0.1"},
+        description="What one input token costs, in output tokens.",
+    )
+    max_concurrency: int = Field(
+        default=32,
+        ge=1,
+        le=4096,
+        description="Requests that one replica takes at once, over all sidecars. Learned after.",
+    )
 
 
 class ReplicaCosts(Model):
@@ -171,8 +188,13 @@ class SmallTier(Model):
 
     scale_target_ref: ScaleTargetRef
     service: SmallService
-    model: Name
-    context_window: int = Field(default=32768, ge=256, le=100_000_000)
+    model: Name = Field(description="The model name that is sent to the small tier.")
+    context_window: int = Field(
+        default=32768,
+        ge=256,
+        le=100_000_000,
+        description="Tokens of input and output; longer requests go to the frontier.",
+    )
     replicas: ReplicaBounds
     replica_hourly_cost: Quantity = Field(description="USD that one replica costs per hour.")
     replica_cost_by_node_label: ReplicaCosts | None = Field(
@@ -188,8 +210,8 @@ class SmallTier(Model):
 class SecretKey(Model):
     """One key of a Secret in the policy's namespace. Only the sidecar container reads it."""
 
-    secret_name: ObjectName
-    key: DataKey = "api-key"
+    secret_name: ObjectName = Field(description="A Secret in the policy's namespace.")
+    key: DataKey = Field(default="api-key", description="The key whose value is the provider's.")
 
 
 class LongContextPrice(Model):
@@ -198,13 +220,15 @@ class LongContextPrice(Model):
     above_input_tokens: int = Field(
         ge=1, le=100_000_000, description="Requests with more input than this cost these prices."
     )
-    input_per_m_tok: Quantity = Field(alias="inputPerMTok")
+    input_per_m_tok: Quantity = Field(alias="inputPerMTok", description="USD, for input.")
     cached_input_per_m_tok: Quantity | None = Field(
         default=None,
         alias="cachedInputPerMTok",
         description="Without it, cached input keeps its share of the input price.",
     )
-    output_per_m_tok: Quantity = Field(alias="outputPerMTok")
+    output_per_m_tok: Quantity = Field(
+        alias="outputPerMTok", description="USD, for output; reasoning is output."
+    )
 
 
 ANTHROPIC_CACHE_WRITE = Decimal("1.25")
@@ -217,15 +241,21 @@ Source: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#pric
 class Price(Model):
     """List price in USD per million tokens."""
 
-    input_per_m_tok: Quantity = Field(alias="inputPerMTok")
-    cached_input_per_m_tok: Quantity | None = Field(default=None, alias="cachedInputPerMTok")
+    input_per_m_tok: Quantity = Field(alias="inputPerMTok", description="USD, for input.")
+    cached_input_per_m_tok: Quantity | None = Field(
+        default=None,
+        alias="cachedInputPerMTok",
+        description="Input that the provider had in its cache. Without it: the price of input.",
+    )
     cache_write_per_m_tok: Quantity | None = Field(
         default=None,
         alias="cacheWritePerMTok",
         description="Input that is written to the provider's cache, for five minutes where it has "
         "several times. Without it: 1.25 × input where api is Anthropic, else the price of input.",
     )
-    output_per_m_tok: Quantity = Field(alias="outputPerMTok")
+    output_per_m_tok: Quantity = Field(
+        alias="outputPerMTok", description="USD, for output; reasoning is output."
+    )
     long_context: LongContextPrice | None = Field(
         default=None, description="Where long requests cost more: GPT-5.4 and later, Gemini Pro."
     )
@@ -285,10 +315,12 @@ HeaderName = Annotated[
 class FrontierProvider(Model):
     """An external model API, paid per token."""
 
-    name: Label
+    name: Label = Field(description="In metrics, logs and reasons; no two are the same.")
     api: FrontierAPI
-    base_url: HttpURL = Field(alias="baseURL")
-    model: Name
+    base_url: HttpURL = Field(
+        alias="baseURL", description="Such as https://api.anthropic.com or https://api.openai.com."
+    )
+    model: Name = Field(description="The model name that is sent to this provider.")
     credentials: SecretKey
     price: Price
     max_output_tokens: int = Field(
@@ -307,8 +339,8 @@ class FrontierProvider(Model):
 class HeaderMatch(Model):
     """A request header with exactly this value; the name is not case-sensitive."""
 
-    name: Name
-    value: Annotated[str, Field(max_length=1024)]
+    name: Name = Field(description="Such as x-priority.")
+    value: Annotated[str, Field(max_length=1024, description="All of it; case counts.")]
 
 
 class RuleMatch(Model):
@@ -348,7 +380,7 @@ class Rule(Model):
             )
         )
     )
-    name: Label
+    name: Label = Field(description="In metrics, logs and reasons; no two are the same.")
     when: RuleMatch
     tier: Tier
     overflow: Overflow = Overflow.ALLOW
@@ -364,8 +396,8 @@ class Rule(Model):
 class ConfigMapKey(Model):
     """A key of a ConfigMap in the policy's namespace."""
 
-    config_map_name: ObjectName
-    key: DataKey = "score.json"
+    config_map_name: ObjectName = Field(description="A ConfigMap in the policy's namespace.")
+    key: DataKey = Field(default="score.json", description="The key that the score is under.")
 
 
 _ONE_AIM = "give frontierShare or qualityFloor, and not both"
@@ -456,8 +488,12 @@ class Grader(StrEnum):
 class GradingWebhook(Model):
     """Who is sent a request and both answers, and says what each is worth, from 0 to 1."""
 
-    url: HttpURL
-    timeout: Duration = Field(default=30.0, json_schema_extra={"default": "30s"})
+    url: HttpURL = Field(description="Where both are sent, by POST.")
+    timeout: Duration = Field(
+        default=30.0,
+        json_schema_extra={"default": "30s"},
+        description="How long an answer may take.",
+    )
 
 
 _WEBHOOK = "webhook and the grader Webhook go together: give both or neither"
@@ -526,7 +562,11 @@ class Context(Model):
 class OverflowSpec(Model):
     """When a request leaves the small tier before it was answered there."""
 
-    first_token_deadline: Duration = Field(default=2.0, json_schema_extra={"default": "2s"})
+    first_token_deadline: Duration = Field(
+        default=2.0,
+        json_schema_extra={"default": "2s"},
+        description="A stream with no byte of an answer by then goes to the next rung.",
+    )
 
 
 class QueueSpec(Model):
@@ -608,7 +648,9 @@ class Budget(Model):
 
     limit: Quantity = Field(description="USD per period.")
     period: BudgetPeriod = BudgetPeriod.DAY
-    time_zone: TimeZone = "UTC"
+    time_zone: TimeZone = Field(
+        default="UTC", description="Where periods begin at midnight, such as Europe/Berlin."
+    )
     pacing: Pacing = Field(
         default=Pacing.GREEDY,
         description="Smooth: the budget lasts as long as its period; where more is asked of the "

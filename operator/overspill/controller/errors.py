@@ -2,6 +2,7 @@
 
 OverspillError
 ├── Unavailable      nobody acts: the work is tried again after a while
+├── NoCluster        a person says where the API server is
 ├── Missing          a person creates what the policy names; becomes a condition
 └── Refused          the API server said no; `status` is its HTTP status
     ├── NotFound     404
@@ -15,6 +16,10 @@ from overspill.api.errors import OverspillError
 
 class Unavailable(OverspillError):
     """The API server or Prometheus did not answer; try again."""
+
+
+class NoCluster(OverspillError):
+    """Neither a pod's service account nor a kubeconfig that can be used."""
 
 
 class Refused(OverspillError):

@@ -14,7 +14,7 @@ import aiohttp
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 
-from overspill.controller.errors import Conflict, NotFound, Refused, Unavailable
+from overspill.controller.errors import Conflict, NoCluster, NotFound, Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,14 +32,19 @@ _TRY_AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 async def load_config() -> Configuration:
-    """Use the pod's service account, else KUBECONFIG."""
+    """Use the pod's service account, else KUBECONFIG. Raises: NoCluster where neither can be."""
     configuration = Configuration()
     try:
         kube_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
     except kube_config.ConfigException:
-        await kube_config.load_kube_config(  # type: ignore[no-untyped-call]
-            client_configuration=configuration
-        )
+        try:
+            await kube_config.load_kube_config(  # type: ignore[no-untyped-call]
+                client_configuration=configuration
+            )
+        except Exception as error:  # the library's own, YAML's, and whatever a file's shape brings
+            raise NoCluster(
+                f"no cluster to ask: {error}; set KUBECONFIG to a file with a current-context"
+            ) from None
     return configuration
 
 

@@ -26,7 +26,7 @@ _HEADS: Final = ("POD", "LEASE", "STATE", "GRANTED", "SETTLED", "HELD", "LOST", 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("policy", help="name of the RoutingPolicy")
-    parser.add_argument("-n", "--namespace", default="default")
+    parser.add_argument("-n", "--namespace", default="default", help="of the policy; default")
     parser.add_argument("--json", action="store_true", help="whole micro-dollars, for programs")
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import uvloop
+from pydantic import ValidationError
 
-from overspill.api.errors import InvalidPolicy
+from overspill.api.errors import InvalidPolicy, sentences
 from overspill.api.policy import OnExhausted
 from overspill.api.policy_file import read_policy
 from overspill.api.sidecar_config import (
@@ -46,6 +47,7 @@ NAME_SERVICE: Final = "timeout:1 attempts:4"
 """What glibc is told of the name service, unless RES_OPTIONS says otherwise: where a packet is lost
 it asks again after a second. By itself it waits five, and by then the connection was given up."""
 ENV: Final = "OVERSPILL_SIDECAR_"
+LAST_PORT: Final = 65535
 TRACING_SWITCHES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 log = logging.getLogger(__name__)
 
@@ -71,11 +73,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--score", help="with --policy: the score of routing.complexity, as evaluate --write has it"
     )
-    parser.add_argument("--listen", default=env("LISTEN", "127.0.0.1:4000"))
+    parser.add_argument(
+        "--listen",
+        default=env("LISTEN", "127.0.0.1:4000"),
+        help="where the app sends its calls; 127.0.0.1:4000",
+    )
     parser.add_argument(
         "--admin-listen",
         default=env("ADMIN_LISTEN", None),
-        help="health and metrics; in a pod 0.0.0.0:4001, for the kubelet and Prometheus",
+        help="health and metrics; alone 127.0.0.1:4001, in a pod 0.0.0.0:4001, for the kubelet and "
+        "Prometheus",
     )
     parser.add_argument(
         "--access-log",
@@ -83,7 +90,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=env("ACCESS_LOG", "") not in ("", "0", "false"),
         help="one JSON line a request on standard output: decision, tokens, cost, times",
     )
-    parser.add_argument("--grace", type=float, default=float(env("GRACE", "30") or 30))
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=env("GRACE", None) or "30",
+        help="seconds that open requests have to end after SIGTERM; 30",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -102,6 +114,11 @@ def run(args: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory(prefix="overspill-") as keys:
             config = _alone(args, file, Path(keys))
             return uvloop.run(_serve(args, config, Path(keys), file.spec.budget))
+    except ValidationError as error:
+        sys.stderr.write(
+            f"overspill sidecar: --small, --frontier: {'; '.join(sentences(error, 'small'))}\n"
+        )
+        return 2
     except (InvalidPolicy, OSError, ValueError) as error:
         sys.stderr.write(f"overspill sidecar: {error}\n")
         return 2
@@ -189,8 +206,9 @@ async def watch(proxy: Proxy, path: Path) -> None:
 
 
 def _address(text: str) -> tuple[str, int]:
+    """Without a host it would be every interface; of a port too high, uvloop takes a remainder."""
     host, _, port = text.rpartition(":")
-    if not port.isdigit():
+    if not host or not port.isdecimal() or int(port) > LAST_PORT:
         raise ValueError(f"{text!r} is not an address; write HOST:PORT, such as 127.0.0.1:4000")
     return host.strip("[]"), int(port)
 
