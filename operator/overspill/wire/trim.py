@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STEPS: Final = 4
 """What is left out is a multiple of a quarter of the limit, or a little more."""
-IMAGE_TOKENS: Final = 1_600
+TYPICAL_IMAGE_TOKENS: Final = 1_600
 """About what providers count of one. The bytes of its pixels would count as a book, and cost a
 conversation all that was said before it."""
 _KEPT: Final = frozenset({"system", "developer"})
@@ -84,7 +84,7 @@ def _enough(begins: Sequence[int], before: Sequence[int], goal: int) -> int:
 
 def _pixel_tokens(item: object) -> int:
     """Return by how much a message's images are estimated too high."""
-    return sum(max(0, estimate_tokens(size) - IMAGE_TOKENS) for size in pixel_bytes(item))
+    return sum(max(0, estimate_tokens(size) - TYPICAL_IMAGE_TOKENS) for size in pixel_bytes(item))
 
 
 def _without(ask: Ask, kept: Sequence[msgspec.Raw], tokens: int) -> Ask:

@@ -17,6 +17,8 @@ from overspill.wire.tool_calls import with_short_ids, without_empty_calls
 from overspill.wire.usage import estimate_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from overspill.wire.stream import EventStream
 
 BOOLEANS: Final = {b"true": True, b"false": False, b"null": False}
@@ -80,6 +82,14 @@ def _as_hosts_take(ask: Ask, limit: str) -> tuple[Ask, tuple[str, ...]]:
     nudges = {name: fields.pop(name) for name in NUDGES if name in fields}
     lost = tuple(name for name, value in nudges.items() if bytes(value) != b"null")
     return msgspec.structs.replace(ask, document=Document(fields)), lost
+
+
+def translated(chat: dict[str, Any], lossy: Sequence[str], target: Target) -> Call:
+    """Return the call for a request that was put in the words of a chat completion."""
+    body = compact({"model": target.model, **chat})
+    return Call(
+        "/chat/completions", body if target.open_model else with_short_ids(body), tuple(lossy)
+    )
 
 
 class ChatCompletions(Ingress):

@@ -9,9 +9,8 @@ from overspill.wire.ask import Ask, Call, Target, model_name, token_limit
 from overspill.wire.document import Document, compact
 from overspill.wire.errors import BadRequest, Untranslatable, Wire
 from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
-from overspill.wire.ingress.chat import is_true
+from overspill.wire.ingress.chat import is_true, translated
 from overspill.wire.to_openai import MODEL_BOUND, chat_body, wants_thinking
-from overspill.wire.tool_calls import with_short_ids
 from overspill.wire.usage import Usage, estimate_tokens
 
 if TYPE_CHECKING:
@@ -52,9 +51,7 @@ class Messages(Ingress):
         chat, lossy = chat_body(
             ask.document.values(), open_model=target.open_model, limit=target.chat_limit
         )
-        body = compact({"model": target.model, **chat})
-        body = body if target.open_model else with_short_ids(body)
-        return Call("/chat/completions", body, tuple(lossy))
+        return translated(chat, lossy, target)
 
     def stream(self, ask: Ask, target: Target, now_s: float) -> EventStream:
         """Pass events on, or translate them."""

@@ -10,13 +10,12 @@ from overspill.wire.document import Document, compact, read_json
 from overspill.wire.errors import BadRequest, Wire
 from overspill.wire.from_anthropic import ChatStream, completion
 from overspill.wire.ingress.base import Answered, Ingress, guessed, metered
-from overspill.wire.ingress.chat import is_true
+from overspill.wire.ingress.chat import is_true, translated
 from overspill.wire.reading import field_of
 from overspill.wire.responses_answer import ResponseStream, response
 from overspill.wire.responses_request import chat_body, refuse_results_in_parts
 from overspill.wire.stream import Chained
 from overspill.wire.to_anthropic import messages_body
-from overspill.wire.tool_calls import with_short_ids
 from overspill.wire.usage import estimate_tokens
 
 if TYPE_CHECKING:
@@ -59,9 +58,7 @@ class Responses(Ingress):
             refuse_results_in_parts(chat)
             if target.capped and ask.max_tokens is None:
                 chat[target.chat_limit] = target.max_output_tokens
-            body = compact({"model": target.model, **chat})
-            body = body if target.open_model else with_short_ids(body)
-            return Call("/chat/completions", body, tuple(lossy))
+            return translated(chat, lossy, target)
         limit = ask.max_tokens or target.max_output_tokens
         try:
             message, more = messages_body(chat, target.model, limit)
