@@ -57,6 +57,7 @@ def test_an_image_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     ("flag", "value", "remedy"),
     [
         ("--interval", "0", "give seconds, such as 15"),
+        ("--interval", "soon", "give seconds, such as 15"),
         ("--stale-after", "nan", "give seconds, such as 15"),
         ("--metrics-window", "1e+06", "give whole seconds, such as 60"),
         ("--http-port", "99999", "give 1 to 65535"),
