@@ -59,6 +59,16 @@ def test_a_plan_says_from_which_score_on_and_how_many_by_lot() -> None:
     assert quality.frontier_share < 1
 
 
+@pytest.mark.parametrize("score", [0.1234567, -0.1234567])
+def test_what_a_plan_sends_up_goes_up_however_its_limit_is_written(score: float) -> None:
+    """An application whose prompts are all alike has all of its traffic at one score."""
+    hard = [trial("b", score=score, small=0.0, sent=1.0, seen=1.0) for _ in range(10)]
+    easy = [trial("a", score=score - 0.5, sent=1.0, seen=1.0) for _ in range(10)]
+    quality = known([batch(*hard, *easy, name=f"n{n}", ended_s=60.0 * n) for n in range(20)])
+    assert quality.plan.limit is not None
+    assert score - 1e-5 < quality.plan.limit <= score
+
+
 @pytest.mark.parametrize(
     ("more", "fresh"),
     [

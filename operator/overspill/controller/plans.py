@@ -203,8 +203,14 @@ def _config(plan: Plan, aim: Aim, shadow_rate: float) -> PlanConfig:
     if plan == CAREFUL:
         return _first(aim, shadow_rate)
     return PlanConfig(
-        limit=None if plan.limit == inf else round(plan.limit, _DIGITS),
+        limit=None if plan.limit == inf else _rounded_down(plan.limit),
         trial_rate=plan.trial_rate,
         shadow_rate=shadow_rate,
         variance=round(plan.variance, _DIGITS),
     )
+
+
+def _rounded_down(limit: float) -> float:
+    """Round to what is published: what the plan sends up, at its very limit too, still goes up."""
+    rounded = round(limit, _DIGITS)
+    return rounded if rounded <= limit else round(rounded - 10.0**-_DIGITS, _DIGITS)

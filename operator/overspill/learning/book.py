@@ -16,7 +16,7 @@ from overspill.learning.promise import Plan, Spell, Trials
 from overspill.routing.features import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from overspill.learning.design import Design, Floats, Indices
     from overspill.trials.record import Batch, Trial
@@ -86,11 +86,20 @@ class Book:
         )
 
     def _completion(self) -> tuple[float, float]:
-        """Return which part of the paid trials, and of those for nothing, told something."""
-        paid = sum(one.sent < 1.0 for batch in self.batches for one in batch.trials)
+        """Return which part of the paid trials, and of those for nothing, told something.
+
+        Each counts as what it stands for: plans differ in their rates, and one may have lost more.
+        """
+        trials = self._all()
         return (
-            _part(paid, sum(batch.lost_paid for batch in self.batches)),
-            _part(len(self) - paid, sum(batch.lost_free for batch in self.batches)),
+            _part(
+                [1.0 / one.seen for one in trials if one.sent < 1.0],
+                [(batch.lost_paid, batch.missed_paid) for batch in self.batches],
+            ),
+            _part(
+                [1.0 / one.seen for one in trials if one.sent >= 1.0],
+                [(batch.lost_free, batch.missed_free) for batch in self.batches],
+            ),
         )
 
     def design(self) -> Design:
@@ -117,6 +126,13 @@ def _floats(values: Iterable[float]) -> Floats:
     return np.fromiter(values, np.float64)
 
 
-def _part(seen: int, lost: int) -> float:
-    """Return which part was seen; where all were lost, as if half of one had been."""
-    return max(seen, 0.5) / max(seen + lost, 0.5)
+def _part(seen: Sequence[float], lost: Sequence[tuple[int, float]]) -> float:
+    """Return which part was seen; where all were lost, as if half of one had been.
+
+    `seen` has what each stands for; `lost` how many, and what they stood for: where that is not
+    told, as much as the others on the mean.
+    """
+    if not seen:
+        return 0.5 / max(sum(many for many, _ in lost), 0.5)
+    mean = sum(seen) / len(seen)
+    return sum(seen) / (sum(seen) + sum(missed or many * mean for many, missed in lost))

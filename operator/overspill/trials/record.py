@@ -32,6 +32,7 @@ LEAST_CHANCE: Final = 1e-12
 Chance = Annotated[float, msgspec.Meta(ge=LEAST_CHANCE, le=1.0)]
 Moment = Annotated[float, msgspec.Meta(ge=0.0, le=1e11)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+Requests = Annotated[float, msgspec.Meta(ge=0.0, le=1e24)]
 
 
 class Trial(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -88,6 +89,11 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     spent_usd_micros: Count
     """On judges."""
     trials: Annotated[list[Trial], msgspec.Meta(max_length=MOST_TRIALS)]
+    missed_free: Requests = 0.0
+    missed_paid: Requests = 0.0
+    """Requests that the lost trials were to stand for, by the chances that they were drawn with: a
+    trial in fifty stands for more than one in two. 0 where a sidecar of an older
+    version tells of some."""
 
 
 def features_of(features: Features) -> tuple[list[int], list[int]]:
