@@ -65,6 +65,17 @@ def test_the_column_says_quality_and_floor(quality: Quality, display: str) -> No
     assert made.display == display
 
 
+def test_with_a_share_no_quality_is_certain_while_the_lot_has_drawn_nothing() -> None:
+    aim = Aim(floor=None, confidence=0.95, sample_rate=0.5)
+    free = [trial(small=float(number % 2), sent=1.0, seen=1.0) for number in range(60)]
+    alone = {"alone": 100, "trial_rate": 0.02, "variance": 0.0}
+    evidence = evidence_in(Book.of([batch(*free, **alone)]), {})
+    made = quality_status(None, plans.replanned(plans.informed(plans.begun("s", aim), evidence)))
+    assert made is not None
+    assert made.low is not None
+    assert made.low < Decimal("0.5")
+
+
 @pytest.mark.parametrize(
     ("margin", "says", "display"),
     [

@@ -125,7 +125,7 @@ def unpack(raw: bytes) -> list[Batch]:
         if 0.0 < batch.trial_rate < LEAST_CHANCE:
             raise ValueError(f"batch {batch.name}: trials by a rate that cannot be")
         for trial in batch.trials:
-            beyond = trial.words and trial.places[-1] >= WORDS
+            beyond = sum(trial.words) >= WORDS
             if trial.seen > trial.sent or not isfinite(trial.score) or beyond:
                 raise ValueError(f"batch {batch.name}: a trial that cannot be")
     return batches
