@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 import pytest
 
 from overspill.learning.book import Book
-from overspill.learning.crossfit import PARTS
 from overspill.learning.design import design_of
 from overspill.learning.lesson import TAUGHT_BY, lesson_of
 from overspill.learning.promise import bank_of
@@ -108,13 +105,6 @@ def test_a_lesson_tells_easy_from_hard_and_scores_each_by_what_others_taught() -
     assert set(lesson.scores) == book.names
     scores = book.trials(lesson.scores).scores.reshape(-1, 4)
     assert (scores[:, :2].max(axis=1) < scores[:, 2:].min(axis=1)).all()
-
-
-def test_no_trial_of_a_lesson_keeps_its_score_of_before_even_where_all_are_in_one_part() -> None:
-    names = [name for name in map(str, range(40)) if zlib.crc32(name.encode()) % PARTS == 0]
-    told = [batch(*[trial(score=9.0)] * 30, name=name) for name in names[:2]]
-    lesson = lesson_of(Book.of(told), None)
-    assert max(scores.max() for scores in lesson.scores.values()) < 1.0
 
 
 def test_batches_that_a_lesson_does_not_know_keep_their_scores() -> None:

@@ -101,7 +101,9 @@ class Quality:
 
     @property
     def wants_lesson(self) -> bool:
-        """Whether there is enough that is new to learn the score anew."""
+        """Whether there is enough that is new to learn the score anew, and to test it by others."""
+        if self.evidence is None or self.evidence.parts < 2:
+            return False
         grown = min((LEARNS - 1.0) * self.asked_with, LEARNS_AT_LEAST_EVERY)
         return self.trials >= FEWEST and self.fresh_trials > 0 and self.fresh_trials >= grown
 

@@ -112,7 +112,7 @@ class Book:
 
     def parts(self) -> Indices:
         """Return the part of each trial, 0 to below PARTS: a batch has one, and always the same."""
-        numbers = [zlib.crc32(batch.name.encode()) % PARTS for batch in self.batches]
+        numbers = [part_of(batch.name) for batch in self.batches]
         return np.repeat(np.array(numbers, np.intp), [len(one.trials) for one in self.batches])
 
     def by_batch(self, values: Floats) -> dict[str, Floats]:
@@ -120,6 +120,11 @@ class Book:
         ends = np.cumsum([len(batch.trials) for batch in self.batches])
         cut = np.split(values, ends[:-1])
         return {batch.name: own for batch, own in zip(self.batches, cut, strict=True)}
+
+
+def part_of(batch: str) -> int:
+    """Return the part of a batch by its name, 0 to below PARTS."""
+    return zlib.crc32(batch.encode()) % PARTS
 
 
 def _floats(values: Iterable[float]) -> Floats:

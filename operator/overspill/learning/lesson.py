@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from overspill.learning.crossfit import PARTS, cross_fitted
+from overspill.learning.book import Book
+from overspill.learning.crossfit import cross_fitted
 from overspill.learning.linear import linear_of, score_of
 from overspill.learning.prior import shipped
 from overspill.routing.score import Score
@@ -15,7 +14,6 @@ from overspill.routing.score import Score
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from overspill.learning.book import Book
     from overspill.learning.design import Floats
 
 TAUGHT_BY: Final = ("trials",)
@@ -40,12 +38,21 @@ def lesson_of(book: Book, begin_with: str | None) -> Lesson:
     """
     prior = linear_of(Score.load(begin_with)) if begin_with else shipped().linear()
     design, before = book.design(), book.trials().scores
-    examples, parts = len(book), book.parts()
-    if len(np.unique(parts)) < 2:  # few batches: what stays of the score before has another scale
-        parts = np.arange(examples) % PARTS
-    scores, linear = cross_fitted(design, book.gains(), parts, prior, before)
+    scores, linear = cross_fitted(design, book.gains(), book.parts(), prior, before)
+    examples = len(book)
     return Lesson(
         score=score_of(linear, TAUGHT_BY, examples).dump(),
         examples=examples,
         scores=book.by_batch(scores),
     )
+
+
+def rescored(book: Book, text: str, known: Mapping[str, Floats]) -> Mapping[str, Floats]:
+    """Return `known`, and of batches that are not in it what the score of this text says.
+
+    They came since it learned, and some were drawn by the score before. Raises: InvalidScore.
+    """
+    new = Book(tuple(one for one in book.batches if one.trials and one.name not in known))
+    if not new.batches:
+        return known
+    return {**known, **new.by_batch(linear_of(Score.load(text)).gains(new.design()))}
