@@ -304,3 +304,29 @@ async def test_no_batch_ended_later_than_it_was_told() -> None:
     found = evidence_in(Book.of(api.batches), {})
     assert found is not None
     assert found.at_frontier_per_h == pytest.approx(2 * 40 * 60)
+
+
+@pytest.mark.asyncio
+async def test_prompts_that_are_all_alike_fill_segments_that_can_be_read_and_learned_from() -> None:
+    """What is alike packs a hundred to one: by bytes alone a segment would take many thousands."""
+    api, prompt = (
+        TrialApi(),
+        " ".join(f"{a}{b}{c}" for a in "bdfg" for b in "aeiou" for c in "klmn"),
+    )
+    alike = [trial(prompt, small=float(number % 2)) for number in range(48)]
+    told = [batch(*alike, name=f"a-{number}") for number in range(160)]
+    kept = keeper(api)
+    for start in range(0, len(told), 80):
+        await kept.keep(KEY, MINE, told[start : start + 80])
+    assert api.names == [one.name for one in told][-len(api.names) :]
+    assert all(sum(len(b.trials) for b in segments.batches_in(one)) <= 256 for one in api.segments)
+    assert len(api.segments) == segments.SEGMENTS
+
+
+@pytest.mark.asyncio
+async def test_a_report_of_many_segments_that_comes_twice_is_kept_once() -> None:
+    api, told = TrialApi(), [large(f"a-{number}") for number in range(5)]
+    kept = keeper(api)
+    assert await kept.keep(KEY, MINE, told) == 5
+    assert await kept.keep(KEY, MINE, told) == 0
+    assert len(api.segments) == 5

@@ -57,7 +57,7 @@ class Tail:
     batches: tuple[Batch, ...]
     """Of the newest."""
     earlier: frozenset[str]
-    """Names of the batches in the one before."""
+    """Names of the batches in the one before, and in all that were written with the newest."""
 
     def unknown(self, told: Sequence[Batch]) -> list[Batch]:
         """Return what is not there yet, each name once."""
@@ -134,13 +134,15 @@ class Keeper:
         """Add to the newest segment, or begin others where that is full or of another subject."""
         newest, joined = tail.newest, (*tail.batches, *new)
         raw = await asyncio.to_thread(pack, joined)
-        fits = len(raw) <= segments.SEGMENT_BYTES
+        fits = segments.fits(joined, raw)
         if newest is not None and fits and segments.subject_noted(newest["metadata"]) == subject:
             manifest = segments.segment(policy, tail.number, subject, raw, before=newest)
             path = f"{_folder(key)}/{newest['metadata']['name']}"
             written = await self._api.replace(path, manifest)
             return replace(tail, newest=written, batches=joined)
+        earlier = frozenset[str]()
         for raw in await asyncio.to_thread(segments.chunks, new):
+            earlier |= {one.name for one in tail.batches}
             manifest = segments.segment(policy, tail.number + 1, subject, raw)
             written = await self._api.create(_folder(key), manifest)
             tail = replace(
@@ -148,7 +150,7 @@ class Keeper:
                 number=tail.number + 1,
                 newest=written,
                 batches=tuple(segments.unpacked(raw)),
-                earlier=frozenset(one.name for one in tail.batches),
+                earlier=earlier,
             )
         await self._let_go(key, policy)
         return tail
