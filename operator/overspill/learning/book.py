@@ -55,8 +55,8 @@ class Book:
         the chance that one is seen is lower than its lot said.
         """
         known, trials = scores or {}, self._all()
-        sent = _floats(one.sent for one in trials)
-        paid, free = self._completion()
+        sent, seen = _floats(one.sent for one in trials), _floats(one.seen for one in trials)
+        by_lot, (paid, free) = sent < 1.0, self._completion()
         own = [
             known[batch.name] if batch.name in known else _floats(one.score for one in batch.trials)
             for batch in self.batches
@@ -65,9 +65,18 @@ class Book:
             scores=np.concatenate([np.zeros(0), *own]),
             small=_floats(one.small for one in trials),
             frontier=_floats(one.frontier for one in trials),
-            sent=sent,
-            seen=_floats(one.seen for one in trials) * np.where(sent < 1.0, paid, free),
+            sent=np.where(by_lot, (sent + self._lost_to_the_frontier()) * paid, sent),
+            seen=seen * np.where(by_lot, paid, free),
         )
+
+    def _lost_to_the_frontier(self) -> float:
+        """Return how many trials by lot were lost, beside how many requests others stood for.
+
+        Of what those that came through stand for in their place the frontier answered so many, and
+        not as many as at their own rate.
+        """
+        stood_for = sum(1.0 / one.seen for one in self._all() if one.sent < 1.0)
+        return sum(batch.lost_paid for batch in self.batches) / stood_for if stood_for else 0.0
 
     def spells(self) -> tuple[Spell, ...]:
         """Return what the small model answered alone, under which plans."""
