@@ -11,7 +11,7 @@ from overspill.api.sidecar_config import PlanConfig
 from overspill.controller import plans
 from overspill.controller.evidence import evidence_in
 from overspill.controller.plans import Aim, Quality
-from overspill.learning.book import Book
+from overspill.learning.book import Book, part_of
 from overspill.learning.lesson import Lesson
 from tests.trials.batches import batch, trial
 
@@ -57,6 +57,16 @@ def test_a_plan_says_from_which_score_on_and_how_many_by_lot() -> None:
     assert quality.plan.trial_rate > 0
     assert quality.frontier_share is not None
     assert quality.frontier_share < 1
+
+
+@pytest.mark.parametrize("score", [0.1234567, -0.1234567])
+def test_what_a_plan_sends_up_goes_up_however_its_limit_is_written(score: float) -> None:
+    """An application whose prompts are all alike has all of its traffic at one score."""
+    hard = [trial("b", score=score, small=0.0, sent=1.0, seen=1.0) for _ in range(10)]
+    easy = [trial("a", score=score - 0.5, sent=1.0, seen=1.0) for _ in range(10)]
+    quality = known([batch(*hard, *easy, name=f"n{n}", ended_s=60.0 * n) for n in range(20)])
+    assert quality.plan.limit is not None
+    assert score - 1e-5 < quality.plan.limit <= score
 
 
 @pytest.mark.parametrize(
@@ -143,7 +153,7 @@ def test_a_share_is_tried_a_little_and_promises_nothing() -> None:
 def test_a_lesson_is_wanted_where_there_is_enough_that_is_new(
     trials: int, asked_with: int, fresh: int, wanted: bool
 ) -> None:
-    evidence = evidence_in(Book.of(batches(1, trials=trials)), {})
+    evidence = evidence_in(Book.of(batches(2, trials=trials // 2)), {})
     quality = replace(
         plans.begun("s", AIM), evidence=evidence, asked_with=asked_with, fresh_trials=fresh
     )
@@ -167,3 +177,11 @@ def test_what_was_planned_before_holds_until_a_lesson_unless_the_bank_is_in_the_
     red = batch(*[wrong] * 60, name="red", ended_s=9_000.0, alone=540, trial_rate=0.1)
     bad = plans.replanned(plans.informed(good, evidence_in(Book.of([*batches(20), red]), {})))
     assert bad.plan.careful
+
+
+def test_a_lesson_takes_trials_of_two_parts() -> None:
+    """With one alone no trial would have a score by the lesson, and plans are for that score."""
+    names = [[name for name in map(str, range(40)) if part_of(name) == part] for part in (0, 1)]
+    told = [batch(*[trial()] * 30, name=name) for name in names[0][:4]]
+    assert not known(told).wants_lesson
+    assert known([*told, batch(trial(), name=names[1][0])]).wants_lesson

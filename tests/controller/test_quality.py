@@ -224,7 +224,7 @@ async def test_a_lesson_outlives_looks_that_fail(monkeypatch: pytest.MonkeyPatch
     scene = Scene()
     cluster = scene.stage.cluster
     await scene.stage.look()
-    await keeper(scene.api).keep(KEY, MINE, [scene.traffic(100)])
+    await keeper(scene.api).keep(KEY, MINE, [scene.traffic(50), scene.traffic(50)])
     scene.sync()
     await scene.stage.look(after_s=30.0)
     await scene.stage.reconciler.tutor.work_off()
@@ -282,6 +282,23 @@ async def test_a_restart_falls_back_to_nothing_and_learns_again() -> None:
     assert not scene.plan.careful
     assert scene.taught
     assert "PromiseAtRisk" not in scene.stage.cluster.reasons()
+
+
+async def test_what_was_drawn_by_the_score_before_is_scored_by_the_one_in_force() -> None:
+    """A trial may wait ten minutes at its sidecar, and its score then is of no use any more."""
+    scene = await Scene.proven()
+    before, score = scene.plan, scene.score
+    hard = [f"Prove that {name} cannot win" for name in NAMES] * 50
+    late = [trial(one, score=0.0, small=0.0, sent=1.0, seen=1.0) for one in hard]
+    told = batch(*late, name="late", ended_s=0.0, alone=0, at_frontier=len(late))
+    await keeper(scene.api).keep(KEY, MINE, [told])
+    scene.sync()
+    await scene.stage.look(after_s=30.0)
+    assert not scene.plan.careful
+    assert scene.plan != before
+    assert score is not None
+    assert scene.plan.limit is not None
+    assert score.gain("Say hello to Ben") < scene.plan.limit < score.gain(hard[0])
 
 
 async def test_a_plan_goes_with_its_score() -> None:

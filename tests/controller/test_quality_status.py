@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from overspill.controller.evidence import evidence_in
 from overspill.controller.plans import Aim, Quality
 from overspill.controller.quality_status import quality_status
 from overspill.learning.book import Book
+from overspill.learning.promise import Bank
 from tests.trials.batches import batch, trial
 
 AIM = Aim(floor=0.9, confidence=0.95, sample_rate=0.5)
@@ -61,6 +63,42 @@ def test_the_column_says_quality_and_floor(quality: Quality, display: str) -> No
     made = quality_status(None, quality)
     assert made is not None
     assert made.display == display
+
+
+def test_with_a_share_no_quality_is_certain_while_the_lot_has_drawn_nothing() -> None:
+    aim = Aim(floor=None, confidence=0.95, sample_rate=0.5)
+    free = [trial(small=float(number % 2), sent=1.0, seen=1.0) for number in range(60)]
+    alone = {"alone": 100, "trial_rate": 0.02, "variance": 0.0}
+    evidence = evidence_in(Book.of([batch(*free, **alone)]), {})
+    made = quality_status(None, plans.replanned(plans.informed(plans.begun("s", aim), evidence)))
+    assert made is not None
+    assert made.low is not None
+    assert made.low < Decimal("0.5")
+
+
+@pytest.mark.parametrize(
+    ("margin", "says", "display"),
+    [
+        pytest.param(-0.1, "Unknown", "0.900~0.9", id="the lower end is just below the floor"),
+        pytest.param(0.1, "True", "0.900≥0.9", id="just above"),
+    ],
+)
+def test_no_rounding_makes_a_floor_held(margin: float, says: str, display: str) -> None:
+    bank = Bank(requests=1000.0, margin=margin, variance=0.0, frontier=1000.0)
+    made = quality_status(None, replace(known(400), bank=bank))
+    assert made is not None
+    assert made.display == display
+    found = conditions.quality(made)
+    assert found is not None
+    assert found.status == says
+
+
+def test_no_rounding_makes_a_floor_broken() -> None:
+    bank = Bank(requests=1000.0, margin=0.1, variance=0.0, frontier=1000.0)
+    aim = replace(AIM, floor=0.9003)
+    made = quality_status(None, replace(known(400), aim=aim, bank=bank))
+    assert made is not None
+    assert made.display.partition("<")[1] == ""
 
 
 def test_a_chance_next_to_nothing_leaves_something_to_write() -> None:

@@ -18,8 +18,10 @@ from overspill.api.errors import InvalidConfig, InvalidPolicy
 from overspill.controller import segments
 from overspill.controller.credentials import Foreign
 from overspill.controller.errors import Unavailable
+from overspill.controller.evidence import evidence_in
 from overspill.controller.gathering import NoSuchPolicy
 from overspill.controller.trials import Keeper
+from overspill.learning.book import Book
 from overspill.trials.subject import subject_of
 from tests.controller.api import FakeApi
 from tests.controller.fakes import KEY, resource
@@ -284,3 +286,47 @@ async def test_nothing_is_remembered_of_a_policy_that_is_gone() -> None:
     with pytest.raises(NoSuchPolicy):
         await kept.keep(KEY, MINE, named("a-2"))
     assert not kept._known
+
+
+@pytest.mark.asyncio
+async def test_no_batch_ended_later_than_it_was_told() -> None:
+    """One pod's clock that is a day ahead must not make all that others tell look old."""
+    api, now_s = TrialApi(), 0.0
+    keeper = Keeper(cast("Api", api), gather_s=0.001, clock=lambda: now_s)
+    subject = subject_of(parse_policy(tried()["spec"]))
+    for minute in range(90):
+        now_s = 60.0 * minute
+        told = [
+            batch(name=f"{pod}-{minute}", at_frontier=40, ended_s=now_s + ahead_s)
+            for pod, ahead_s in (("right", 0.0), ("fast", 86_400.0))
+        ]
+        await keeper.keep(KEY, MINE, told, subject)
+    found = evidence_in(Book.of(api.batches), {})
+    assert found is not None
+    assert found.at_frontier_per_h == pytest.approx(2 * 40 * 60)
+
+
+@pytest.mark.asyncio
+async def test_prompts_that_are_all_alike_fill_segments_that_can_be_read_and_learned_from() -> None:
+    """What is alike packs a hundred to one: by bytes alone a segment would take many thousands."""
+    api, prompt = (
+        TrialApi(),
+        " ".join(f"{a}{b}{c}" for a in "bdfg" for b in "aeiou" for c in "klmn"),
+    )
+    alike = [trial(prompt, small=float(number % 2)) for number in range(48)]
+    told = [batch(*alike, name=f"a-{number}") for number in range(160)]
+    kept = keeper(api)
+    for start in range(0, len(told), 80):
+        await kept.keep(KEY, MINE, told[start : start + 80])
+    assert api.names == [one.name for one in told][-len(api.names) :]
+    assert all(sum(len(b.trials) for b in segments.batches_in(one)) <= 256 for one in api.segments)
+    assert len(api.segments) == segments.SEGMENTS
+
+
+@pytest.mark.asyncio
+async def test_a_report_of_many_segments_that_comes_twice_is_kept_once() -> None:
+    api, told = TrialApi(), [large(f"a-{number}") for number in range(5)]
+    kept = keeper(api)
+    assert await kept.keep(KEY, MINE, told) == 5
+    assert await kept.keep(KEY, MINE, told) == 0
+    assert len(api.segments) == 5

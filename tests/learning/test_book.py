@@ -45,6 +45,48 @@ def test_what_was_seen_stands_for_what_was_lost(
     assert book.trials().stand_for.tolist() == pytest.approx([stands_for])
 
 
+@pytest.mark.parametrize(
+    ("sent", "lost", "missed"),
+    [
+        pytest.param([0.02, 0.5], "lost_paid", "missed_paid", id="paid"),
+        pytest.param([1.0, 1.0], "lost_free", "missed_free", id="for nothing"),
+    ],
+)
+@pytest.mark.parametrize("busy", [0, 1], ids=["lost at the low rate", "lost at the high rate"])
+def test_what_was_lost_counts_as_what_it_was_to_stand_for(
+    sent: list[float], lost: str, missed: str, busy: int
+) -> None:
+    """Of two plans one draws few of many requests, the other many of few; one loses nine in ten."""
+    seen = [0.02, 0.5]
+    told = [
+        batch(
+            *[trial(sent=sent[one], seen=seen[one])] * (5 if one == busy else 50),
+            name=f"n{one}",
+            **({lost: 45, missed: 45 / seen[one]} if one == busy else {}),
+        )
+        for one in (0, 1)
+    ]
+    requests = 50 / 0.02 + 50 / 0.5
+    assert Book.of(told).trials().stand_for.sum() == pytest.approx(requests)
+
+
+@pytest.mark.parametrize("busy", [0, 1], ids=["lost at the low rate", "lost at the high rate"])
+def test_what_stands_for_lost_trials_has_the_share_of_the_frontier_that_they_had(busy: int) -> None:
+    rates = [0.02, 0.5]
+    told = [
+        batch(
+            *[trial(sent=rates[one], seen=rates[one], small=0.0)] * (5 if one == busy else 50),
+            name=f"n{one}",
+            **({"lost_paid": 45, "missed_paid": 45 / rates[one]} if one == busy else {}),
+        )
+        for one in (0, 1)
+    ]
+    book, requests, drawn = Book.of(told), 50 / 0.02 + 50 / 0.5, 100
+    margin = bank_of(book.trials(), book.spells(), 0.9).margin
+    assert margin == pytest.approx(0.1 * drawn - 0.9 * (requests - drawn))
+    assert (book.trials().seen <= book.trials().sent).all()
+
+
 def test_spells_have_the_rate_at_which_trials_came_to_something() -> None:
     (spell,) = Book.of([batch(trial(), trial(), lost_paid=2, alone=30, trial_rate=0.2)]).spells()
     assert spell.plan.trial_rate == pytest.approx(0.1)

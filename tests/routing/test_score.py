@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -69,6 +70,20 @@ def test_a_broken_score_is_refused_with_what_to_do(text: str, said: str) -> None
     with pytest.raises(InvalidScore, match=said) as refused:
         Score.load(text)
     assert "anew" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"base": nan}, id="base"),
+        pytest.param({"words_unit": inf}, id="unit"),
+        pytest.param({"shape": (0.0,) * (MEASURES * KNOTS - 1) + (nan,)}, id="shape"),
+    ],
+)
+def test_a_score_that_is_no_number_is_refused(changes: dict[str, Any]) -> None:
+    """NaN is above no limit, be it that of a plan by which all goes to the frontier."""
+    with pytest.raises(InvalidScore, match="train it anew"):
+        Score.load(score(**changes).dump())
 
 
 def test_the_prior_fits_a_configmap_with_room() -> None:

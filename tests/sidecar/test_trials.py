@@ -149,6 +149,29 @@ def test_an_answer_that_the_cascade_would_hold_back_is_as_good_as_the_frontiers(
     play(story())
 
 
+@pytest.mark.parametrize(
+    ("hold_s", "small"),
+    [pytest.param(5.0, 1.0, id="in time"), pytest.param(0.01, 0.0, id="late: it would go out")],
+)
+def test_the_cascade_holds_no_stream_back_that_takes_too_long(
+    tmp_path: Path, hold_s: float, small: float
+) -> None:
+    words = ("I'm sorry, ", "I cannot say.")
+    events = replies.events(Wire.OPENAI, words)
+    top = replies.head(Framing.CHUNKED, kind=replies.EVENT_STREAM)
+    first, rest = (b"".join(map(replies.chunked, part)) for part in (events[:2], events[2:]))
+    script = Script(says=(top + first, 0.1, rest + b"0\r\n\r\n"))
+
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL, small=script, stream=True) as made:
+            made.made.stage.configure(cascade={"verify": ["Refusal"], "holdForS": hold_s})
+            await made.ask(stream=True)
+            ((trial,),) = [batch.trials for batch in await made.trials()]
+            assert trial.small == small
+
+    play(story(), patient=True)
+
+
 def test_by_lot_goes_up_what_the_score_would_give_to_the_small_model(tmp_path: Path) -> None:
     async def story() -> None:
         async with trying(tmp_path, BY_LOT | {"trialRate": 0.999999}) as made:
@@ -223,6 +246,27 @@ def test_a_trial_that_comes_to_nothing_is_told_as_lost(
             assert (await made.ask()).complete
             (batch,) = await made.trials(outcome)
             assert (batch.trials, batch.lost_free, batch.lost_paid) == ([], 1, 0)
+
+    play(story())
+
+
+def test_what_is_lost_after_another_plan_came_counts_by_the_chance_that_it_was_drawn_with(
+    tmp_path: Path,
+) -> None:
+    """A batch has one plan, and a trial may wait for ten minutes while there are others."""
+
+    async def story() -> None:
+        async with trying(tmp_path, BY_LOT | {"trialRate": 0.999999}, small=BROKEN) as made:
+            proxy = made.made.stage.proxy
+            taken = [proxy.capacity.acquire(0.0) for _ in range(2)]  # of four
+            await made.ask()
+            assert proxy.trials.waiting == 1
+            made.configure(BY_LOT | {"trialRate": 0.02})
+            free(proxy, taken)
+            *_, batch = await made.trials("small_failed")
+            assert (batch.lost_paid, batch.trial_rate) == (1, 0.02)
+            assert batch.missed_paid == pytest.approx(1 / 0.999999)
+            assert batch.missed_free == 0.0
 
     play(story())
 

@@ -19,6 +19,12 @@ def test_it_is_read_back_as_it_was() -> None:
     assert unpack(pack(told)) == told
 
 
+def test_what_a_sidecar_told_before_it_knew_what_lost_trials_stood_for_is_read() -> None:
+    _, (told,) = msgspec.msgpack.decode(zlib.decompress(pack([batch(trial(), lost_paid=3)])))
+    (found,) = unpack(zlib.compress(msgspec.msgpack.encode([VERSION, [told[:-2]]])))
+    assert (found.lost_paid, found.missed_paid) == (3, 0.0)
+
+
 @given(st.text(max_size=400))
 def test_words_and_shape_are_those_of_the_prompt(prompt: str) -> None:
     seen, kept = features(prompt), trial(prompt)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from overspill.learning.book import part_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,6 +40,11 @@ class Evidence:
     """End of the oldest batch, Unix time."""
     at_frontier_per_h: float | None
     """Of late; None where too little time was seen."""
+
+    @property
+    def parts(self) -> int:
+        """In how many parts there are trials: those of one alone have nobody to be scored by."""
+        return len({part_of(name) for name, told in self.batches.items() if told.trials})
 
     @property
     def paid(self) -> int:

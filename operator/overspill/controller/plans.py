@@ -101,7 +101,9 @@ class Quality:
 
     @property
     def wants_lesson(self) -> bool:
-        """Whether there is enough that is new to learn the score anew."""
+        """Whether there is enough that is new to learn the score anew, and to test it by others."""
+        if self.evidence is None or self.evidence.parts < 2:
+            return False
         grown = min((LEARNS - 1.0) * self.asked_with, LEARNS_AT_LEAST_EVERY)
         return self.trials >= FEWEST and self.fresh_trials > 0 and self.fresh_trials >= grown
 
@@ -203,8 +205,14 @@ def _config(plan: Plan, aim: Aim, shadow_rate: float) -> PlanConfig:
     if plan == CAREFUL:
         return _first(aim, shadow_rate)
     return PlanConfig(
-        limit=None if plan.limit == inf else round(plan.limit, _DIGITS),
+        limit=None if plan.limit == inf else _rounded_down(plan.limit),
         trial_rate=plan.trial_rate,
         shadow_rate=shadow_rate,
         variance=round(plan.variance, _DIGITS),
     )
+
+
+def _rounded_down(limit: float) -> float:
+    """Round to what is published: what the plan sends up, at its very limit too, still goes up."""
+    rounded = round(limit, _DIGITS)
+    return rounded if rounded <= limit else round(rounded - 10.0**-_DIGITS, _DIGITS)

@@ -17,7 +17,7 @@ from overspill.controller.keys import config_map_name
 from overspill.controller.memory import is_due
 from overspill.controller.plans import Quality, Segment
 from overspill.controller.tutor import book_of
-from overspill.learning.lesson import TAUGHT_BY
+from overspill.learning.lesson import TAUGHT_BY, rescored
 from overspill.routing.score import InvalidScore, Score
 from overspill.trials.subject import configured_subject, subject_of
 
@@ -71,17 +71,23 @@ async def assessed(
 
 
 async def _weighed(known: Quality, read: Mapping[str, Segment], *, anew: bool) -> Quality:
-    evidence, corrupt = await asyncio.to_thread(_evidence, read, known.scores)
+    taught = known.score if known.learned else None
+    evidence, scores, corrupt = await asyncio.to_thread(_evidence, read, known.scores, taught)
     kept = {name: replace(one, raw=b"") if name in corrupt else one for name, one in read.items()}
-    known = plans.informed(replace(known, segments=kept), evidence)
+    known = plans.informed(replace(known, segments=kept, scores=scores), evidence)
     return plans.replanned(known, anew=anew)
 
 
 def _evidence(
-    read: Mapping[str, Segment], scores: Mapping[str, Floats]
-) -> tuple[Evidence | None, frozenset[str]]:
+    read: Mapping[str, Segment], scores: Mapping[str, Floats], taught: str | None
+) -> tuple[Evidence | None, Mapping[str, Floats], frozenset[str]]:
+    """Sum up what was read, with all trials' scores: by the score that is published, if there is
+    one that they have taught.
+    """
     book, corrupt = book_of(read)
-    return evidence_in(book, scores), corrupt
+    if taught is not None:
+        scores = rescored(book, taught, scores)
+    return evidence_in(book, scores), scores, corrupt
 
 
 async def _read(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
@@ -19,6 +19,7 @@ WORTH_WRITING: Final = Decimal("0.005")
 TRIALS_WORTH_WRITING: Final = 1.05
 _MOST: Final = 9.999
 """That is told of a quality: where next to nothing is known the interval knows no bounds."""
+_THOUSANDTH: Final = Decimal("0.001")
 _EXACT: Final = ("floor", "confidence", "careful", "limit", "trial_rate", "examples")
 _ESTIMATES: Final = ("estimate", "low", "high", "expected_frontier_share", "unseen_share")
 
@@ -36,7 +37,7 @@ def _told(quality: Quality) -> QualityStatus:
     estimate = low = high = None
     if bank is not None and quality.trials >= FEWEST:
         found = bank.quality(aim.measure, aim.confidence)
-        estimate, low, high = (_rounded(min(max(0.0, one), _MOST)) for one in found)
+        estimate, low, high = map(_rounded_to, found, (ROUND_HALF_EVEN, ROUND_FLOOR, ROUND_CEILING))
     floor = None if aim.floor is None else Decimal(repr(aim.floor))
     return QualityStatus(
         floor=floor,
@@ -79,6 +80,12 @@ def _display(
 
 def _rounded(value: float) -> Decimal:
     return Decimal(f"{value:.3f}")
+
+
+def _rounded_to(quality: float, rounding: str) -> Decimal:
+    """Round a quality: an interval outwards, so that no rounding makes a floor held, or broken."""
+    told = Decimal(f"{min(max(0.0, quality), _MOST):.9f}")
+    return told.quantize(_THOUSANDTH, rounding)
 
 
 def _read(written: object) -> QualityStatus | None:

@@ -20,6 +20,9 @@ SEGMENT_BYTES: Final = 64 * 1024
 """From here on a segment is full; one batch alone may take more."""
 MOST_BYTES: Final = 700 * 1024
 """What fits into a ConfigMap, Base64 and all."""
+SEGMENT_TRIALS: Final = 256
+"""And from here on, however small: prompts that are alike pack a hundred to one, and a book of a
+hundred thousand of them would take minutes to learn from, if it could be unpacked at all."""
 SEGMENTS: Final = 32
 """That are kept: some 4,000 trials."""
 DATA: Final = "batches"
@@ -128,10 +131,16 @@ def too_large(batch: Batch) -> bool:
     return may_be > MOST_BYTES and len(pack([batch])) > MOST_BYTES
 
 
+def fits(batches: Sequence[Batch], raw: bytes) -> bool:
+    """Whether batches, and what they pack to, fit into one segment."""
+    few = sum(len(one.trials) for one in batches) <= SEGMENT_TRIALS
+    return few and len(raw) <= SEGMENT_BYTES
+
+
 def chunks(batches: Sequence[Batch]) -> list[bytes]:
     """Pack batches into segments of their own."""
     raw = pack(batches)
-    if len(batches) <= 1 or len(raw) <= SEGMENT_BYTES:
+    if len(batches) <= 1 or fits(batches, raw):
         return [raw]
     middle = len(batches) // 2
     return [*chunks(batches[:middle]), *chunks(batches[middle:])]

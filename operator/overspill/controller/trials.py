@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+import msgspec
 
 from overspill.api.errors import InvalidConfig
 from overspill.controller import segments
@@ -20,7 +23,7 @@ from overspill.trials.record import pack
 from overspill.trials.subject import subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from overspill.controller.credentials import Bearer
     from overspill.controller.keys import Manifest, PolicyKey
@@ -54,7 +57,7 @@ class Tail:
     batches: tuple[Batch, ...]
     """Of the newest."""
     earlier: frozenset[str]
-    """Names of the batches in the one before."""
+    """Names of the batches in the one before, and in all that were written with the newest."""
 
     def unknown(self, told: Sequence[Batch]) -> list[Batch]:
         """Return what is not there yet, each name once."""
@@ -65,8 +68,11 @@ class Tail:
 class Keeper:
     """Keeps the trials of all policies. In one event loop."""
 
-    def __init__(self, client: Api, gather_s: float = GATHER_S) -> None:
-        self._api = client
+    def __init__(
+        self, client: Api, gather_s: float = GATHER_S, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`clock` tells Unix time in seconds."""
+        self._api, self._clock = client, clock
         self._gathering: Gathering[Told, int] = Gathering("trials", self._commit, gather_s)
         self._known: dict[PolicyKey, Tail] = {}
         """As last read or written: a stale one costs a conflict and no more."""
@@ -82,7 +88,9 @@ class Keeper:
         for batch in batches:
             if segments.too_large(batch):
                 raise InvalidConfig(f"batch {batch.name} is too large; send fewer trials in one")
-        return await self._gathering.ask(key, bearer, Told(subject, tuple(batches)))
+        now_s = self._clock()  # one pod's clock that is fast would make all others' batches old
+        dated = (msgspec.structs.replace(one, ended_s=min(one.ended_s, now_s)) for one in batches)
+        return await self._gathering.ask(key, bearer, Told(subject, tuple(dated)))
 
     async def _commit(self, key: PolicyKey, waiters: list[_Waiter]) -> None:
         for _ in range(TRIES):
@@ -126,13 +134,15 @@ class Keeper:
         """Add to the newest segment, or begin others where that is full or of another subject."""
         newest, joined = tail.newest, (*tail.batches, *new)
         raw = await asyncio.to_thread(pack, joined)
-        fits = len(raw) <= segments.SEGMENT_BYTES
+        fits = segments.fits(joined, raw)
         if newest is not None and fits and segments.subject_noted(newest["metadata"]) == subject:
             manifest = segments.segment(policy, tail.number, subject, raw, before=newest)
             path = f"{_folder(key)}/{newest['metadata']['name']}"
             written = await self._api.replace(path, manifest)
             return replace(tail, newest=written, batches=joined)
+        earlier = frozenset[str]()
         for raw in await asyncio.to_thread(segments.chunks, new):
+            earlier |= {one.name for one in tail.batches}
             manifest = segments.segment(policy, tail.number + 1, subject, raw)
             written = await self._api.create(_folder(key), manifest)
             tail = replace(
@@ -140,7 +150,7 @@ class Keeper:
                 number=tail.number + 1,
                 newest=written,
                 batches=tuple(segments.unpacked(raw)),
-                earlier=frozenset(one.name for one in tail.batches),
+                earlier=earlier,
             )
         await self._let_go(key, policy)
         return tail

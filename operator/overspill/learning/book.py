@@ -16,7 +16,7 @@ from overspill.learning.promise import Plan, Spell, Trials
 from overspill.routing.features import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from overspill.learning.design import Design, Floats, Indices
     from overspill.trials.record import Batch, Trial
@@ -55,8 +55,8 @@ class Book:
         the chance that one is seen is lower than its lot said.
         """
         known, trials = scores or {}, self._all()
-        sent = _floats(one.sent for one in trials)
-        paid, free = self._completion()
+        sent, seen = _floats(one.sent for one in trials), _floats(one.seen for one in trials)
+        by_lot, (paid, free) = sent < 1.0, self._completion()
         own = [
             known[batch.name] if batch.name in known else _floats(one.score for one in batch.trials)
             for batch in self.batches
@@ -65,9 +65,18 @@ class Book:
             scores=np.concatenate([np.zeros(0), *own]),
             small=_floats(one.small for one in trials),
             frontier=_floats(one.frontier for one in trials),
-            sent=sent,
-            seen=_floats(one.seen for one in trials) * np.where(sent < 1.0, paid, free),
+            sent=np.where(by_lot, (sent + self._lost_to_the_frontier()) * paid, sent),
+            seen=seen * np.where(by_lot, paid, free),
         )
+
+    def _lost_to_the_frontier(self) -> float:
+        """Return how many trials by lot were lost, beside how many requests others stood for.
+
+        Of what those that came through stand for in their place the frontier answered so many, and
+        not as many as at their own rate.
+        """
+        stood_for = sum(1.0 / one.seen for one in self._all() if one.sent < 1.0)
+        return sum(batch.lost_paid for batch in self.batches) / stood_for if stood_for else 0.0
 
     def spells(self) -> tuple[Spell, ...]:
         """Return what the small model answered alone, under which plans."""
@@ -86,11 +95,20 @@ class Book:
         )
 
     def _completion(self) -> tuple[float, float]:
-        """Return which part of the paid trials, and of those for nothing, told something."""
-        paid = sum(one.sent < 1.0 for batch in self.batches for one in batch.trials)
+        """Return which part of the paid trials, and of those for nothing, told something.
+
+        Each counts as what it stands for: plans differ in their rates, and one may have lost more.
+        """
+        trials = self._all()
         return (
-            _part(paid, sum(batch.lost_paid for batch in self.batches)),
-            _part(len(self) - paid, sum(batch.lost_free for batch in self.batches)),
+            _part(
+                [1.0 / one.seen for one in trials if one.sent < 1.0],
+                [(batch.lost_paid, batch.missed_paid) for batch in self.batches],
+            ),
+            _part(
+                [1.0 / one.seen for one in trials if one.sent >= 1.0],
+                [(batch.lost_free, batch.missed_free) for batch in self.batches],
+            ),
         )
 
     def design(self) -> Design:
@@ -103,7 +121,7 @@ class Book:
 
     def parts(self) -> Indices:
         """Return the part of each trial, 0 to below PARTS: a batch has one, and always the same."""
-        numbers = [zlib.crc32(batch.name.encode()) % PARTS for batch in self.batches]
+        numbers = [part_of(batch.name) for batch in self.batches]
         return np.repeat(np.array(numbers, np.intp), [len(one.trials) for one in self.batches])
 
     def by_batch(self, values: Floats) -> dict[str, Floats]:
@@ -113,10 +131,22 @@ class Book:
         return {batch.name: own for batch, own in zip(self.batches, cut, strict=True)}
 
 
+def part_of(batch: str) -> int:
+    """Return the part of a batch by its name, 0 to below PARTS."""
+    return zlib.crc32(batch.encode()) % PARTS
+
+
 def _floats(values: Iterable[float]) -> Floats:
     return np.fromiter(values, np.float64)
 
 
-def _part(seen: int, lost: int) -> float:
-    """Return which part was seen; where all were lost, as if half of one had been."""
-    return max(seen, 0.5) / max(seen + lost, 0.5)
+def _part(seen: Sequence[float], lost: Sequence[tuple[int, float]]) -> float:
+    """Return which part was seen; where all were lost, as if half of one had been.
+
+    `seen` has what each stands for; `lost` how many, and what they stood for: where that is not
+    told, as much as the others on the mean.
+    """
+    if not seen:
+        return 0.5 / max(sum(many for many, _ in lost), 0.5)
+    mean = sum(seen) / len(seen)
+    return sum(seen) / (sum(seen) + sum(missed or many * mean for many, missed in lost))

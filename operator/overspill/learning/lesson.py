@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from overspill.learning.book import Book
 from overspill.learning.crossfit import cross_fitted
 from overspill.learning.linear import linear_of, score_of
 from overspill.learning.prior import shipped
@@ -13,7 +14,6 @@ from overspill.routing.score import Score
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from overspill.learning.book import Book
     from overspill.learning.design import Floats
 
 TAUGHT_BY: Final = ("trials",)
@@ -45,3 +45,14 @@ def lesson_of(book: Book, begin_with: str | None) -> Lesson:
         examples=examples,
         scores=book.by_batch(scores),
     )
+
+
+def rescored(book: Book, text: str, known: Mapping[str, Floats]) -> Mapping[str, Floats]:
+    """Return `known`, and of batches that are not in it what the score of this text says.
+
+    They came since it learned, and some were drawn by the score before. Raises: InvalidScore.
+    """
+    new = Book(tuple(one for one in book.batches if one.trials and one.name not in known))
+    if not new.batches:
+        return known
+    return {**known, **new.by_batch(linear_of(Score.load(text)).gains(new.design()))}

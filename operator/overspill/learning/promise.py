@@ -158,11 +158,14 @@ class Bank:
 def bank_of(trials: Trials, spells: Sequence[Spell], floor: float) -> Bank:
     """Add up what is known, and let paid trials stand for what is not.
 
-    While there are few of them their own spread says little: then what the plans had expected does.
+    While there are few of them their own spread says little: then what the plans had expected does,
+    and where a plan expected nothing, what all trials show.
     """
     seen = float((trials.doubt(floor) * trials.stand_for).sum())
+    shown = float((trials.lost(floor) ** 2 * trials.stand_for).sum())
+    mean = shown / float(trials.stand_for.sum()) if len(trials) else 0.0
     foreseen = sum(
-        spell.answers * spell.plan.variance / spell.plan.trial_rate
+        spell.answers * (spell.plan.variance or mean) / spell.plan.trial_rate
         for spell in spells
         if spell.plan.trial_rate
     )

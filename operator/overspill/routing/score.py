@@ -12,6 +12,7 @@ import hashlib
 import json
 import zlib
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final
 
 from overspill.routing.features import KNOTS, MEASURES, VERSION, WORDS, features, spread
@@ -91,6 +92,8 @@ class Score:
                 f"the score has {len(score.words)} words and {len(score.shape)} knots, expected "
                 f"{WORDS} and {_SHAPE}; train it anew"
             )
+        if not all(map(isfinite, (score.base, score.words_unit, *score.shape))):
+            raise InvalidScore("the score has weights that are no numbers; train it anew")
         return score
 
 

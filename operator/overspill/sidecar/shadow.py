@@ -70,9 +70,10 @@ async def tried(proxy: Proxy, watched: Watched, slot: Slot) -> Verdict:
         raise NotGraded("unreadable")
     if not _can_be_judged(watched.runtime, proxy.now_s()):
         raise NotGraded("no_judge")
-    small, request = await _small_answer(proxy, watched, slot)
+    small, request, in_time = await _small_answer(proxy, watched, slot)
     proxy.room.give_back_loan(slot)
-    return await _Grading(proxy, watched.runtime, request).verdict(watched, small, frontier)
+    grading = _Grading(proxy, watched.runtime, request)
+    return await grading.verdict(watched, small, frontier, in_time=in_time)
 
 
 def _can_be_judged(runtime: Runtime, now_s: float) -> bool:
@@ -88,8 +89,12 @@ def _can_be_judged(runtime: Runtime, now_s: float) -> bool:
     return paid and not unbound and any(one.health.usable(now_s) for one in runtime.frontier)
 
 
-async def _small_answer(proxy: Proxy, watched: Watched, slot: Slot) -> tuple[Said, dict[str, Any]]:
-    """Return what the small model says, and what it was asked."""
+async def _small_answer(
+    proxy: Proxy, watched: Watched, slot: Slot
+) -> tuple[Said, dict[str, Any], bool]:
+    """Return what the small model says, what it was asked, and whether a cascade would have waited
+    for all of it.
+    """
     runtime, ask = watched.runtime, watched.ask
     upstream = runtime.small.get(slot.address) or endpoint(slot.address, runtime.small_target)
     try:
@@ -105,18 +110,20 @@ async def _small_answer(proxy: Proxy, watched: Watched, slot: Slot) -> tuple[Sai
             deadline_s=proxy.now_s() + ANSWER_S,
             keep_raw=True,
         )
+        began_s = proxy.now_s()
         try:
-            in_time = opened.stream is None or await whole(opened, ANSWER_S)
+            came = opened.stream is None or await whole(opened, ANSWER_S)
         finally:
             opened.close()
     except (Untranslatable, BadRequest):
         raise NotGraded("untranslatable") from None
     except AttemptFailed:
         raise NotGraded("small_failed") from None
-    said = said_in(bytes(opened.raw or b""), stream=ask.stream) if in_time else None
+    said = said_in(bytes(opened.raw or b""), stream=ask.stream) if came else None
     if said is None:
         raise NotGraded("unreadable")
-    return said, read_json(call.body)
+    in_time = opened.stream is None or proxy.now_s() - began_s <= runtime.hold_s
+    return said, read_json(call.body), in_time
 
 
 class _Grading:
@@ -125,14 +132,17 @@ class _Grading:
     def __init__(self, proxy: Proxy, runtime: Runtime, request: dict[str, Any]) -> None:
         self._proxy, self._runtime, self._request = proxy, runtime, request
 
-    async def verdict(self, watched: Watched, small: Said, frontier: Said) -> Verdict:
-        """Raises: NotGraded where nobody could tell, whatever the answers.
+    async def verdict(
+        self, watched: Watched, small: Said, frontier: Said, *, in_time: bool
+    ) -> Verdict:
+        """Raises: NotGraded where nobody could tell, whatever the answers. `in_time`: a cascade
+        would have looked at the small model's; what takes longer goes out unchecked.
 
         Where somebody before had found no likeness they differ: to leave these out would leave
         only those that are alike.
         """
         limited = watched.ask.max_tokens is not None
-        checks = self._runtime.checks
+        checks = self._runtime.checks if in_time else None
         if checks and problem(checks, self._request, small, limited=limited) is not None:
             return Verdict(1.0, 1.0)  # the cascade would have had the frontier answer it
         left = self._runtime.graders

@@ -45,6 +45,8 @@ class Count:
     unseen: int = 0
     lost: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
     """By whether the trial was paid for."""
+    missed: dict[bool, float] = field(default_factory=lambda: {False: 0.0, True: 0.0})
+    """Requests that these were to stand for."""
     spent_usd_micros: int = 0
     trials: list[Trial] = field(default_factory=list)
 
@@ -167,6 +169,8 @@ class Teller:
             variance=plan.variance,
             spent_usd_micros=count.spent_usd_micros,
             trials=trials,
+            missed_free=count.missed[False],
+            missed_paid=count.missed[True],
         )
 
     async def close(self) -> None:

@@ -131,6 +131,7 @@ class Trials:
 
     def _lose(self, drawn: Draw, why: str) -> None:
         self.teller.count.lost[drawn.paid] += 1
+        self.teller.count.missed[drawn.paid] += 1.0 / drawn.seen
         self._proxy.metrics.cell(names.TRIALS, outcome=why).value += 1
 
     # -- work

@@ -32,6 +32,7 @@ LEAST_CHANCE: Final = 1e-12
 Chance = Annotated[float, msgspec.Meta(ge=LEAST_CHANCE, le=1.0)]
 Moment = Annotated[float, msgspec.Meta(ge=0.0, le=1e11)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+Requests = Annotated[float, msgspec.Meta(ge=0.0, le=1e24)]
 
 
 class Trial(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -88,6 +89,11 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     spent_usd_micros: Count
     """On judges."""
     trials: Annotated[list[Trial], msgspec.Meta(max_length=MOST_TRIALS)]
+    missed_free: Requests = 0.0
+    missed_paid: Requests = 0.0
+    """Requests that the lost trials were to stand for, by the chances that they were drawn with: a
+    trial in fifty stands for more than one in two. 0 where a sidecar of an older
+    version tells of some."""
 
 
 def features_of(features: Features) -> tuple[list[int], list[int]]:
@@ -119,7 +125,7 @@ def unpack(raw: bytes) -> list[Batch]:
         if 0.0 < batch.trial_rate < LEAST_CHANCE:
             raise ValueError(f"batch {batch.name}: trials by a rate that cannot be")
         for trial in batch.trials:
-            beyond = trial.words and trial.places[-1] >= WORDS
+            beyond = sum(trial.words) >= WORDS
             if trial.seen > trial.sent or not isfinite(trial.score) or beyond:
                 raise ValueError(f"batch {batch.name}: a trial that cannot be")
     return batches
