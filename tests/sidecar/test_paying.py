@@ -388,7 +388,7 @@ def test_a_limit_of_output_is_sent_where_a_budget_is_in_force(
                 await app.say(post(OPENAI.path, body.encode(), OPENAI.headers))
                 assert (await app.answer()).status == 200
             sent = json.loads(made.first.asked[0].body)
-            assert sent.get("max_completion_tokens") == (99 if limited else None)
+            assert sent.get("max_tokens") == (99 if limited else None)
 
     play(story())
 
