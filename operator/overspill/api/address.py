@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _PATH: Final = re.compile(r"[!-~]*")
-_LAST_PORT: Final = 65535
+LAST_PORT: Final = 65535
 
 
 def _check(host: str, port: int | None) -> None:
@@ -23,8 +23,8 @@ def _check(host: str, port: int | None) -> None:
             f"{host!r} is no host name; write labels of 1 to 63 letters, digits or - between dots, "
             "an international name as xn--…"
         )
-    if port is not None and not 1 <= port <= _LAST_PORT:
-        raise ValueError(f"port {port} is none; write 1 to {_LAST_PORT}")
+    if port is not None and not 1 <= port <= LAST_PORT:
+        raise ValueError(f"port {port} is none; write 1 to {LAST_PORT}")
 
 
 def _http_url(value: str) -> str:
@@ -63,4 +63,4 @@ HttpURL = Annotated[str, AfterValidator(_http_url), Field(max_length=2048)]
 Endpoint = Annotated[str, AfterValidator(_endpoint), Field(max_length=300)]
 """host:port of one replica; an IPv6 address stands in brackets."""
 
-Port = Annotated[int, Field(ge=1, le=_LAST_PORT)]
+Port = Annotated[int, Field(ge=1, le=LAST_PORT)]

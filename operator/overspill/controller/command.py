@@ -23,7 +23,6 @@ HELP: Final = "Run the Kubernetes operator. Every flag can be given as OVERSPILL
 
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
-_LAST_PORT: Final = 65535
 _DEFAULT_RESOURCES: Final = (
     '{"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}'
 )
@@ -46,8 +45,10 @@ def _window(text: str) -> int:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _LAST_PORT:
-        raise argparse.ArgumentTypeError(f"{text} is no port; give 1 to {_LAST_PORT}")
+    from overspill.api.address import LAST_PORT  # noqa: PLC0415 - `--help` stays quick
+
+    if not text.isdecimal() or not 1 <= int(text) <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port; give 1 to {LAST_PORT}")
     return int(text)
 
 

@@ -75,8 +75,12 @@ class Book:
         Of what those that came through stand for in their place the frontier answered so many, and
         not as many as at their own rate.
         """
-        stood_for = sum(1.0 / one.seen for one in self._all() if one.sent < 1.0)
+        stood_for = sum(self._stood_for(paid=True))
         return sum(batch.lost_paid for batch in self.batches) / stood_for if stood_for else 0.0
+
+    def _stood_for(self, *, paid: bool) -> list[float]:
+        """Return how many requests each trial of that kind was drawn to stand for."""
+        return [1.0 / one.seen for one in self._all() if (one.sent < 1.0) is paid]
 
     def spells(self) -> tuple[Spell, ...]:
         """Return what the small model answered alone, under which plans."""
@@ -99,14 +103,13 @@ class Book:
 
         Each counts as what it stands for: plans differ in their rates, and one may have lost more.
         """
-        trials = self._all()
         return (
             _part(
-                [1.0 / one.seen for one in trials if one.sent < 1.0],
+                self._stood_for(paid=True),
                 [(batch.lost_paid, batch.missed_paid) for batch in self.batches],
             ),
             _part(
-                [1.0 / one.seen for one in trials if one.sent >= 1.0],
+                self._stood_for(paid=False),
                 [(batch.lost_free, batch.missed_free) for batch in self.batches],
             ),
         )

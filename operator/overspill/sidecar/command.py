@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 from pydantic import ValidationError
 
+from overspill.api.address import LAST_PORT
 from overspill.api.errors import InvalidPolicy, sentences
 from overspill.api.policy import OnExhausted
 from overspill.api.policy_file import read_policy
@@ -47,7 +48,6 @@ NAME_SERVICE: Final = "timeout:1 attempts:4"
 """What glibc is told of the name service, unless RES_OPTIONS says otherwise: where a packet is lost
 it asks again after a second. By itself it waits five, and by then the connection was given up."""
 ENV: Final = "OVERSPILL_SIDECAR_"
-LAST_PORT: Final = 65535
 TRACING_SWITCHES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 log = logging.getLogger(__name__)
 
