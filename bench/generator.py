@@ -22,6 +22,8 @@ SOURCE = Path(__file__).parent / "load"
 BINARY = OUT / "load"
 START_LIMIT_S = 180.0
 SLACK_S = 60.0
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""All that is asked here is on this machine, which a proxy of the environment cannot reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,16 @@ def upstream(idle_s: float = 75.0) -> Iterator[int]:
         yield port
 
 
+def get(url: str | urllib.request.Request) -> bytes:
+    """Ask once, by no proxy. Raises: OSError, HTTPException."""
+    with _DIRECT.open(url, timeout=10) as answer:
+        body: bytes = answer.read()
+        return body
+
+
 def served(port: int) -> int:
     """Requests that the upstream has begun to answer so far."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats", timeout=10) as answer:
-        counts = json.load(answer)
+    counts = json.loads(get(f"http://127.0.0.1:{port}/stats"))
     return int(counts["requests"]) + int(counts["streams"])
 
 
@@ -80,9 +88,7 @@ def _ask(target: Target) -> None:
     message = {"role": "user", "content": "ready?"}
     body = json.dumps({"model": target.model, "messages": [message]}).encode()
     headers = {"content-type": "application/json", "authorization": "Bearer sk-bench"}
-    request = urllib.request.Request(f"{target.url}/chat/completions", body, headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        answer.read()
+    get(urllib.request.Request(f"{target.url}/chat/completions", body, headers))
 
 
 def _words(target: Target, options: Sequence[str]) -> list[str]:
@@ -94,8 +100,13 @@ def load(target: Target, options: Sequence[str], *, warmup_s: float, seconds: fl
     window = ["--warmup", f"{warmup_s}s", "--duration", f"{seconds}s"]
     words = _words(target, [*options, *window])
     limit_s = warmup_s + seconds + SLACK_S
-    with pinned(cores()[1]):
-        done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=limit_s)
+    try:
+        with pinned(cores()[1]):
+            done = subprocess.run(
+                words, check=False, capture_output=True, text=True, timeout=limit_s
+            )
+    except subprocess.TimeoutExpired:
+        raise Broken(f"the load did not end within {limit_s:g} s") from None
     if done.returncode:
         raise Broken(done.stderr.strip())
     return json.loads(done.stdout)
@@ -103,7 +114,10 @@ def load(target: Target, options: Sequence[str], *, warmup_s: float, seconds: fl
 
 @contextlib.contextmanager
 def held_streams(target: Target, count: int) -> Iterator[Any]:
-    """Hold so many streams open, each after its first event; yields how many opened."""
+    """Hold so many streams open, each after its first event; yields how many opened.
+
+    Raises: Broken.
+    """
     words = _words(target, ["--case", "idle", "--connections", str(count)])
     with pinned(cores()[1]):
         child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -111,7 +125,10 @@ def held_streams(target: Target, count: int) -> Iterator[Any]:
         assert child.stdout
         assert child.stdin
         try:
-            yield json.loads(child.stdout.readline())
+            said = child.stdout.readline()
+            if not said:
+                raise Broken("the load ended before its streams were open")
+            yield json.loads(said)
         finally:
             child.stdin.close()
             child.wait(SLACK_S)

@@ -98,6 +98,8 @@ class Session:
     def _summary(self, case: str, name: str) -> Figures:
         runs = self.runs[case][name]
         made: Figures = {"errors": sum(run.get("errors", 0) for run in runs)}
+        if broken := sum("failed" in run for run in runs):
+            made["broken"] = broken
         for figure in FIGURES:
             if values := [run[figure] for run in runs if run.get(figure) is not None]:
                 made[figure] = statistics.median(values)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -73,8 +72,7 @@ def held(subject: Subject) -> Held:
     """Look at the sidecar."""
     assert subject.pid
     address = subject.target.url.removesuffix("/v1")
-    with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
+    lines = generator.get(f"{address}/metrics").decode().splitlines()
     gauges = [line.split()[-1] for line in lines if line.startswith(names.IN_FLIGHT + "{")]
     return Held(open_files(subject.pid), sum(map(float, gauges)))
 

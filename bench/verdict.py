@@ -33,7 +33,7 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One aim and what was measured. Both None: a figure is missing."""
+    """One aim and what was measured. Both None: a figure is missing; ours that broke is missed."""
 
     aim: str
     measured: float | None
@@ -53,10 +53,19 @@ AIMS: Final = (
 
 
 def ratio(cases: Cases, case: str, figure: str, peer: str) -> float | None:
-    """Our figure over a peer's; None where either is missing."""
+    """Our figure over a peer's; None where either is missing.
+
+    A peer that failed is no slow peer: what it answered between errors is no measure for ours.
+    """
     ours = cases.get(case, {}).get(OURS, {}).get(figure)
-    theirs = cases.get(case, {}).get(peer, {}).get(figure)
+    other = cases.get(case, {}).get(peer, {})
+    theirs = other.get(figure) if sound(other) else None
     return ours / theirs if ours is not None and theirs else None
+
+
+def sound(figures: Mapping[str, Any]) -> bool:
+    """Whether every answer was right and no run broke."""
+    return not figures.get("errors") and not figures.get("broken")
 
 
 def judge(cases: Cases) -> list[Verdict]:
@@ -69,9 +78,9 @@ def _judged(aim: Aim, cases: Cases) -> Verdict:
         measured = ratio(cases, aim.case, aim.figure, aim.peer)
     else:
         measured = cases.get(aim.case, {}).get(OURS, {}).get(aim.figure)
-    clean = not cases.get(aim.case, {}).get(OURS, {}).get("errors")
-    passed = None if measured is None else clean and aim.holds(measured)
-    return Verdict(aim.name, measured, passed)
+    if not sound(cases.get(aim.case, {}).get(OURS, {})):
+        return Verdict(aim.name, measured, passed=False)
+    return Verdict(aim.name, measured, None if measured is None else aim.holds(measured))
 
 
 def as_json(verdicts: list[Verdict]) -> list[dict[str, Any]]:

@@ -60,7 +60,20 @@ def test_a_peer_that_cannot_be_installed_is_reported_and_not_tried_again(
 
 def test_a_run_that_broke_is_kept_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     made = session(monkeypatch, "json32", {"envoy": [Broken("no answer")]}, ONCE)
-    assert made.figures()["json32"]["envoy"] == {"errors": 0, "runs": [{"failed": "no answer"}]}
+    assert made.figures()["json32"]["envoy"] == {
+        "errors": 0,
+        "broken": 1,
+        "runs": [{"failed": "no answer"}],
+    }
+
+
+def test_a_run_of_ours_that_broke_misses_the_aim_however_fast_the_others_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fast = {"rps": 1000.0, "errors": 0}
+    runs = {"overspill": [fast, Broken("no answer"), fast], "envoy": [fast] * 3}
+    judged = verdict.judge(session(monkeypatch, "json32", runs, THRICE).figures())
+    assert (judged[0].measured, judged[0].passed) == (1.0, False)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +84,9 @@ def test_a_run_that_broke_is_kept_with_its_reason(monkeypatch: pytest.MonkeyPatc
         pytest.param({"rps": 999.0, "errors": 1}, {"rps": 1000.0}, False, id="with errors"),
         pytest.param({"rps": 500.0}, {}, None, id="the peer is missing"),
         pytest.param({}, {"rps": 1000.0}, None, id="ours is missing"),
+        pytest.param({"broken": 3}, {"rps": 1000.0}, False, id="ours broke each time"),
+        pytest.param({"rps": 500.0}, {"rps": 1.0, "errors": 9}, None, id="the peer failed"),
+        pytest.param({"rps": 500.0}, {"rps": 1.0, "broken": 1}, None, id="the peer broke"),
     ],
 )
 def test_an_aim_is_reached_missed_or_not_measured(
