@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -133,7 +134,7 @@ def rows(found: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, write."""
+    """Measure, print, write; 2 where there is nothing to measure."""
     parser = argparse.ArgumentParser(prog="make bench-scaling", description=__doc__)
     parser.add_argument("--traces", type=Path, default=TRACES, help="folder of CSV files")
     args, _ = parser.parse_known_args(argv)
@@ -141,6 +142,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in sorted(args.traces.glob("*.csv*")):
         trace, name = read_trace(path), path.name.removesuffix(".gz").removesuffix(".csv")
         found += [measure(name, trace, gpu) for gpu in GPUS]
+    if not found:
+        sys.stderr.write(
+            f"bench-scaling: no traces in {args.traces}; give a folder of CSV files: "
+            "ARGS='--traces FOLDER'\n"
+        )
+        return 2
     report.write("hosted", {"cells": found}, rows(found), packages=["overspill", "numpy"])
     return 0
 

@@ -7,6 +7,7 @@ priorities ask for fixed shares of it. Nothing is known before the first day.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -136,11 +137,11 @@ def figures_of(days: Sequence[Day], limit: float) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Replay, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Replay, print, write; 2 where there is nothing to replay."""
+    parser = argparse.ArgumentParser(prog="make bench-pacing", description=__doc__)
     parser.add_argument("--traces", type=Path, default=TRACES, help="folder of traces of days")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     rows = [["trace", "budget", "rule", "high", "normal", "low", "spent", "broke h/day"]]
     figures = []
     paths = sorted(options.traces.glob("servegen-*.csv.gz"))
@@ -159,8 +160,15 @@ def main() -> None:
                 shares = [f"{100 * value:.1f}%" for value in list(found.values())[:4]]
                 broke = f"{found['hours_broke_a_day']:.1f}"
                 rows.append([name, f"{part:.0%}", rule, *shares, broke])
+    if not figures:
+        sys.stderr.write(
+            f"bench-pacing: no servegen-*.csv.gz of two days or more in {options.traces}; "
+            "say where recorded traffic is: ARGS='--traces FOLDER'\n"
+        )
+        return 2
     report.write("pacing", {"runs": figures}, rows, packages=["overspill"])
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

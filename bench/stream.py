@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
@@ -145,20 +146,38 @@ def _whole(paths: tuple[Path, ...]) -> Examples:
     return joined([part.take(np.arange(len(part))[:most]) for part in parts])
 
 
-def main() -> None:
-    """Play, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def plays_of(folder: Path, *, drift: bool) -> list[tuple[Path, ...]]:
+    """List what is played. Raises: FileNotFoundError saying what to give."""
+    files = sorted(folder.glob("*.jsonl.gz"))
+    plays: list[tuple[Path, ...]] = [(path,) for path in files if len(_read(path)[0]) >= FEWEST]
+    if drift:
+        known = {_name((path,)): path for path in files}
+        plays = [
+            tuple(known[name] for name in names) for names in DRIFTS if known.keys() >= {*names}
+        ]
+    if not plays:
+        wanted = " and ".join(DRIFTS[0]) if drift else f"with {FEWEST} prompts or more"
+        raise FileNotFoundError(
+            f"no *.jsonl.gz {wanted} in {folder}; give a folder of graded prompts: "
+            "ARGS='--data FOLDER'"
+        )
+    return plays
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Play, print, write; 2 where there is nothing to play."""
+    parser = argparse.ArgumentParser(prog="make bench-stream", description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of graded prompts")
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--floor", type=float, default=0.95)
     parser.add_argument("--confidence", type=float, default=0.95)
     parser.add_argument("--drift", action="store_true", help="let traffic turn midway")
-    options = parser.parse_args()
-    files = sorted(options.data.glob("*.jsonl.gz"))
-    plays: list[tuple[Path, ...]] = [(path,) for path in files if len(_read(path)[0]) >= FEWEST]
-    if options.drift:
-        known = {_name((path,)): path for path in files}
-        plays = [tuple(known[name] for name in names) for names in DRIFTS]
+    options = parser.parse_args(argv)
+    try:
+        plays = plays_of(options.data, drift=options.drift)
+    except FileNotFoundError as error:
+        sys.stderr.write(f"bench-stream: {error}\n")
+        return 2
     runs: list[Run] = []
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         asked = [
@@ -174,6 +193,7 @@ def main() -> None:
     ]
     name = "stream-drift" if options.drift else "stream"
     report.write(name, {"sets": figures, "seeds": options.seeds}, _rows(figures), ["overspill"])
+    return 0
 
 
 def _figures(
@@ -227,4 +247,4 @@ def _rows(figures: Sequence[dict[str, float | str]]) -> list[list[str]]:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

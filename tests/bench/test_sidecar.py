@@ -71,7 +71,10 @@ def test_a_run_of_ours_that_broke_misses_the_aim_however_fast_the_others_were(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fast = {"rps": 1000.0, "errors": 0}
-    runs = {"overspill": [fast, Broken("no answer"), fast], "envoy": [fast] * 3}
+    runs: dict[str, list[Any]] = {
+        "overspill": [fast, Broken("no answer"), fast],
+        "envoy": [fast, fast, fast],
+    }
     judged = verdict.judge(session(monkeypatch, "json32", runs, THRICE).figures())
     assert (judged[0].measured, judged[0].passed) == (1.0, False)
 
