@@ -244,7 +244,8 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str]) -> int:
     """Run one command; return its exit status."""
     options = parser().parse_args(words)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled job cleans up as well
+    for number in (signal.SIGTERM, signal.SIGINT):  # a cancelled job cleans up, in background too
+        signal.signal(number, signal.default_int_handler)
     status = 0
     try:
         status = options.run(options)

@@ -82,11 +82,20 @@ class Process:
                 start_new_session=True,
                 env={**os.environ, "PATH": paths.search_path(), **(NO_PROXY if prefix else {})},
             )
-        while executable(child.pid) != str(exe):  # the prefix has not handed over yet
+        try:
+            self._keep(child, str(exe))
+        except BaseException:  # an interrupt too: without its pid file nobody would find it again
+            child.kill()
+            child.wait()
+            raise
+
+    def _keep(self, child: subprocess.Popen[bytes], exe: str) -> None:
+        """Write the pid file. Raises: Failed where it has ended instead."""
+        while executable(child.pid) != exe:  # the prefix has not handed over yet
             if child.poll() is not None:
                 raise Failed(f"{self.name} did not start\n{self.tail(10)}")
             time.sleep(0.005)
-        known = {"pid": child.pid, "start_ticks": start_ticks(child.pid), "exe": str(exe)}
+        known = {"pid": child.pid, "start_ticks": start_ticks(child.pid), "exe": exe}
         self._file.write_text(json.dumps(known))
 
     def stop(self, patience_s: float = STOP_S) -> None:
