@@ -13,6 +13,7 @@ LABEL org.opencontainers.image.title="overspill" \
       org.opencontainers.image.description="Model-tier autoscaling for Kubernetes" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/overspill /opt/overspill
+COPY LICENSE /opt/overspill/
 ENV PYTHONPATH=/opt/overspill PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 ENTRYPOINT ["python3", "-m", "overspill"]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import operator
 import re
+import sys
+import tarfile
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
+from hatchling.builders.sdist import SdistBuilder
 
 import overspill
+from e2e.cluster import context
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,6 +28,66 @@ def test_operator_is_only_a_source_root_and_does_not_shadow_the_standard_library
 
 def test_the_changelog_tells_of_this_version() -> None:
     assert f"## {overspill.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_chart_and_the_commands_in_the_documents_are_of_this_version() -> None:
+    chart = yaml.safe_load((ROOT / "charts" / "overspill" / "Chart.yaml").read_text())
+    assert chart["version"] == chart["appVersion"] == overspill.__version__
+    texts = [(ROOT / name).read_text() for name in ("README.md", "docs/install.md")]
+    tags = {tag for text in texts for tag in re.findall(r"/overspill:([0-9][\w.]*)", text)}
+    assert tags == {overspill.__version__}
+
+
+def test_the_package_declares_what_it_imports_and_nothing_else() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    declared = {re.split(r"[^\w-]", one)[0].lower() for one in wanted}
+    named = {"pyyaml": "yaml", "opentelemetry-exporter-otlp-proto-http": "opentelemetry"}
+    named |= {"opentelemetry-sdk": "opentelemetry"}
+    modules = {named.get(one, one.replace("-", "_")) for one in declared}
+    assert modules == _imported() - {"pydantic_core"}  # pydantic pins its core itself
+
+
+def _imported() -> set[str]:
+    """Packages of others that ours imports, at the top or inside of functions."""
+    found: set[str] = set()
+    for path in (ROOT / "operator" / "overspill").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {one.name.partition(".")[0] for one in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"overspill"}
+
+
+def test_the_source_archive_holds_what_builds_and_installs_and_no_tests(tmp_path: Path) -> None:
+    (built,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with tarfile.open(built) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    metadata = {"PKG-INFO", "pyproject.toml", ".gitignore"}
+    folders = {"operator", "charts", "crds", "manifests", "docs"}
+    assert {name.partition("/")[0] for name in names} - metadata == folders | {
+        *("README.md", "LICENSE", "CHANGELOG.md"),
+    }
+    package = "operator/overspill"
+    data = {f"{package}/{name}" for name in ("prices/table.json", "routing/prior.json", "py.typed")}
+    assert data | {f"{package}/learning/prior.seen"} <= names
+
+
+@pytest.mark.parametrize(
+    "dockerfile", ["Dockerfile", "e2e/models/Dockerfile", "e2e/app/Dockerfile"]
+)
+def test_what_an_image_copies_is_part_of_its_build_context(dockerfile: str) -> None:
+    rules = context.rules((ROOT / ".dockerignore").read_text())
+    copied = re.findall(r"^COPY (?!--from)(\S+) ", (ROOT / dockerfile).read_text(), re.MULTILINE)
+    assert copied
+    for source in copied:
+        assert (ROOT / source).exists(), source
+        assert not context.ignored(source.rstrip("/"), rules), source
+
+
+def test_the_image_brings_its_licence() -> None:
+    assert re.search(r"^COPY LICENSE ", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("lock", ["runtime.lock", "dev.lock"])

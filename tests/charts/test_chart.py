@@ -57,6 +57,12 @@ def test_without_prometheus_the_message_says_what_to_set() -> None:
             id="not a scale subresource",
         ),
         pytest.param({"podLabels": {"team": 7}}, "podLabels/team", id="label is no text"),
+        pytest.param(
+            {"podLabels": {"app.kubernetes.io/name": "x"}},
+            "podLabels",
+            id="label that the Deployment finds its pods by",
+        ),
+        pytest.param({"image": {"tag": "sha256:0a"}}, "image/tag", id="a digest is no tag"),
         pytest.param({"podAnnotations": {"on": True}}, "podAnnotations/on", id="annotation"),
         pytest.param({"nodeSelector": {"gpu": True}}, "nodeSelector/gpu", id="node label"),
         pytest.param({"imagePullSecrets": ["regcred"]}, "imagePullSecrets/0", id="only a name"),
@@ -108,6 +114,18 @@ def test_quantities_are_taken_as_kubernetes_writes_them(
 ) -> None:
     given = _flag(template(sidecar={"resources": resources}), "sidecar-resources")[field]
     assert given | resources[field] == given
+
+
+def test_without_resources_sidecars_have_none_instead_of_an_operator_that_does_not_start() -> None:
+    """`null` is how Helm is told to forget a default."""
+    assert _flag(template(sidecar={"resources": None}), "sidecar-resources") == {}
+
+
+def test_an_image_may_be_pinned_by_digest() -> None:
+    tag = f"0.1.0@sha256:{'0a' * 32}"
+    (deployment,) = of_kind(template(image={"tag": tag}), "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"overspill/overspill:{tag}"
 
 
 @pytest.mark.parametrize(
