@@ -12,11 +12,16 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,11}")
 
 
 def cache() -> Path:
-    """Binaries and images; survives `down`."""
+    """Binaries and images; survives `down`.
+
+    Without symbolic links: the kernel tells mounts and executables by their true paths, and what is
+    not recognised there is neither unmounted nor ended.
+    """
     own = os.environ.get("OVERSPILL_CACHE")
     if own:
-        return Path(own).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "overspill"
+        return Path(own).resolve()
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return (home / "overspill").resolve()
 
 
 def cluster_name() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,8 +64,13 @@ def shims(socket: str) -> list[int]:
 
 def mounts(mountinfo: str, below: Path) -> list[str]:
     """Mount points below a folder, the deepest first, from /proc/self/mountinfo."""
-    points = (line.split()[4] for line in mountinfo.splitlines())
+    points = (_plain(line.split()[4]) for line in mountinfo.splitlines())
     return sorted((point for point in points if point.startswith(f"{below}/")), reverse=True)
+
+
+def _plain(point: str) -> str:
+    r"""Undo how the kernel writes spaces and the like: `\040`."""
+    return re.sub(r"\\([0-7]{3})", lambda hit: chr(int(hit[1], 8)), point)
 
 
 def unmount(below: Path) -> None:

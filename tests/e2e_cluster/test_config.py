@@ -110,6 +110,17 @@ def test_the_cache_lies_where_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) ->
     assert paths.run("x") == Path("/o/run/x")
 
 
+@pytest.mark.parametrize("variable", ["OVERSPILL_CACHE", "XDG_CACHE_HOME"])
+def test_a_cache_behind_a_link_is_known_by_the_path_that_the_kernel_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    (tmp_path / "large-disk").mkdir()
+    (tmp_path / "cache").symlink_to(tmp_path / "large-disk")
+    monkeypatch.delenv("OVERSPILL_CACHE", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path / "cache"))
+    assert paths.cache().is_relative_to(tmp_path.resolve() / "large-disk")
+
+
 def test_only_missing_packages_are_asked_for() -> None:
     status = "gcc ii \nnftables rc \n"
     assert debian.lacking(("gcc", "nftables", "kmod"), status) == ["nftables", "kmod"]
@@ -119,6 +130,11 @@ def test_only_mounts_of_this_cluster_are_detached_and_the_deepest_first() -> Non
     points = ("/run/x", "/run/x/a", "/run/x/a/b", "/run/xy/a")
     info = "\n".join(f"1 2 0:1 / {point} rw - tmpfs t rw" for point in points)
     assert teardown.mounts(info, Path("/run/x")) == ["/run/x/a/b", "/run/x/a"]
+
+
+def test_mounts_are_found_below_a_folder_with_a_space_in_its_name() -> None:
+    info = r"1 2 0:1 / /home/a\040b/run/x/a rw - tmpfs t rw"
+    assert teardown.mounts(info, Path("/home/a b/run/x")) == ["/home/a b/run/x/a"]
 
 
 def test_pip_settings_come_from_files_and_the_environment_wins() -> None:
