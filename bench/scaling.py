@@ -142,7 +142,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in (*scaling_tables.lines(verdicts), *scaling_aims.lines(aims)):
         report.console().print(line)
     lost = [one for one in verdicts if one["rival"] == scaling_tables.OPPONENT and one["lost"]]
-    return int(args.strict and (bool(lost) or not all(one["passed"] for one in aims)))
+    reached = bool(aims) and all(one["passed"] for one in aims)  # nothing judged is not reached
+    return int(args.strict and (bool(lost) or not reached))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from e2e.cluster import build, debian, images, paths, stock, teardown, versions
+from e2e.cluster import build, debian, images, paths, stock, stranger, teardown, versions
 from e2e.cluster.errors import Unusable
 from e2e.cluster.node import Node
 
@@ -41,7 +41,8 @@ class Own:
         return self._node.state
 
     def build(self) -> None:
-        """All binaries and the images that no Dockerfile makes."""
+        """All binaries and the images that no Dockerfile makes. Raises: Unusable, Failed."""
+        stranger.refuse()
         build.binaries(versions.SETS)
         stock.pause()
         stock.prometheus()
@@ -49,6 +50,7 @@ class Own:
 
     def up(self, sync_frequency: str) -> None:
         """Build what is missing, start what does not run."""
+        stranger.refuse()
         debian.ensure(debian.RUN)
         self.build()
         teardown.clear_dead(self._node)

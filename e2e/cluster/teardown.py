@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from e2e.cluster import command, kernel, node, paths, process
+from e2e.cluster import command, kernel, node, paths, process, stranger
 from e2e.cluster.errors import Failed
 
 if TYPE_CHECKING:
@@ -93,15 +93,21 @@ def _forget_outside(state: Path) -> None:
             if f"{state}/" in result.read_text():
                 result.unlink()
     if not _other_clusters(state):
-        plugins = Path("/var/lib/kubelet/device-plugins")
-        for name in ("kubelet_internal_checkpoint", "kubelet.sock", "DEPRECATION"):
-            (plugins / name).unlink(missing_ok=True)
+        forget_plugins()
     _remove_if_empty(
         ("/var/log/containers", "/var/lib/cni/results", "/var/lib/cni", "/run/containerd/s")
     )
     _remove_if_empty(
         ("/run/containerd", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet", "/run/runc")
     )
+
+
+def forget_plugins() -> None:
+    """Remove what our last kubelet left in the folder of device plugins; a stranger's stays."""
+    if stranger.kubelet():
+        return
+    for name in ("kubelet_internal_checkpoint", "kubelet.sock", "DEPRECATION"):
+        (stranger.PLUGINS / name).unlink(missing_ok=True)
 
 
 def _remove_if_empty(folders: Iterable[str]) -> None:

@@ -75,6 +75,7 @@ def test_everything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert scaling.main(asked) == 0
     assert (out / "scaling.json").exists()
     assert (out / "scaling.md").read_text().startswith("| frontier ÷ small price | overspill |")
+    assert scaling.main([*asked[:-2], "static", "--strict"]) == 1  # no aim could be judged
 
 
 def test_verdicts_name_the_cells_that_were_lost() -> None:
