@@ -48,7 +48,7 @@ _SUFFIX: Final = ".jsonl.gz"
 
 
 def sets_of(folder: Path) -> dict[str, Examples]:
-    """Read all sets. Raises: FileNotFoundError saying what to give."""
+    """Read all sets by name. Raises: FileNotFoundError saying what to give."""
     paths = sorted(folder.glob(f"*{_SUFFIX}"))
     if not paths:
         raise FileNotFoundError(
@@ -147,6 +147,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sets = sets_of(args.data)
     except FileNotFoundError as error:
         sys.stderr.write(f"bench-routing: {error}\n")
+        return 2
+    if args.set and args.set not in sets:
+        sys.stderr.write(f"bench-routing: --set {args.set}: there are {', '.join(sets)}\n")
         return 2
     if args.prior:
         train_prior(sets)

@@ -154,11 +154,16 @@ def _rows(found: dict[str, Any]) -> list[list[str]]:
         ["requests", f"{load['requests']:,} at {load['rps']:,.0f}/s"],
         ["clients that left midway", f"{load['left']:,}"],
         ["errors", f"{load['errors']:,}"],
-        ["p50, p99", f"{load['p50_ms']:.2f} ms, {load['p99_ms']:.2f} ms"],
+        ["p50, p99", f"{_ms(load['p50_ms'])}, {_ms(load['p99_ms'])}"],
         ["memory", f"{line.start_mib:.1f} MiB, {slope}"],
         ["open files", f"{start['open_files']} → {end['open_files']}"],
         ["in flight", f"{start['in_flight']:g} → {end['in_flight']:g}"],
     ]
+
+
+def _ms(value: float | None) -> str:
+    """None where nothing was answered."""
+    return "–" if value is None else f"{value:.2f} ms"
 
 
 def main() -> int:

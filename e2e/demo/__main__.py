@@ -15,7 +15,7 @@ from e2e.app.asks import replay
 from e2e.demo import picture
 from e2e.demo.samples import Prices, Sample, Summary, summarize
 from e2e.demo.view import View
-from e2e.stage import kube, overspill, prometheus
+from e2e.stage import guest, kube, overspill, prometheus
 from e2e.stage.manifests import FRONTIER_MODEL, SMALL_MODEL, PolicyChanges, SmallServer
 from e2e.stage.scene import Scene
 
@@ -105,6 +105,11 @@ def main() -> int:
     """Install, watch, sum up, and remove what was installed."""
     console = Console()
     scene = Scene("demo")
+    try:
+        guest.refuse(f"namespace/{scene.ns}", *prometheus.MADE, *overspill.MADE)
+    except guest.Occupied as error:
+        console.print(f"[bold red]demo[/] {error}")
+        return 2
     try:
         return play(scene, console)
     except TimeoutError as error:

@@ -15,6 +15,9 @@ RELEASE = "overspill"
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "overspill"
 IMAGE, _, TAG = os.environ.get("IMAGE", "overspill.test/overspill:e2e").rpartition(":")
+CRDS = ("routingpolicies.overspill.dev", "budgetledgers.overspill.dev")
+MADE = (f"namespace/{NS}", *(f"crd/{name}" for name in CRDS))
+"""What `uninstall` removes beside the release."""
 APP = f"app.kubernetes.io/instance={RELEASE}"
 
 VALUES: dict[str, Any] = {
@@ -46,8 +49,7 @@ def install() -> None:
 def uninstall() -> None:
     """`helm uninstall`, and what it keeps: the CRDs and the namespace."""
     helm("uninstall", RELEASE, "-n", NS, "--ignore-not-found", "--wait")
-    crds = ("routingpolicies.overspill.dev", "budgetledgers.overspill.dev")
-    kube.kubectl("delete", "crd", *crds, "--ignore-not-found")
+    kube.kubectl("delete", "crd", *CRDS, "--ignore-not-found")
     kube.kubectl("delete", "namespace", NS, "--ignore-not-found", "--wait=false")
 
 

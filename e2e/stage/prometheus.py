@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NS = "monitoring"
 IMAGE = os.environ.get("PROMETHEUS_IMAGE", "overspill.test/prometheus:e2e")
+MADE = (f"namespace/{NS}", "clusterrole/prometheus", "clusterrolebinding/prometheus")
+"""What `uninstall` removes."""
 URL = f"http://prometheus.{NS}.svc:9090"
 
 MANIFESTS = Path(__file__).parents[2] / "manifests" / "prometheus"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from e2e.stage import kube, overspill, prometheus
+from e2e.stage import guest, kube, overspill, prometheus
 from e2e.stage.scene import Scene
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def _installed() -> Iterator[None]:
+    guest.refuse(*prometheus.MADE, *overspill.MADE)
     prometheus.install()
     overspill.install()
     yield
@@ -30,6 +31,7 @@ def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
     """A namespace named after the test, removed afterwards."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
     scene = Scene(name[:40].strip("-"))
+    guest.refuse(f"namespace/{scene.ns}")
     yield scene
     scene.remove()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from e2e.app.asks import steady
-from e2e.stage import kube, overspill, prometheus
+from e2e.stage import guest, kube, overspill, prometheus
 from e2e.stage.manifests import PolicyChanges
 from e2e.stage.scene import Scene
 
@@ -36,6 +36,7 @@ SPENT = "0.01"
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
     """An app, both tiers, a replica, and requests for both."""
+    guest.refuse(f"namespace/{NS}")
     made = Scene(NS).build(PolicyChanges(min_replicas=1), small_replicas=1)
     kube.until("a replica", lambda: kube.ready_pods(NS, "app=small"))
     made.send(steady(per_s=6, seconds=240, output_tokens=40, every_nth_high=3))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.routing import judge, main, rows
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
+
+EXCERPT = Path(__file__).parents[1] / "data" / "routing" / "mmlu_excerpt.jsonl"
 
 
 def one(**changes: object) -> dict[str, Any]:
@@ -41,6 +43,15 @@ def test_each_aim_is_judged_by_its_own_figure() -> None:
 def test_a_set_without_a_gap_has_a_row_too() -> None:
     row = rows([one(apgr_seeds=[], apgr_without_prior=[], cpt50=None, cpt80=None)])[1]
     assert row[:4] == ["mine", "10", "–", "–"]
+
+
+def test_a_set_that_is_not_there_is_told_with_those_that_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with gzip.open(tmp_path / "mine.jsonl.gz", "wb") as packed:
+        packed.write(EXCERPT.read_bytes())
+    assert main(["--data", str(tmp_path), "--set", "yours"]) == 2
+    assert "--set yours: there are mine" in capsys.readouterr().err
 
 
 def test_an_empty_folder_says_what_to_give(
