@@ -13,6 +13,9 @@ export CLUSTER
 # options of a benchmark
 ARGS ?=
 NODE := $(BIN)/python -m e2e.cluster
+# keeps what is pinned already, but with --upgrade
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes -q --no-header \
+  --no-annotate $(ARGS)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help setup check format unit test e2e demo crds telemetry manifests lock clean
@@ -101,12 +104,12 @@ manifests: crds telemetry ## render manifests/ from the chart
 	@HELM="$$($(BIN)/python -c 'from e2e.cluster import paths; print(paths.binary("helm"))')" \
 	  $(BIN)/python manifests/render.py
 
-lock: $(READY) ## renew requirements/*.lock
+lock: $(READY) ## renew all lock files; ARGS=--upgrade takes newer versions
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
-	@uv pip compile --universal --python-version 3.11 --generate-hashes -q --no-header --no-annotate \
-	  pyproject.toml --extra otel -o requirements/runtime.lock
-	@uv pip compile --universal --python-version 3.11 --generate-hashes -q --no-header --no-annotate \
-	  pyproject.toml --extra otel --group dev -c requirements/runtime.lock -o requirements/dev.lock
+	@$(LOCK) pyproject.toml --extra otel -o requirements/runtime.lock
+	@$(LOCK) pyproject.toml --extra otel --group dev \
+	  -c requirements/runtime.lock -o requirements/dev.lock
+	@for one in app models; do $(LOCK) e2e/$$one/requirements.in -o e2e/$$one/requirements.lock; done
 
 clean: ## remove .venv and build/ (binaries of the cluster stay in the cache)
 	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

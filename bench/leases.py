@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 
 from bench import debit, report
+from bench.processes import Broken
 from overspill.api.leases import AUDIENCE
 from overspill.api.sidecar_config import LenderConfig
 from overspill.budget.wallet import Wallet
@@ -203,13 +204,18 @@ async def _crowd(port: int, sidecars: int, seconds: float) -> Counts:
 
 
 def many(sidecars: int, seconds: float) -> dict[str, Any]:
-    """Run sidecars against one operator; return what came of it."""
+    """Run sidecars against one operator; return what came of it. Raises: Broken."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=_operator, args=(theirs,), daemon=True)
     process.start()
-    counts = asyncio.run(_crowd(ours.recv(), sidecars, seconds))
-    ours.send("done")
-    operator = ours.recv()
+    theirs.close()  # else nobody would be told that the operator has ended
+    try:
+        counts = asyncio.run(_crowd(ours.recv(), sidecars, seconds))
+        ours.send("done")
+        operator = ours.recv()
+    except (EOFError, BrokenPipeError):
+        process.join()
+        raise Broken(f"the operator ended with {process.exitcode}") from None
     process.join()
     return {
         "sidecars": sidecars,
@@ -229,7 +235,11 @@ def main(words: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     args = parser.parse_args(words)
     paid_us = asyncio.run(debit.microseconds())
-    median_us, crowd = statistics.median(paid_us), many(args.sidecars, args.seconds)
+    try:
+        median_us, crowd = statistics.median(paid_us), many(args.sidecars, args.seconds)
+    except Broken as error:
+        sys.stderr.write(f"bench-leases: {error}\n")
+        return 1
     operator = crowd["operator"]
     rows = [
         ["figure", "value", "aim"],
