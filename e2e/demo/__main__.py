@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -110,17 +111,20 @@ def main() -> int:
     except guest.Occupied as error:
         console.print(f"[bold red]demo[/] {error}")
         return 2
+    with contextlib.ExitStack() as undo:  # each of them, whatever becomes of the others
+        if not os.environ.get("KEEP"):
+            for one in (prometheus.uninstall, overspill.uninstall, scene.remove):
+                undo.callback(one)
+            undo.callback(console.print, "[bold]demo[/] cleaning up")
+        return _played(scene, console)
+
+
+def _played(scene: Scene, console: Console) -> int:
     try:
         return play(scene, console)
     except TimeoutError as error:
         console.print(f"[bold red]demo[/] {error}")
         return 1
-    finally:
-        if not os.environ.get("KEEP"):
-            console.print("[bold]demo[/] cleaning up")
-            scene.remove()
-            overspill.uninstall()
-            prometheus.uninstall()
 
 
 def play(scene: Scene, console: Console) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import TYPE_CHECKING
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session", autouse=True)
 def _installed() -> Iterator[None]:
     guest.refuse(*prometheus.MADE, *overspill.MADE)
-    prometheus.install()
-    overspill.install()
-    yield
-    if not os.environ.get("KEEP"):
-        overspill.uninstall()
-        prometheus.uninstall()
+    with contextlib.ExitStack() as undo:  # what was installed by half, too
+        if not os.environ.get("KEEP"):
+            undo.callback(prometheus.uninstall)
+            undo.callback(overspill.uninstall)
+        prometheus.install()
+        overspill.install()
+        yield
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from e2e.demo import __main__ as demo
-from e2e.stage import guest, kube
+from e2e.stage import guest, kube, overspill, prometheus
+from e2e.stage.scene import Scene
 
 
 @pytest.fixture
@@ -47,3 +48,20 @@ def test_the_demo_neither_installs_nor_removes_anything_there(
     assert demo.main() == 2
     assert "namespace/demo" in capsys.readouterr().out
     assert {words[0] for words in asked} == {"get"}
+
+
+def test_a_demo_that_fails_removes_all_that_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    removed = []
+
+    def fails(*_: object) -> int:
+        raise kube.KubectlError("the API server is away")
+
+    monkeypatch.delenv("KEEP", raising=False)
+    monkeypatch.setenv("CLUSTER", "own")
+    monkeypatch.setattr(demo, "play", fails)
+    monkeypatch.setattr(Scene, "remove", fails)
+    monkeypatch.setattr(overspill, "uninstall", lambda: removed.append("overspill"))
+    monkeypatch.setattr(prometheus, "uninstall", lambda: removed.append("prometheus"))
+    with pytest.raises(kube.KubectlError):
+        demo.main()
+    assert removed == ["overspill", "prometheus"]
