@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hatchling.builders.sdist import SdistBuilder
+from hypothesis import settings
 
 import overspill
 from e2e.cluster import context
@@ -84,6 +85,10 @@ def test_what_an_image_copies_is_part_of_its_build_context(dockerfile: str) -> N
     for source in copied:
         assert (ROOT / source).exists(), source
         assert not context.ignored(source.rstrip("/"), rules), source
+
+
+def test_no_property_test_judges_speed() -> None:
+    assert settings().deadline is None
 
 
 def test_the_image_brings_its_licence() -> None:

@@ -57,6 +57,10 @@ class PatientLoop(asyncio.SelectorEventLoop):
         """Monotonic time, silence skipped."""
         return super().time() + self._skipping.skipped_s
 
+    async def getaddrinfo(self, *where: Any, **how: Any) -> Any:  # noqa: ANN401 - as asyncio has it
+        """Look a name up at once: a thread that still does is silent, and the clock would jump."""
+        return socket.getaddrinfo(*where, **how)
+
 
 def play(story: Coroutine[Any, Any, T], *, patient: bool = False) -> T:
     """Run a story on the loop that production uses, or on the patient one."""

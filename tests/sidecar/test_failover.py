@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from e2e.models.ledger import Fault
+from overspill.routing import health
 from overspill.telemetry import names
 from tests.sidecar.stage import KEY, Stage, staged
 
@@ -70,8 +71,9 @@ async def test_a_rule_may_forbid_overflow(stage: Stage) -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_a_failing_endpoint_is_passed_over_and_ejected(
-    stage_of_two: Stage, status: int
+    stage_of_two: Stage, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(health, "FIRST_EJECTION_S", health.LONGEST_EJECTION_S)  # a slow machine's
     stage = stage_of_two
     assert told(await post(stage, ask()))[:2] == (200, "small")
     home, other = sorted(stage.small, key=lambda double: -double.ledger.answered)

@@ -109,7 +109,7 @@ def test_a_provider_must_prove_who_it_is(
         context.load_cert_chain(tmp_path / f"{kind}.pem")
         server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
         port = server.sockets[0].getsockname()[1]
-        async with staged(tmp_path) as stage, faulty(Script(says=(OTHER,))) as other:
+        async with server, staged(tmp_path) as stage, faulty(Script(says=(OTHER,))) as other:
             secure = frontier("secure", Wire.OPENAI, "x")
             providers = [
                 {**secure, "baseURL": f"https://{host}:{port}"},
@@ -126,6 +126,5 @@ def test_a_provider_must_prove_who_it_is(
             if not trusted:
                 rendered = stage.proxy.metrics.render().decode()
                 assert 'provider="secure",kind="tls"} 1.0' in rendered
-        server.close()
 
     play(story(), patient=patient)
