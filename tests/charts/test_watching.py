@@ -91,5 +91,5 @@ def test_a_plain_prometheus_finds_sidecars_and_operator() -> None:
     }
     assert ports == {
         "overspill-sidecars": ["true", "Running", "4001"],
-        "overspill": ["overspill", "Running", "8080"],
+        "overspill": ["overspill", "overspill-system", "Running", "8080"],
     }

@@ -24,6 +24,7 @@ from tests.trials.batches import batch
 
 if TYPE_CHECKING:
     from overspill.controller.credentials import Credentials
+    from overspill.controller.keys import Manifest
     from overspill.controller.kube import Api
 
 LEASE = {"lease": "a-1", "seq": 1, "spentUsdMicros": 0, "keepUsdMicros": 0, "needUsdMicros": 5}
@@ -111,6 +112,33 @@ async def test_a_refusal_says_why(path: str, body: object, status: int, why: str
     code, answer = await said(api, path, body)
     assert code == status
     assert why in answer["error"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(None, id="there is none"),
+        pytest.param({"budget": {"limit": "a secret"}}, id="one that is not valid"),
+        pytest.param(resource()["spec"] | {"budget": None}, id="one without a budget"),
+        pytest.param(resource()["spec"], id="a good one"),
+    ],
+)
+@pytest.mark.parametrize(("path", "body"), [("/v1/leases", LEASES), ("/v1/trials", TRIALS)])
+@pytest.mark.asyncio
+async def test_a_pod_learns_nothing_of_policies_of_other_namespaces(
+    path: str, body: dict[str, object], spec: Manifest | None
+) -> None:
+    api = TrialApi()
+    if spec is not None:
+        api.objects[POLICY.replace("legal", "other")] = resource() | {"spec": spec}
+    told = await said(api, path, body | {"policy": "other/contracts"})
+    assert told == (
+        403,
+        {
+            "error": "pod legal/a does not carry the sidecar of policy other/contracts; "
+            "restart it, so that it is injected anew"
+        },
+    )
 
 
 @pytest.mark.asyncio

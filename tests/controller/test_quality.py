@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass, field
 from random import Random
@@ -16,6 +17,7 @@ from overspill.learning.lesson import TAUGHT_BY
 from overspill.learning.promise import FEWEST
 from overspill.routing.score import Score
 from overspill.trials.lot import Plan, draw
+from overspill.trials.record import pack
 from tests.controller.fakes import KEY, Stage, resource
 from tests.controller.test_lending import MINE, POLICY
 from tests.controller.test_trials import FOLDER, TrialApi, keeper
@@ -357,6 +359,21 @@ async def test_a_corrupt_segment_is_left_out() -> None:
     known = scene.quality["trials"]
     await scene.stage.look(after_s=31.0)
     assert scene.quality["trials"] == known
+
+
+async def test_of_more_segments_than_are_kept_only_the_newest_are_read() -> None:
+    """Who may write ConfigMaps of one namespace fills no memory of the operator of all."""
+    scene = await Scene.proven()
+    made, many = scene.api.segments[0], segments.SEGMENTS
+    for number in range(100, 101 + many):
+        raw = pack([batch(trial(), name=f"x-{number}")])
+        data = {"batches": base64.b64encode(raw).decode()}
+        meta = made["metadata"] | {"name": f"overspill-contracts-trials-{number}"}
+        meta["resourceVersion"] = f"v{number}"
+        one = made | {"metadata": meta, "binaryData": data}
+        scene.stage.cluster.config_maps[meta["name"]] = one
+    await scene.stage.look(after_s=31.0)
+    assert scene.quality["trials"] == many
 
 
 async def test_where_trials_are_gone_nothing_is_promised() -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from overspill.controller.evidence import evidence_in
 from overspill.controller.gathering import NoSuchPolicy
 from overspill.controller.trials import Keeper
 from overspill.learning.book import Book
+from overspill.trials.record import pack
 from overspill.trials.subject import subject_of
 from tests.controller.api import FakeApi
 from tests.controller.fakes import KEY, resource
@@ -330,3 +332,43 @@ async def test_a_report_of_many_segments_that_comes_twice_is_kept_once() -> None
     assert await kept.keep(KEY, MINE, told) == 5
     assert await kept.keep(KEY, MINE, told) == 0
     assert len(api.segments) == 5
+
+
+def alike(words: int, trials: int, name: str) -> Batch:
+    """Of words that lie side by side, which pack a thousand to one."""
+    one = msgspec.structs.replace(trial(), words=[1] * words)
+    return batch(*[one] * trials, name=name)
+
+
+@pytest.mark.asyncio
+async def test_what_packs_well_takes_no_more_memory_of_who_learns_than_what_does_not() -> None:
+    """All policies' trials are read by one operator: one pod must not bring it down for all."""
+    api = TrialApi()
+    told = [alike(1281, 48, f"a-{at}") for at in range(4)]
+    assert await keeper(api).keep(KEY, MINE, told) == 4
+    assert len(api.segments) == 4, "each is full of words, and of few bytes"
+    assert api.names == ["a-0", "a-1", "a-2", "a-3"]
+    with pytest.raises(InvalidConfig, match="send fewer trials in one"):
+        await keeper(api).keep(KEY, MINE, [alike(4096, 48, "b-1")])
+
+
+@pytest.mark.asyncio
+async def test_of_more_batches_than_any_sidecar_tells_at_once_none_is_kept() -> None:
+    api = TrialApi()
+    with pytest.raises(InvalidConfig, match="257 batches at once; send 256 at most"):
+        await keeper(api).keep(KEY, MINE, named(*(f"a-{at}" for at in range(257))))
+    assert api.segments == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param([alike(4096, 17, "a-1")], id="words"),
+        pytest.param([alike(1, 300, "a-1"), alike(1, 300, "a-2")], id="trials"),
+        pytest.param(named(*(f"a-{at}" for at in range(3000))), id="batches"),
+    ],
+)
+def test_a_segment_that_no_operator_wrote_is_left_out(written: list[Batch]) -> None:
+    """Who may write ConfigMaps of his namespace must not bring down the operator of all."""
+    with pytest.raises(segments.Corrupt, match="more than any operator wrote"):
+        segments.unpacked(pack(written))

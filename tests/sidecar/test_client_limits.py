@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from contextlib import asynccontextmanager
+import tracemalloc
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from overspill.sidecar.answer import JSON, Answer
-from overspill.sidecar.http import Connection, Connections
-from overspill.sidecar.request import Limits, Request
+from overspill.sidecar.http import Connection, Connections, Server
+from overspill.sidecar.proxy import ADMIN_CONNECTIONS, Admin, Proxy
+from overspill.sidecar.request import Limits, Request, RequestReader
 from tests.sidecar import replies
 from tests.sidecar.faulty import How, Script, client, play, post, until
 from tests.sidecar.replies import Wire
@@ -44,7 +46,7 @@ class Big:
 
 
 @asynccontextmanager
-async def serving(server: Big) -> AsyncIterator[int]:
+async def serving(server: Server) -> AsyncIterator[int]:
     """Serve it on loopback; its port."""
     loop = asyncio.get_running_loop()
     listening = await loop.create_server(lambda: Connection(server), "127.0.0.1", 0)
@@ -236,3 +238,46 @@ def test_connections_leave_nothing_to_the_garbage_collector(tmp_path: Path) -> N
         gc.set_debug(0)
         gc.garbage.clear()
     assert not [module for module in left if module.startswith(("overspill", "httptools"))]
+
+
+def test_a_body_in_tiny_chunks_takes_no_more_room_than_it_has_bytes() -> None:
+    reader = RequestReader(Limits())
+    reader.feed(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+    chunks = replies.chunked(b"xy") * 4096
+    tracemalloc.start()
+    try:
+        for _ in range(64):
+            reader.feed(chunks)
+        reader.feed(b"0\r\n\r\n")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert reader.ready[0].body == b"xy" * 4096 * 64
+    assert peak < 4 * 2 * 4096 * 64
+
+
+def test_whoever_holds_connections_keeps_no_probe_from_its_answer() -> None:
+    """Any pod of the cluster reaches this port."""
+
+    async def story() -> None:
+        admin = Admin(Proxy())
+        async with AsyncExitStack() as held, serving(admin) as port:
+            for _ in range(2 * ADMIN_CONNECTIONS):
+                app = await held.enter_async_context(client(port))
+                await app.say(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx")
+            assert len(admin.connections) <= ADMIN_CONNECTIONS
+            async with client(port) as kubelet:
+                await kubelet.say(GET.replace(b" / ", b" /healthz "))
+                assert (await kubelet.answer(b"GET")).status == 200
+
+    play(story())
+
+
+def test_who_sends_more_requests_than_may_wait_is_answered_some_and_refused() -> None:
+    async def story() -> None:
+        async with serving(Admin(Proxy())) as port, client(port) as app:
+            await app.say(GET.replace(b" / ", b" /healthz ") * 400)
+            found = [(await app.answer(b"GET")).status for _ in range(6)]
+            assert found == [200] * 5 + [400]
+
+    play(story())

@@ -57,10 +57,10 @@ def _endpoint(value: str) -> str:
     return value
 
 
-HttpURL = Annotated[str, AfterValidator(_http_url), Field(max_length=2048)]
+HttpURL = Annotated[str, Field(max_length=2048), AfterValidator(_http_url)]
 """Of a provider: no credentials, query or fragment, and no slash at its end."""
 
-Endpoint = Annotated[str, AfterValidator(_endpoint), Field(max_length=300)]
+Endpoint = Annotated[str, Field(max_length=300), AfterValidator(_endpoint)]
 """host:port of one replica; an IPv6 address stands in brackets."""
 
 Port = Annotated[int, Field(ge=1, le=LAST_PORT)]

@@ -18,13 +18,19 @@ OverspillError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
+
+
+MOST_FAULTS: Final = 200
+"""That are told one by one: a million would be written for as long as nothing else is done."""
+SHOWN_CHARS: Final = 200
+"""Of a value that is wrong."""
 
 
 class OverspillError(Exception):
@@ -54,7 +60,12 @@ class InvalidConfig(OverspillError):
 
 
 def sentences(error: ValidationError, root: str) -> list[str]:
-    """Say each fault of a pydantic error as `path: what is wrong (got VALUE); what to do`."""
+    """Say each fault of a pydantic error as `path: what is wrong (got VALUE); what to do`.
+
+    Where there are too many, only how many.
+    """
+    if error.error_count() > MOST_FAULTS:
+        return [f"{root}: {error.error_count()} faults; correct its structure first"]
     found = error.errors(include_url=False)
     return [_sentence(detail, root) for detail in found if not _follows(detail, found)]
 
@@ -104,4 +115,10 @@ def _sentence(detail: ErrorDetails, root: str) -> str:
     value = detail["input"]
     if isinstance(value, dict | list):  # a whole object says nothing; the message names the fields
         return f"{path}: {message}"
-    return f"{path}: {message} (got {value!r})"
+    return f"{path}: {message} (got {_shown(value)})"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str) and len(value) > SHOWN_CHARS:
+        return f"{value[:SHOWN_CHARS]!r}… of {len(value)} characters"
+    return repr(value)

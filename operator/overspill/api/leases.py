@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import FailFast, Field, ValidationError
 
 from overspill.api.base import Model
 from overspill.api.errors import InvalidConfig, sentences
@@ -42,7 +42,8 @@ class LeaseRequest(Model):
 
     policy: Annotated[str, Field(max_length=320)]
     """namespace/name."""
-    reports: tuple[LeaseReport, ...] = Field(max_length=16)
+    reports: Annotated[tuple[LeaseReport, ...], FailFast(), Field(max_length=16)]
+    """A million wrong ones would be listed for as long as nobody else is lent anything."""
 
 
 class LeaseGrant(Model):

@@ -5,9 +5,10 @@ It holds no secret: each provider names the file its key is mounted at.
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from overspill.api.address import Endpoint, HttpURL
 from overspill.api.base import Model, Name, Quantity
@@ -34,6 +35,17 @@ CREDENTIALS_DIR = "credentials"
 TOKEN_FILE = "token"
 
 
+def _beside(value: str) -> str:
+    """Who may write the file must not have the pod's other files sent to a host of his choice."""
+    if not value or value.startswith("/") or ".." in PurePosixPath(value).parts:
+        raise ValueError("must lie beside the configuration file: a relative path without ..")
+    return value
+
+
+MountedFile = Annotated[str, AfterValidator(_beside), Field(max_length=253)]
+"""A file whose content is sent to somebody, relative to the configuration file's folder."""
+
+
 class SmallConfig(Model):
     """The small tier as the sidecar sees it."""
 
@@ -54,9 +66,7 @@ class ProviderConfig(Model):
     api: FrontierAPI
     base_url: HttpURL = Field(alias="baseURL")
     model: Name
-    credential_file: str = Field(
-        description="Relative to the configuration file's folder, or absolute."
-    )
+    credential_file: MountedFile
     price: Price
     max_output_tokens: int
     forward_headers: tuple[HeaderName, ...] = ()
@@ -67,9 +77,7 @@ class LenderConfig(Model):
 
     url: HttpURL
     ca_certificate: str = Field(description="PEM; of whoever signed the lender's certificate.")
-    token_file: str = Field(
-        default=TOKEN_FILE, description="Relative to the configuration file's folder, or absolute."
-    )
+    token_file: MountedFile = TOKEN_FILE
 
 
 class BudgetConfig(Model):

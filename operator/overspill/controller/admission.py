@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from overspill.api import InvalidPolicy, parse_policy
+from overspill.controller import bodies
 from overspill.controller.errors import Refused, Unavailable
 from overspill.controller.inject import LABEL_LENGTH, Injection, inject
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNPROCESSABLE: Final = 422
-_MAX_REVIEW_BYTES: Final = 8 * 1024 * 1024
 
 
 def validate(policy: Manifest) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def application(
     async def check(request: Manifest) -> Manifest:
         return review_policy(request)
 
-    app = web.Application(client_max_size=_MAX_REVIEW_BYTES)
+    app = web.Application(client_max_size=bodies.MOST_BYTES, middlewares=[bodies.bounded()])
     app.router.add_post("/mutate", _reviewing(mutate))
     app.router.add_post("/validate", _reviewing(check))
     return app

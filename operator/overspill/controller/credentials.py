@@ -85,14 +85,22 @@ class Credentials:
         return Bearer(namespace=namespace, pod=name, labels=meta.get("labels") or {})
 
 
-def check(bearer: Bearer, key: PolicyKey, policy: Manifest) -> None:
-    """Refuse a pod that does not carry that policy's sidecar. Raises: Foreign."""
+def check_label(bearer: Bearer, key: PolicyKey) -> None:
+    """Refuse a pod that says itself that it is none of that policy's. Raises: Foreign.
+
+    Before the policy is read: what is wrong with one is no business of other namespaces.
+    """
     labelled = bearer.labels.get(POLICY_LABEL) == key.name
     if bearer.namespace != key.namespace or not labelled:
         raise Foreign(
             f"pod {bearer.namespace}/{bearer.pod} does not carry the sidecar of policy {key}; "
             "restart it, so that it is injected anew"
         )
+
+
+def check(bearer: Bearer, key: PolicyKey, policy: Manifest) -> None:
+    """Refuse a pod that does not carry that policy's sidecar. Raises: Foreign."""
+    check_label(bearer, key)
     if not selects(policy, bearer.labels):
         raise Foreign(
             f"policy {key} does not select pod {bearer.pod} (spec.workload.selector); "

@@ -66,7 +66,8 @@ class Gathering(Generic[Said, Answer]):
         self._waiting: dict[PolicyKey, list[Waiter[Said, Answer]]] = {}
 
     async def ask(self, key: PolicyKey, bearer: Bearer, said: Said) -> Answer:
-        """Wait for one's turn, and return the answer. Raises: what `commit` raises."""
+        """Wait for one's turn, and return the answer. Raises: Foreign, and what `commit` raises."""
+        credentials.check_label(bearer, key)
         turn: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         waiter = Waiter(bearer, said, turn)
         if key in self._waiting:

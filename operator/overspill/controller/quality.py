@@ -93,7 +93,8 @@ def _evidence(
 async def _read(
     cluster: Cluster, case: Case, known: Mapping[str, Segment], subject: str
 ) -> Mapping[str, Segment] | None:
-    """Read the segments that have changed, the oldest first. Those of another subject go.
+    """Read the segments that have changed, the oldest first. Those of another subject go, and of
+    more than are kept only the newest are read, whoever made the others.
 
     None where they may not be listed: that says nothing of what is there.
     """
@@ -103,7 +104,7 @@ async def _read(
     except Refused as error:
         log.warning("the trials of %s cannot be listed: %s", case.key, error)
         return None
-    ours = [mark for mark in marks if mark.subject == subject]
+    ours = [mark for mark in marks if mark.subject == subject][-segments.SEGMENTS :]
     found: dict[str, Segment] = {}
     for mark in ours:
         held = known.get(mark.name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from overspill.controller.keys import SUBJECT_ANNOTATION, TRIALS_LABEL, owned_by
-from overspill.trials.record import pack, unpack
+from overspill.trials.record import MOST_TRIALS, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +23,10 @@ MOST_BYTES: Final = 700 * 1024
 SEGMENT_TRIALS: Final = 256
 """And from here on, however small: prompts that are alike pack a hundred to one, and a book of a
 hundred thousand of them would take minutes to learn from, if it could be unpacked at all."""
+SEGMENT_WORDS: Final = 2**16
+"""And words of all its trials: a batch of a sidecar has 48 trials of 1,281 at most. What packs a
+thousand to one would take the operator, which learns for all policies, all its memory."""
+SEGMENT_BATCHES: Final = 2048
 SEGMENTS: Final = 32
 """That are kept: some 4,000 trials."""
 DATA: Final = "batches"
@@ -96,11 +100,14 @@ def raw_in(manifest: Manifest) -> bytes:
 
 
 def unpacked(raw: bytes) -> list[Batch]:
-    """Read a segment's bytes. Raises: Corrupt."""
+    """Read a segment's bytes. Raises: Corrupt, also where it holds more than any operator wrote."""
     try:
-        return unpack(raw)
+        batches = unpack(raw)
     except ValueError as error:
         raise Corrupt(str(error)) from None
+    if _trials(batches) > MOST_TRIALS or not _can_be_read(batches):
+        raise Corrupt("it holds more than any operator wrote; delete it")
+    return batches
 
 
 def segment(
@@ -126,15 +133,29 @@ def segment(
 
 
 def too_large(batch: Batch) -> bool:
-    """Whether a batch fits into no ConfigMap."""
+    """Whether a batch fits into no segment."""
+    if _words([batch]) > SEGMENT_WORDS:
+        return True
     may_be = sum(len(one.words) + len(one.shape) for one in batch.trials) * _NUMBER_BYTES
     return may_be > MOST_BYTES and len(pack([batch])) > MOST_BYTES
 
 
 def fits(batches: Sequence[Batch], raw: bytes) -> bool:
     """Whether batches, and what they pack to, fit into one segment."""
-    few = sum(len(one.trials) for one in batches) <= SEGMENT_TRIALS
+    few = _trials(batches) <= SEGMENT_TRIALS and _can_be_read(batches)
     return few and len(raw) <= SEGMENT_BYTES
+
+
+def _can_be_read(batches: Sequence[Batch]) -> bool:
+    return len(batches) <= SEGMENT_BATCHES and _words(batches) <= SEGMENT_WORDS
+
+
+def _trials(batches: Sequence[Batch]) -> int:
+    return sum(len(one.trials) for one in batches)
+
+
+def _words(batches: Sequence[Batch]) -> int:
+    return sum(len(one.words) for batch in batches for one in batch.trials)
 
 
 def chunks(batches: Sequence[Batch]) -> list[bytes]:

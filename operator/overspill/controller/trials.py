@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 GATHER_S: Final = 0.3
 """Each write is a whole segment, and nobody is in a hurry; a sidecar asks another replica after
 0.7 s."""
+MOST_TOLD: Final = 256
+"""Batches at once; a sidecar sends 16 at most."""
 log = logging.getLogger(__name__)
 _Waiter: TypeAlias = "Waiter[Told, int]"
 
@@ -85,6 +87,8 @@ class Keeper:
         Those of another subject than the policy's are dropped: their sidecar has not seen yet what
         the policy says now. Raises: NoSuchPolicy, Foreign, InvalidConfig, Unavailable, Refused.
         """
+        if len(batches) > MOST_TOLD:
+            raise InvalidConfig(f"{len(batches)} batches at once; send {MOST_TOLD} at most")
         for batch in batches:
             if segments.too_large(batch):
                 raise InvalidConfig(f"batch {batch.name} is too large; send fewer trials in one")

@@ -43,13 +43,19 @@ class Connections(set["Connection"]):
 
     EVERY_S: Final = 5.0
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        """Beyond `most` the one that has waited longest makes way: whoever comes is served."""
         super().__init__()
+        self._most = most
         self.outbox = Outbox()
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, connection: Connection) -> None:
         """Take one more."""
+        if self._most is not None and len(self) >= self._most:
+            longest = min(self, key=lambda one: one.since_s)
+            self.discard(longest)
+            longest.abort()
         super().add(connection)
         if self._timer is None:
             self._later()
@@ -75,7 +81,7 @@ class Connection(asyncio.Protocol):
         self._outbox = server.connections.outbox
         self._loop = asyncio.get_running_loop()
         self._reader = RequestReader(server.limits)
-        self._since_s = 0.0
+        self.since_s = 0.0
         """When what we wait for began: idleness, a request's head, the last part of its body."""
         self._began_s = 0.0
         """When the request that is being read began."""
@@ -96,8 +102,8 @@ class Connection(asyncio.Protocol):
         """Take the transport."""
         # uvloop's transports do not inherit from asyncio's: no isinstance here
         self._transport = cast("asyncio.Transport", transport)
+        self.since_s = self._loop.time()
         self._server.connections.add(self)
-        self._since_s = self._loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: stop working for it."""
@@ -113,9 +119,9 @@ class Connection(asyncio.Protocol):
         if reader.refusal:
             return
         if not reader.reading:
-            self._since_s = self._began_s = self._loop.time()
+            self.since_s = self._began_s = self._loop.time()
         elif reader.head_done:  # a head has one time limit in all
-            self._since_s = self._loop.time()
+            self.since_s = self._loop.time()
         reader.feed(data)
         if self._task is None:
             self._go_on()
@@ -147,6 +153,11 @@ class Connection(asyncio.Protocol):
             self._outbox.flush()
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport:
+            self._transport.abort()
+
     def close_if_idle(self) -> None:
         """Close where no request is under way, nor one coming in."""
         if not self.busy and not self._reader.reading:
@@ -164,11 +175,10 @@ class Connection(asyncio.Protocol):
 
     def check(self, now_s: float) -> None:
         """End what has taken too long."""
-        limits, waited_s = self._limits, now_s - self._since_s
+        limits, waited_s = self._limits, now_s - self.since_s
         reader = self._reader
         if self._reads_nothing(now_s):
-            assert self._transport
-            self._transport.abort()
+            self.abort()
         elif reader.reading and not reader.refusal:
             limit_s = limits.body_stall_s if reader.head_done else limits.header_s
             late = waited_s > limit_s or now_s - self._began_s > limits.request_s
@@ -197,7 +207,7 @@ class Connection(asyncio.Protocol):
         if many:
             transport.pause_reading()
         else:
-            self._since_s = self._began_s = self._loop.time()
+            self.since_s = self._began_s = self._loop.time()
             transport.resume_reading()
 
     def _go_on(self) -> None:
@@ -250,7 +260,7 @@ class Connection(asyncio.Protocol):
             self.close()  # an answer without its end must not look like one that has it
             return
         if not self._reader.reading:
-            self._since_s = self._loop.time()
+            self.since_s = self._loop.time()
         self._go_on()
         if self._paused:
             self._pause_or_resume()

@@ -42,6 +42,13 @@ TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
 METRICS_TEXT: Final = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
 CALLS: Final = {path.encode(): ingress for path, ingress in INGRESSES.items()}
 SERVED: Final = f"POST {', '.join(INGRESSES)}; GET /v1/models, /healthz, /readyz, /metrics"
+_STRANGE_PAGE: Final = (
+    "origin: a web page asks, and any page may send this much unasked; "
+    "send content-type: application/json"
+)
+ADMIN_LIMITS: Final = Limits(body_bytes=2**10, header_bytes=2**13, pipelined=4)
+ADMIN_CONNECTIONS: Final = 128
+"""Any pod of the cluster may come, and must cost no app its sidecar."""
 log = logging.getLogger(__name__)
 
 
@@ -102,6 +109,8 @@ class Proxy:
         try:
             if ingress is None:
                 self._other(request, answer)
+            elif b"origin" in request.headers and not _is_json(request):
+                answer.send(403, ingress.error(403, _STRANGE_PAGE), JSON)
             elif self.runtime is None:
                 body = ingress.error(503, f"the sidecar is not ready: {self.problem}")
                 answer.send(503, body, JSON + b"retry-after: 1\r\n")
@@ -187,6 +196,12 @@ class Proxy:
         return True
 
 
+def _is_json(request: Request) -> bool:
+    """Whether a browser would have asked before it sent this for a page of another site."""
+    kind = request.headers.get(b"content-type", b"").partition(b";")[0]
+    return kind.strip().lower() == b"application/json"
+
+
 def _shown(raw: bytes) -> str:
     return raw[:200].decode("latin-1")
 
@@ -196,9 +211,9 @@ class Admin:
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
-        self.limits = Limits(body_bytes=2**16)
+        self.limits = ADMIN_LIMITS
         self.draining = False
-        self.connections = Connections()
+        self.connections = Connections(ADMIN_CONNECTIONS)
 
     async def handle(self, request: Request, answer: Answer) -> None:
         """Answer one request."""

@@ -26,6 +26,8 @@ class Limits:
 
     body_bytes: int = 32 * 2**20
     header_bytes: int = 64 * 2**10
+    pipelined: int = 2**14
+    """Whole requests that may wait behind the one that is answered."""
     idle_s: float = 75.0
     """An open connection without a request is closed after this."""
     header_s: float = 30.0
@@ -81,7 +83,9 @@ class RequestReader:
         self._request = Request()
         self._header_bytes = 0
         self._unfinished_bytes = 0
-        self._parts: list[bytes] = []
+        self._body = bytearray()
+        """What came of a body after its first part. Kept one by one, small parts take 20 times
+        their size."""
         self._body_bytes = 0
         self._progress = False
         self.ready: deque[Request] = deque()
@@ -173,17 +177,24 @@ class RequestReader:
     def on_body(self, body: bytes) -> None:
         """Part of the body."""
         self.waits, self._progress = False, True
-        self._parts.append(body)
         self._body_bytes += len(body)
         if self._body_bytes > self._limits.body_bytes:
             self._too_large()
+        request = self._request
+        if not request.body:  # nearly every body comes in one part, and is not copied
+            request.body = body
+        else:
+            self._body += body
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self.reading = self.waits = False
-        parts, self._parts = self._parts, []
-        self._request.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if self._body:
+            self._request.body += self._body
+            self._body = bytearray()
         self.ready.append(self._request)
+        if len(self.ready) > self._limits.pipelined:
+            self._refuse(400, "too many requests at once: wait for their answers")
 
     @property
     def ready_bytes(self) -> int:

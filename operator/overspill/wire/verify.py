@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from overspill.wire.document import read_json
+from overspill.wire.unfolding import is_endless
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -145,6 +146,8 @@ def _fits(value: object, schema: object) -> bool:
     if not isinstance(schema, dict | bool):
         return True
     try:
+        if isinstance(schema, dict) and is_endless(schema):
+            return True
         validator = jsonschema_rs.validator_for(
             schema, retriever=_stay_here, pattern_options=jsonschema_rs.RegexOptions()
         )
