@@ -225,6 +225,56 @@ def test_openai_counts_cached_tokens_in_and_anthropic_apart() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "out"),
+    [
+        pytest.param(
+            {
+                "prompt_tokens": 32,
+                "completion_tokens": 9,
+                "total_tokens": 135,
+                "prompt_tokens_details": {"cached_tokens": 6},
+                "completion_tokens_details": {"reasoning_tokens": 94},
+            },
+            103,
+            id="xAI: thoughts beside the output",
+        ),
+        pytest.param(
+            {"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 623},
+            603,
+            id="Gemini: thoughts in the total alone",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 20,
+                "completion_tokens": 400,
+                "total_tokens": 420,
+                "completion_tokens_details": {"reasoning_tokens": 380},
+            },
+            400,
+            id="OpenAI: thoughts are output",
+        ),
+        pytest.param({"prompt_tokens": 20, "total_tokens": 20}, 0, id="an embedding"),
+        pytest.param({"completion_tokens": 7, "total_tokens": 27}, 7, id="nobody knows what"),
+        pytest.param(
+            {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 0}, 7, id="no total"
+        ),
+        pytest.param(
+            {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": "27"}, 7, id="a text"
+        ),
+    ],
+)
+def test_thoughts_that_a_host_counts_in_the_total_alone_are_output(
+    told: dict[str, object], out: int
+) -> None:
+    for usage in (
+        openai.usage_of({"usage": told}),
+        openai.usage_in(json.dumps({"usage": told, "choices": [{}]}).encode()),
+    ):
+        assert usage is not None
+        assert usage.output_tokens == out
+
+
+@pytest.mark.parametrize(
     ("sent", "cached", "out", "expected"),
     [
         pytest.param(-30, 0, -50, None, id="less than nothing is not told"),
