@@ -311,6 +311,26 @@ def test_an_overflow_that_cannot_be_paid_is_refused(tmp_path: Path) -> None:
     play(story())
 
 
+def test_a_refused_request_is_no_more_demand_for_the_output_it_might_have_had(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with budgeted(tmp_path, OPENAI, Script()) as made:
+            told = []
+            for limit in (5_000, 2**62):
+                async with client(made.stage.port) as app:
+                    body = asking(stream=False, max_tokens=limit, n=10**9)
+                    await app.say(post(OPENAI.path, body, OPENAI.headers))
+                    assert (await app.answer()).status == 429
+                asked_usd = made.stage.metric(names.FRONTIER_ASKED_USD, priority="normal")
+                without = made.stage.metric(names.FRONTIER_EQUIVALENT_USD, eligible="false")
+                told.append((asked_usd, without))
+            for one, two in zip(*told, strict=True):
+                assert 0 < two < 2.1 * one < 1
+
+    play(story())
+
+
 def test_a_provider_that_costs_less_may_be_paid_where_the_first_may_not(tmp_path: Path) -> None:
     async def story() -> None:
         async with budgeted(tmp_path, OPENAI, Script(), limit="0.01") as made:
