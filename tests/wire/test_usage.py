@@ -224,6 +224,18 @@ def test_openai_counts_cached_tokens_in_and_anthropic_apart() -> None:
     assert anthropic.usage_json(expected) == theirs
 
 
+@pytest.mark.parametrize("told", [2**32 - 1, 2**64 - 1, 1e300])
+def test_more_tokens_than_any_window_holds_are_not_told(told: float) -> None:
+    ours = {"prompt_tokens": 3, "completion_tokens": told}
+    theirs = {"input_tokens": 3, "output_tokens": told}
+    assert openai.usage_of({"usage": ours}) is None
+    assert openai.usage_in(json.dumps({"usage": ours, "choices": [{}]}).encode()) is None
+    assert anthropic.usage_of(theirs) == Usage(input_tokens=3)
+    assert anthropic.usage_in(json.dumps({"usage": theirs}).encode()) == Usage(input_tokens=3)
+    total = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": told}
+    assert openai.usage_of({"usage": total}) == Usage(input_tokens=3, output_tokens=5)
+
+
 @pytest.mark.parametrize(
     ("told", "out"),
     [

@@ -9,7 +9,7 @@ import msgspec
 from overspill.wire.document import compact, read_json
 from overspill.wire.errors import Wire, message_in, speaks, status_in, worded
 from overspill.wire.stream import Passed
-from overspill.wire.usage import Count, Usage, count
+from overspill.wire.usage import Count, Usage, billed
 
 
 class _Details(msgspec.Struct):
@@ -95,19 +95,19 @@ def _told(usage: object) -> _Usage | None:
     if not isinstance(usage, dict):
         return None
     asked, said = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if any(one is not None and count(one) is None for one in (asked, said)):
+    if any(one is not None and billed(one) is None for one in (asked, said)):
         return None  # better estimated than taken for nothing
     if asked is None and said is None:
         return None
     details = usage.get("prompt_tokens_details")
     told = details if isinstance(details, dict) else {}
     return _Usage(
-        prompt_tokens=count(asked),
-        completion_tokens=count(said),
-        total_tokens=count(usage.get("total_tokens")),
+        prompt_tokens=billed(asked),
+        completion_tokens=billed(said),
+        total_tokens=billed(usage.get("total_tokens")),
         prompt_tokens_details=_Details(
-            cached_tokens=count(told.get("cached_tokens")),
-            cache_write_tokens=count(told.get("cache_write_tokens")),
+            cached_tokens=billed(told.get("cached_tokens")),
+            cache_write_tokens=billed(told.get("cache_write_tokens")),
         ),
     )
 
