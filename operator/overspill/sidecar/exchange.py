@@ -113,7 +113,7 @@ class Exchange(Ladder):
             self.proxy.meters,
             self.runtime,
             route=route,
-            input_estimate=ask.input_tokens,
+            ask=ask,
             now_s=self.began_s,
         )
         try:
