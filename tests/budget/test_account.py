@@ -174,6 +174,15 @@ def test_what_has_bought_nothing_for_minutes_is_nothing() -> None:
     assert not account.exhausted(Limits(limit_usd_micros=1_100), START_S + IN_VAIN_S)
 
 
+def test_a_request_that_no_budget_of_this_size_ever_pays_does_not_end_the_budget() -> None:
+    limits, account = Limits(limit_usd_micros=1_000), opened(DAY)
+    for seq, after_s in enumerate((0, IN_VAIN_S, 2 * IN_VAIN_S), start=1):
+        said = _report(seq, need_usd_micros=1_001)
+        account, grant = renewed(account, said, limits, START_S + after_s)
+        assert grant.ceiling_usd_micros == 0
+        assert not account.exhausted(limits, START_S + after_s)
+
+
 def test_money_that_others_hold_is_scarce_and_not_exhausted() -> None:
     limits = Limits(limit_usd_micros=1_000)
     said = _report(lease="b-1", need_usd_micros=200)

@@ -85,6 +85,18 @@ def test_a_busier_day_than_others_is_foreseen_to_stay_so() -> None:
     assert value(pattern, 9, 18_000) > value(BUSY, 9, 18_000)
 
 
+@pytest.mark.parametrize("night", [0, 1, 100])
+def test_a_burst_in_a_quiet_night_does_not_foretell_a_day_of_bursts(night: int) -> None:
+    """It asks for thousands of times the forecast, and for a tenth of what an hour of day does."""
+    hours = tuple(1_000_000 if 8 <= hour % 24 < 18 else night for hour in range(HOURS))
+    rows = (hours, hours, hours, (0,) * HOURS)
+    pattern = Pattern(usd_micros_per_h=rows, seen_s=(3 * 3600,) * HOURS)
+    burst = (0.0, 0.0, 1_000.0, 0.0)
+    for quarter in range(4 * 5):
+        pattern = observed(pattern, UTC, at(3 + quarter / 240), burst, 15)
+        assert value(pattern, 3 + quarter / 240, 31_000_000, burst) == 0.0
+
+
 # -- without experience
 def test_without_experience_no_more_is_spent_than_an_even_share() -> None:
     pattern = Pattern.unknown(4)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
-from overspill.budget.lease import LIFE_S, Grant, Report
+from overspill.api.leases import LeaseReport
+from overspill.budget.lease import LIFE_S, MOST_USD_MICROS, Grant, Report
 from overspill.budget.wallet import AHEAD_S, EXHAUSTED_S, READY_FOR, REFUSED_S, SCARCE_S, Wallet
 
 
@@ -149,6 +150,28 @@ def test_a_waiting_request_is_a_need_beyond_what_is_idle() -> None:
     assert report.need_usd_micros == 80 - 50
     assert report.want_usd_micros is not None
     assert report.want_usd_micros >= 280 - 50
+
+
+def test_a_request_that_was_never_paid_for_is_not_what_the_next_is_like() -> None:
+    wallet = _funded(1_000)
+    wallet.settle(wallet.debit(10, 1.0) or wallet.book, 10, 0)
+    (report,) = wallet.reports(2.0, waiting=[1_000_000])
+    wallet.apply([_grant(report, 0, scarce=True)], 2.0)
+
+    (report,) = wallet.reports(3.0)
+    assert report.want_usd_micros == READY_FOR * 10
+    assert report.least_usd_micros == 10
+    wallet.apply([_grant(report, READY_FOR * 10)], 3.0)
+    assert not wallet.low
+
+
+def test_whatever_a_client_asks_for_a_report_can_be_sent() -> None:
+    wallet = _funded(1_000)
+    (report,) = wallet.reports(2.0, waiting=[10**30], offered_usd_micros=1e30)
+    fields = asdict(report)
+    del fields["pod"]
+    told = LeaseReport(**fields)
+    assert told.need_usd_micros == told.want_usd_micros == MOST_USD_MICROS
 
 
 @pytest.mark.parametrize(

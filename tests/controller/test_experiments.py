@@ -98,12 +98,19 @@ def test_judges_cost_too() -> None:
         "overflow_usd_per_s",
         "work_tokens_per_s",
         "small_output_tokens_per_s",
-        "small_occupancy",
     ],
 )
 def test_time_in_which_something_is_not_known_does_not_count(name: str) -> None:
     nothing: dict[str, Any] = {name: {}}
     assert seen(replace(SEEN, **nothing)) == Window()
+
+
+def test_a_replica_that_starts_costs_its_rent() -> None:
+    idle = {"small_output_tokens_per_s": {POLICY: 0.0}, "small_input_tokens_per_s": {POLICY: 0.0}}
+    no_slots: dict[str, Any] = {"small_occupancy": {}, **idle}
+    window = seen(replace(SEEN, **no_slots))
+    assert (window.watched_s, window.saved_usd) == (10.0, 0.0)
+    assert window.cost_usd == pytest.approx(0.02)
 
 
 def test_nor_does_time_without_a_target() -> None:

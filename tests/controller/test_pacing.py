@@ -174,6 +174,14 @@ def test_a_status_is_written_when_it_says_something_new() -> None:
     assert pacing_status(written, None, MIDNIGHT_S) is None
 
 
+def test_a_value_that_is_written_as_nothing_is_not_written_again_at_each_look() -> None:
+    first = pace()
+    assert first
+    next_to_nothing = replace(first, admit_from=0.0004)
+    written = pacing_status(None, next_to_nothing, MIDNIGHT_S)
+    assert pacing_status(written, next_to_nothing, MIDNIGHT_S + 15) == written
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [

@@ -115,6 +115,12 @@ def test_a_price_that_is_given_stays_and_what_differs_is_told() -> None:
     ]
 
 
+def test_a_cache_that_costs_nothing_is_another_price_than_that_of_input() -> None:
+    text = EXAMPLE.replace('cachedInputPerMTok: "0.5"', 'cachedInputPerMTok: "0"')
+    (note,) = fill(text, TABLE).notes
+    assert note.startswith("spec.frontier[0].price.cachedInputPerMTok: is 0, the table has 0.5")
+
+
 def test_a_price_that_the_table_does_not_know_stays() -> None:
     text = EXAMPLE.replace("claude-opus-4-8", "in-house")
     filled = fill(text, TABLE)

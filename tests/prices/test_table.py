@@ -44,6 +44,17 @@ LITELLM = {
         "input_cost_per_token_above_256k_tokens": 2e-06,
         "litellm_provider": "qwen",
     },
+    "azure/gpt-4o-mini": {
+        "input_cost_per_token": 1.65e-07,
+        "output_cost_per_token": 6.6e-07,
+        "litellm_provider": "azure",
+    },
+    "deepinfra/thinker": {
+        "input_cost_per_token": 1e-06,
+        "output_cost_per_token": 2e-06,
+        "output_cost_per_reasoning_token": 4e-06,
+        "litellm_provider": "deepinfra",
+    },
     "noise": {"input_cost_per_token": 9.999999999999999e-06, "output_cost_per_token": 0.0},
     "dall-e-3": {"output_cost_per_image": 0.04, "litellm_provider": "openai"},
     "odd": {"input_cost_per_token": "free", "output_cost_per_token": -1},
@@ -89,6 +100,8 @@ def test_litellms_table_is_read_per_token_and_exactly(litellm: Table) -> None:
         "gpt-4o-mini",
         "claude-sonnet-4",
         "qwen/steps",
+        "azure/gpt-4o-mini",
+        "deepinfra/thinker",
         "noise",
     ]
     mini = entry(litellm, "gpt-4o-mini")
@@ -120,6 +133,29 @@ def test_of_several_thresholds_the_lowest_has_the_dearest_prices(litellm: Table)
         "inputPerMTok": "3",
         "outputPerMTok": "2",
     }
+
+
+def test_thoughts_that_are_dearer_than_other_output_are_its_price(litellm: Table) -> None:
+    assert entry(litellm, "deepinfra/thinker").price.output_per_m_tok == Decimal(4)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "found"),
+    [
+        pytest.param("https://api.openai.com", "gpt-4o-mini", id="its maker's"),
+        pytest.param("https://gateway.azure.com", "azure/gpt-4o-mini", id="another host's"),
+        pytest.param("https://gateway.example", "gpt-4o-mini", id="nobody's"),
+    ],
+)
+def test_the_host_that_is_asked_goes_before_the_maker_of_the_model(
+    litellm: Table, base_url: str, found: str
+) -> None:
+    assert litellm.find("gpt-4o-mini", base_url).model == found
+
+
+def test_a_host_of_two_prices_is_asked_about(litellm: Table) -> None:
+    with pytest.raises(CannotPrice, match="only as gpt-4o-mini, azure/gpt-4o-mini"):
+        litellm.find("gpt-4o-mini", "https://ours.openai.azure.com")
 
 
 def test_a_price_is_never_rounded_down(litellm: Table) -> None:

@@ -16,6 +16,7 @@ from tests.sidecar import replies
 from tests.sidecar.faulty import How, Script, client, play, post, until
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import ROADS, Road, Scene, asking, scene
+from tests.sidecar.stage import PRICE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -307,6 +308,42 @@ def test_an_overflow_that_cannot_be_paid_is_refused(tmp_path: Path) -> None:
             got = await made.ask(stream=False)
             assert (got.status, made.other.accepted) == (503, 0)
             assert int(got.headers["retry-after"]) >= 1
+
+    play(story())
+
+
+def test_a_refused_request_is_no_more_demand_for_the_output_it_might_have_had(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with budgeted(tmp_path, OPENAI, Script()) as made:
+            told = []
+            for limit in (5_000, 2**62):
+                async with client(made.stage.port) as app:
+                    body = asking(stream=False, max_tokens=limit, n=10**9)
+                    await app.say(post(OPENAI.path, body, OPENAI.headers))
+                    assert (await app.answer()).status == 429
+                asked_usd = made.stage.metric(names.FRONTIER_ASKED_USD, priority="normal")
+                without = made.stage.metric(names.FRONTIER_EQUIVALENT_USD, eligible="false")
+                told.append((asked_usd, without))
+            for one, two in zip(*told, strict=True):
+                assert 0 < two < 2.1 * one < 1
+
+    play(story())
+
+
+def test_the_pixels_of_a_refused_request_are_no_words(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with budgeted(tmp_path, OPENAI, Script(), limit="0.000001") as made:
+            image = {"type": "image_url", "image_url": {"url": "data:x," + 1_000_000 * "A"}}
+            messages = [{"role": "user", "content": [image, {"type": "text", "text": "What?"}]}]
+            async with client(made.stage.port) as app:
+                body = asking(stream=False, messages=messages)
+                await app.say(post(OPENAI.path, body, OPENAI.headers))
+                assert (await app.answer()).status == 429
+            asked_usd = made.stage.metric(names.FRONTIER_ASKED_USD, priority="normal")
+            tokens = asked_usd * 1e6 / float(PRICE["inputPerMTok"])
+            assert 1_600 < tokens < 2_000
 
     play(story())
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
+from overspill.telemetry import names
 from tests.sidecar import replies
-from tests.sidecar.faulty import Script, play, until
+from tests.sidecar.faulty import Script, client, play, until
 from tests.sidecar.replies import Wire
-from tests.sidecar.scene import ROADS, scene
+from tests.sidecar.scene import ROADS, Scene, scene
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,3 +67,23 @@ def test_reloads_under_load_drop_nothing_and_leak_no_slot(tmp_path: Path) -> Non
             assert made.stage.proxy.room.waiting == 0
 
     play(story(), patient=True)
+
+
+def test_what_is_no_longer_in_the_policy_is_told_of_no_longer(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with scene(tmp_path, ROADS[1], Script(), other=OTHER) as made:
+            first, second = made.stage.base["frontier"]
+            made.stage.configure(frontier=[{**first, "credentialFile": "credentials/x"}, second])
+            assert {'provider="first"', 'provider="second"'} == await told_of_keys(made)
+            made.stage.configure(frontier=[second])
+            assert {'provider="second"'} == await told_of_keys(made)
+
+    play(story())
+
+
+async def told_of_keys(made: Scene) -> set[str]:
+    """Providers of whose keys /metrics tells."""
+    async with client(made.stage.port) as scraper:
+        await scraper.say(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
+        text = (await scraper.answer(b"GET")).body.decode()
+    return set(re.findall(rf"^{names.CREDENTIAL_MISSING}{{.*(provider=.*)}}", text, re.MULTILINE))

@@ -126,6 +126,20 @@ def test_what_the_frontier_answers_is_asked_of_the_small_model_too(
     play(story())
 
 
+@pytest.mark.parametrize(("graders", "shown"), [(["Match", "Judge"], True), (["Match"], False)])
+def test_what_judges_are_paid_is_shown_before_the_first_is(
+    tmp_path: Path, graders: list[str], shown: bool
+) -> None:
+    """Prometheus takes no step from nothing for an increase: the first of each pod was lost."""
+
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL, graders=graders) as made:
+            text = made.made.stage.proxy.metrics.render().decode()
+            assert (f"{names.JUDGES_USD}{{" in text) is shown
+
+    play(story())
+
+
 def test_answers_that_differ_cost_the_small_model_its_grade(tmp_path: Path) -> None:
     async def story() -> None:
         async with trying(tmp_path, CAREFUL, small="Lyon") as made:

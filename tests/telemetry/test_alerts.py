@@ -51,6 +51,18 @@ def test_conditions_and_reasons_are_those_of_a_policy(alert: Alert) -> None:
             assert f'"{reason}"' in SOURCES
 
 
+@EACH
+def test_an_alert_is_the_same_whatever_the_reason_is_meanwhile(alert: Alert) -> None:
+    """One that waits would begin anew with each change of a label, and might never fire."""
+    assert told_apart_by(alert.expr) <= {"policy", "tier", "provider"}
+
+
+def test_what_is_charged_at_worst_case_once_is_no_alert() -> None:
+    (unmetered,) = [one for one in ALL if one.name == "OverspillUnmeteredSpend"]
+    still = "increase(overspill_unmetered_usd_total[10m])"
+    assert unmetered.expr.endswith(f" and sum by (policy, provider) ({still}) > 0")
+
+
 def test_what_the_budget_calls_nearly_spent_is_what_the_alert_does() -> None:
     (nearly,) = [one for one in ALL if one.name == "OverspillBudgetNearlySpent"]
     assert ">= 0.8 unless" in nearly.expr

@@ -224,6 +224,68 @@ def test_openai_counts_cached_tokens_in_and_anthropic_apart() -> None:
     assert anthropic.usage_json(expected) == theirs
 
 
+@pytest.mark.parametrize("told", [2**32 - 1, 2**64 - 1, 1e300])
+def test_more_tokens_than_any_window_holds_are_not_told(told: float) -> None:
+    ours = {"prompt_tokens": 3, "completion_tokens": told}
+    theirs = {"input_tokens": 3, "output_tokens": told}
+    assert openai.usage_of({"usage": ours}) is None
+    assert openai.usage_in(json.dumps({"usage": ours, "choices": [{}]}).encode()) is None
+    assert anthropic.usage_of(theirs) == Usage(input_tokens=3)
+    assert anthropic.usage_in(json.dumps({"usage": theirs}).encode()) == Usage(input_tokens=3)
+    total = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": told}
+    assert openai.usage_of({"usage": total}) == Usage(input_tokens=3, output_tokens=5)
+
+
+@pytest.mark.parametrize(
+    ("told", "out"),
+    [
+        pytest.param(
+            {
+                "prompt_tokens": 32,
+                "completion_tokens": 9,
+                "total_tokens": 135,
+                "prompt_tokens_details": {"cached_tokens": 6},
+                "completion_tokens_details": {"reasoning_tokens": 94},
+            },
+            103,
+            id="xAI: thoughts beside the output",
+        ),
+        pytest.param(
+            {"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 623},
+            603,
+            id="Gemini: thoughts in the total alone",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 20,
+                "completion_tokens": 400,
+                "total_tokens": 420,
+                "completion_tokens_details": {"reasoning_tokens": 380},
+            },
+            400,
+            id="OpenAI: thoughts are output",
+        ),
+        pytest.param({"prompt_tokens": 20, "total_tokens": 20}, 0, id="an embedding"),
+        pytest.param({"completion_tokens": 7, "total_tokens": 27}, 7, id="nobody knows what"),
+        pytest.param(
+            {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 0}, 7, id="no total"
+        ),
+        pytest.param(
+            {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": "27"}, 7, id="a text"
+        ),
+    ],
+)
+def test_thoughts_that_a_host_counts_in_the_total_alone_are_output(
+    told: dict[str, object], out: int
+) -> None:
+    for usage in (
+        openai.usage_of({"usage": told}),
+        openai.usage_in(json.dumps({"usage": told, "choices": [{}]}).encode()),
+    ):
+        assert usage is not None
+        assert usage.output_tokens == out
+
+
 @pytest.mark.parametrize(
     ("sent", "cached", "out", "expected"),
     [

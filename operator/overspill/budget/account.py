@@ -193,7 +193,7 @@ def _granted(
     exhausted = _refused(account, report, available, more, now_s)
     if more:
         account = replace(account, refused_from_s=0.0, refused_to_s=0.0)
-    elif exhausted and report.need_usd_micros and not report.purpose:
+    elif exhausted and not report.purpose and _payable(report.need_usd_micros, limits):
         account = replace(
             account,
             refused_usd_micros=min(
@@ -221,6 +221,14 @@ def _refused(account: Account, report: Report, available: int, more: int, now_s:
     if account.outstanding_usd_micros(now_s, report.purpose or None) > 0:
         return False
     return available <= 0 or more < report.need_usd_micros
+
+
+def _payable(need_usd_micros: int, limits: Limits) -> bool:
+    """Whether a request waits that the whole limit could pay: another says nothing of what is left.
+
+    A client may ask for any number of tokens.
+    """
+    return 0 < need_usd_micros <= limits.limit_usd_micros
 
 
 def _life_s(account: Account, limits: Limits, now_s: float) -> float:

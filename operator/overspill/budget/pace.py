@@ -29,6 +29,8 @@ REMEMBERED_S: Final = 3 * _HOUR_S
 """Of one hour of the week: it is a mean over about three weeks."""
 RECENT_S: Final = _HOUR_S
 """By how much the forecast is off is told from about so long."""
+TELLING_PART: Final = 0.5
+"""Of what an average hour asks for: less is forecast of quiet hours."""
 
 Rates = tuple[float, ...]
 """Micro-dollars per second, or per hour: of requests by class of value, the least first, and at
@@ -49,8 +51,17 @@ class Pattern:
 
     @property
     def level(self) -> float:
-        """How many times the forecast is asked for of late; 1 where nobody knows."""
-        return self.recent_asked / self.recent_forecast if self.recent_forecast > 0 else 1.0
+        """How many times the forecast is asked for of late; 1 where nobody knows.
+
+        A quiet hour foretells no busy one: many times next to nothing says little of the day, so
+        that more than the forecast counts only where it is much beside an average hour.
+        """
+        asked, forecast = self.recent_asked, self.recent_forecast
+        if forecast <= 0 or asked <= forecast:
+            return asked / forecast if forecast > 0 else 1.0
+        hours = (self.forecast(row) for row in range(len(self.usd_micros_per_h)))
+        average = sum(sum(hour) for hour in hours) / HOURS
+        return max(1.0, asked / max(forecast, TELLING_PART * average))
 
     @classmethod
     def unknown(cls, classes: int) -> Pattern:
@@ -111,9 +122,9 @@ def admit_from(
     ends_in_s = period.end_s - now_s
     if left <= 0 or ends_in_s <= 0:
         return 1.0
-    hours = _hours_to_come(zone, now_s, ends_in_s)
+    hours, level = _hours_to_come(zone, now_s, ends_in_s), pattern.level
     *to_come, overflow = (
-        pattern.level * sum(map(mul, hours, pattern.forecast(row))) for row in range(len(asked))
+        level * sum(map(mul, hours, pattern.forecast(row))) for row in range(len(asked))
     )
     value = value_of_the_last(to_come, left - overflow)
     if pattern.knows(hours):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from overspill.budget.lease import LIFE_S, Report
+from overspill.budget.lease import LIFE_S, MOST_USD_MICROS, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -78,7 +78,7 @@ class Wallet:
         """The need that was refused last; 0 for none."""
         self._refused_until_s = float("-inf")
         self._largest = 0
-        """The dearest worst case so far: what to have ready for the next."""
+        """The dearest worst case so far that was paid for: what to have ready for the next."""
         self._rate = 0.0
         """Micro-dollars per second."""
         self._offered = self._offered_rate = 0.0
@@ -215,7 +215,7 @@ class Wallet:
             self._refused = 0
 
     def _report(self, book: Book, waiting: tuple[int, ...]) -> Report:
-        largest = self._largest = max((self._largest, *waiting))
+        largest = max((self._largest, *waiting))  # what is never paid for is wanted no longer
         ready = max(READY_FOR * largest, book.held, int(self._rate * AHEAD_S))
         plenty = max(ready, int(self._offered_rate * AHEAD_S))
         bound = book.spent + book.held
@@ -223,13 +223,13 @@ class Wallet:
         book.ceiling = bound + max(0, idle)
         self._low = int(ready * LOW_PART)
         book.seq += 1
-        self._needed = max(0, min(waiting) - idle) if waiting else 0
+        self._needed = min(MOST_USD_MICROS, max(0, min(waiting) - idle)) if waiting else 0
         want: int | None = None
         if largest:
-            want = max(0, ready + sum(waiting) - idle)
+            want = min(MOST_USD_MICROS, max(0, ready + sum(waiting) - idle))
         elif idle:
             want = 0
-        spare = max(0, plenty - idle - (want or 0))
+        spare = min(MOST_USD_MICROS, max(0, plenty - idle - (want or 0)))
         return self._worded(book, self._needed, want, spare=spare)
 
     def _farewell(self, book: Book) -> Report:

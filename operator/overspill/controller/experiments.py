@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from overspill.api.status import ExperimentStatus, WindowStatus
 from overspill.budget.experiment import Experiment, Line, Window, watched
-from overspill.controller.snapshot import load_of
+from overspill.controller.snapshot import served_of
 from overspill.controller.times import timestamp
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ def _saved_usd_per_s(snapshot: Snapshot, policy: str, weight: float) -> float | 
     asked_usd, overflow_usd = (
         one.get(policy) for one in (snapshot.frontier_usd_per_s, snapshot.overflow_usd_per_s)
     )
-    work, load = snapshot.work_tokens_per_s.get(policy), load_of(snapshot, policy, weight)
-    if asked_usd is None or overflow_usd is None or work is None or load is None:
+    work, served = snapshot.work_tokens_per_s.get(policy), served_of(snapshot, policy, weight)
+    if asked_usd is None or overflow_usd is None or work is None or served is None:
         return None
-    served = asked_usd * min(1.0, load.served_tokens_per_s / work) if work else 0.0
-    return max(0.0, min(asked_usd - overflow_usd, served))
+    served_usd = asked_usd * min(1.0, served / work) if work else 0.0
+    return max(0.0, min(asked_usd - overflow_usd, served_usd))
 
 
 def continued(known: Experiment | None, saved: object, generation: int) -> Experiment:

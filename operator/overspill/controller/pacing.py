@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 WORTH_WRITING: Final = 0.02
 """A value that moved by less is not written down: what it shifts, later looks put right."""
 PATTERN_EVERY_S: Final = 600.0
+DIGITS: Final = 3
+"""Of a value that is written down."""
 _NAMES: Final = tuple(PRIORITY_NAMES[priority] for priority in sorted(PRIORITY_NAMES))
 """The least valuable first."""
 VERSION: Final = 1
@@ -99,11 +101,11 @@ def pacing_status(before: Manifest | None, pace: Pace | None, now_s: float) -> M
     """Write it down where that says something new."""
     if pace is None:
         return None
-    if before is not None and not _worth_writing(before, pace.admit_from, now_s):
+    if before is not None and not _worth_writing(before, round(pace.admit_from, DIGITS), now_s):
         return before
     return PacingState(
         updated_at=timestamp(now_s),
-        admit_from=round(pace.admit_from, 3),
+        admit_from=round(pace.admit_from, DIGITS),
         usd_micros_per_hour=tuple(_line(row) for row in pace.pattern.usd_micros_per_h),
         seen_seconds=_line(pace.pattern.seen_s),
     ).to_json()

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 QUERY_TIMEOUT_S: Final = 10
 POLL_TIMEOUT_S: Final = 30.0
+_OF_THE_QUERY: Final = "PromQL "
 _FAILURES: Final = (
     requests.RequestException,
     PrometheusApiClientException,
@@ -33,6 +34,10 @@ _FAILURES: Final = (
     KeyError,
     TypeError,
 )
+
+
+class AnsweredInPart(requests.RequestException):
+    """Some of the stores behind this address did not answer: what is missing would be zero."""
 
 
 class Ask(Protocol):
@@ -49,13 +54,31 @@ def connect(url: str) -> Ask:
     waits for the query that is under way.
     """
     retry = Retry(total=1, connect=1, read=0, status=0)
-    client = PrometheusConnect(url=url.rstrip("/"), timeout=QUERY_TIMEOUT_S, retry=retry)
+    session = requests.Session()
+    session.hooks["response"].append(_refuse_a_part)
+    client = PrometheusConnect(
+        url=url.rstrip("/"), timeout=QUERY_TIMEOUT_S, retry=retry, session=session
+    )
 
     def ask(expr: str) -> list[dict[str, Any]]:
         samples: list[dict[str, Any]] = client.custom_query(expr)
         return samples
 
     return ask
+
+
+def _refuse_a_part(response: requests.Response, **_: object) -> None:
+    """Raises: AnsweredInPart, ValueError where it is no JSON.
+
+    Thanos says so by warnings, VictoriaMetrics by a field of its own. What PromQL warns of is the
+    query's business.
+    """
+    told = response.json() if response.ok else None
+    if not isinstance(told, dict):
+        return
+    warned = [one for one in told.get("warnings") or () if not str(one).startswith(_OF_THE_QUERY)]
+    if warned or told.get("isPartial"):
+        raise AnsweredInPart("; ".join(map(str, warned)) or "isPartial")
 
 
 async def take_snapshot(ask: Ask, window_s: int, period_starts_s: Iterable[float]) -> Snapshot:
@@ -129,6 +152,8 @@ def _nested(ask: Ask, query: Query) -> dict[str, dict[str, float]]:
 
 def _brief(error: Exception) -> str:
     """Name the kind of failure: addresses and bodies would make each poll's message another."""
+    if isinstance(error, AnsweredInPart):
+        return "only in part; the operator's log has its warning"
     if isinstance(error, PrometheusApiClientException):
         return str(error).split(" (", 1)[0]  # HTTP Status Code 503 (b'...')
     return type(error).__name__

@@ -103,19 +103,24 @@ def _is_stale(taken_at_s: float, scraped_s: float, now_s: float, stale_after_s: 
     return taken_at_s - scraped_s > stale_after_s or now_s - scraped_s > 2 * stale_after_s
 
 
-def load_of(snapshot: Snapshot, policy: str, input_weight: float) -> Load | None:
-    """Say what one policy's small tier did; None where any part of it is missing."""
+def served_of(snapshot: Snapshot, policy: str, input_weight: float) -> float | None:
+    """Return the work per second that one policy's small tier did; None where it is not known."""
     output = snapshot.small_output_tokens_per_s.get(policy)
     inputs = snapshot.small_input_tokens_per_s.get(policy)
+    return None if output is None or inputs is None else output + input_weight * inputs
+
+
+def load_of(snapshot: Snapshot, policy: str, input_weight: float) -> Load | None:
+    """Say what one policy's small tier did; None where any part of it is missing.
+
+    As occupancy is where there was no slot: while the first replica starts.
+    """
+    served = served_of(snapshot, policy, input_weight)
     occupancy = snapshot.small_occupancy.get(policy)
     no_room = snapshot.no_room_per_s.get(policy)
-    if output is None or inputs is None or occupancy is None or no_room is None:
+    if served is None or occupancy is None or no_room is None:
         return None
-    return Load(
-        served_tokens_per_s=output + input_weight * inputs,
-        occupancy=occupancy,
-        no_room_per_s=no_room,
-    )
+    return Load(served_tokens_per_s=served, occupancy=occupancy, no_room_per_s=no_room)
 
 
 def frontier_share(snapshot: Snapshot, policy: str) -> str | None:

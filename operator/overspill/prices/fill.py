@@ -180,9 +180,10 @@ def _differences(provider: _Provider, entry: Entry) -> Iterator[str]:
 
 def _told(price: Price, api: FrontierAPI) -> dict[str, str]:
     """Return what each kind of token costs in the end, whether it is given or follows."""
+    cached = price.cached_input_per_m_tok
     usd = {
         "inputPerMTok": price.input_per_m_tok,
-        "cachedInputPerMTok": price.cached_input_per_m_tok or price.input_per_m_tok,
+        "cachedInputPerMTok": price.input_per_m_tok if cached is None else cached,
         "cacheWritePerMTok": price.cache_write(api),
         "outputPerMTok": price.output_per_m_tok,
     }

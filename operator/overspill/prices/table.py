@@ -37,6 +37,7 @@ _OWN: Final = {
     "cached": "cached_input_usd_per_mtok",
     "write": "cache_write_usd_per_mtok",
     "output": "output_usd_per_mtok",
+    "reasoning": "reasoning_usd_per_mtok",
     "window": "context_window",
     "most": "max_output",
     "provider": "provider",
@@ -47,6 +48,7 @@ _THEIRS: Final = {
     "cached": "cache_read_input_token_cost",
     "write": "cache_creation_input_token_cost",
     "output": "output_cost_per_token",
+    "reasoning": "output_cost_per_reasoning_token",
     "window": "max_input_tokens",
     "most": "max_output_tokens",
     "provider": "litellm_provider",
@@ -107,13 +109,11 @@ class Table:
 
     def find(self, model: str, base_url: str) -> Entry:
         """Return what a model costs at an address. Raises: CannotPrice saying what there is."""
-        for entry in self.entries:
-            if entry.model == model:
-                return entry
-        called = [entry for entry in self.entries if entry.name == model]
+        called = [entry for entry in self.entries if model in (entry.model, entry.name)]
         here = [entry for entry in called if entry.fits(base_url)]
-        if here and all(entry.price == here[0].price for entry in here):
-            return here[0]
+        meant = here or [entry for entry in called if entry.model == model]
+        if meant and all(entry.price == meant[0].price for entry in meant):
+            return meant[0]
         if called:
             names = ", ".join(entry.model for entry in (here or called))
             raise CannotPrice(f"knows {model!r} only as {names}")
@@ -172,7 +172,7 @@ def _entries(models: dict[str, Any], names: dict[str, str], times: int) -> tuple
 def _entry(model: str, told: object, names: dict[str, str], times: int) -> Entry | None:
     if not isinstance(told, dict) or model == "sample_spec":
         return None
-    output = _usd(told.get(names["output"]), times)
+    output = _dearest(told, times, names["output"], names["reasoning"])
     fields = {
         "inputPerMTok": _usd(told.get(names["input"]), times),
         "cachedInputPerMTok": _usd(told.get(names["cached"]), times),
@@ -204,8 +204,7 @@ def _long(told: dict[str, Any], times: int, output: str | None) -> dict[str, Any
         return None
 
     def dearest(name: str) -> str | None:
-        usd = [_usd(told.get(f"{name}_above_{step}k_tokens"), times) for step in steps]
-        return max((one for one in usd if one), key=Decimal, default=None)
+        return _dearest(told, times, *(f"{name}_above_{step}k_tokens" for step in steps))
 
     prices = {
         "inputPerMTok": dearest("input_cost_per_token"),
@@ -216,6 +215,12 @@ def _long(told: dict[str, Any], times: int, output: str | None) -> dict[str, Any
         return None
     known = {name: usd for name, usd in prices.items() if usd}
     return {"aboveInputTokens": steps[0] * 1000, **known}
+
+
+def _dearest(told: dict[str, Any], times: int, *names: str) -> str | None:
+    """Return the highest of these prices; None where none is told."""
+    usd = [_usd(told.get(name), times) for name in names]
+    return max((one for one in usd if one), key=Decimal, default=None)
 
 
 def _usd(value: object, times: int) -> str | None:

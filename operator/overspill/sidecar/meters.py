@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from overspill.routing.decide import PRIORITY_NAMES, Reason, Tier
 from overspill.telemetry import names
+from overspill.trials.grade import Grader
 from overspill.wire.errors import Wire
 
 if TYPE_CHECKING:
@@ -170,6 +171,8 @@ class Meters:
             )
         for upstream in (*list(runtime.small.values())[:1], *runtime.providers):
             self.of(upstream, "chat")
+        if Grader.JUDGE in runtime.graders:
+            self.metrics.cell(names.JUDGES_USD)
         labels = {"tier": Tier.SMALL.value, "provider": ""}
         self.metrics.cell(names.REQUESTS, **labels, outcome="answered")
         for name in (names.INPUT_TOKENS, names.OUTPUT_TOKENS):

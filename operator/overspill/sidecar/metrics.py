@@ -60,6 +60,11 @@ class Metrics:
             found = family[key] = Cell()
         return found
 
+    def end(self, *gauges: str) -> None:
+        """End all series of these gauges: what is still so is set anew."""
+        for name in gauges:
+            self._cells.pop(name, None)
+
     def histogram(self, name: str, **labels: str) -> Histogram:
         """Return the histogram, made empty where it is new."""
         family = self._histograms.setdefault(name, {})

@@ -166,6 +166,7 @@ class Proxy:
         cell(names.SMALL_SLOTS).value = float(self.capacity.slots)
         cell(names.IN_FLIGHT, tier=Tier.SMALL).value = float(self.capacity.in_flight)
         cell(names.QUEUED).value = float(self.room.waiting)
+        self.metrics.end(names.LEASE_USD, names.LEASE_SPENT_USD, names.CREDENTIAL_MISSING)
         if self.money.purse is not None:
             book = self.money.purse.wallet.book
             cell(names.LEASE_USD).value = book.ceiling / 1e6

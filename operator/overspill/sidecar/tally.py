@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from overspill.wire.trim import likely_input_tokens
 from overspill.wire.usage import NO_USAGE, Usage, cost_usd_micros
 
 if TYPE_CHECKING:
     from overspill.routing.decide import Route
     from overspill.sidecar.meters import Meters, UpstreamMeter
     from overspill.sidecar.runtime import Runtime
+    from overspill.wire.ask import Ask
     from overspill.wire.usage import TokenPrice
 
 EVENTS_WITHOUT_TOKEN: Final = 6
@@ -25,8 +27,8 @@ class Tally:
     answers; the usage at the end adds what that left out. Counters only go up.
     """
 
-    __slots__ = ("_asked", "_eligible", "_equivalent", "_frontier_price", "_input_estimate",
-                 "_live_tokens", "_meters", "_price", "_weight", "cost_usd_micros",
+    __slots__ = ("_ask", "_asked", "_eligible", "_equivalent", "_frontier_price", "_live_tokens",
+                 "_meters", "_price", "_weight", "cost_usd_micros",
                  "usage")  # fmt: skip
 
     def __init__(
@@ -35,11 +37,11 @@ class Tally:
         runtime: Runtime,
         *,
         route: Route,
-        input_estimate: int,
+        ask: Ask,
         now_s: float,
     ) -> None:
         self._meters, self._weight = meters, runtime.input_weight
-        self._eligible, self._input_estimate = route.eligible, input_estimate
+        self._eligible, self._ask = route.eligible, ask
         self._frontier_price = runtime.frontier_price
         self._price = runtime.spill_price(now_s) if route.eligible else runtime.frontier_price
         self._equivalent = meters.equivalent[route.eligible]
@@ -99,21 +101,29 @@ class Tally:
 
     def _final(self, usage: Usage | None, *, complete: bool) -> Usage:
         if usage is None:
-            return Usage(input_tokens=self._input_estimate, output_tokens=self._live_tokens)
+            return Usage(
+                input_tokens=likely_input_tokens(self._ask), output_tokens=self._live_tokens
+            )
         if complete or usage.output_tokens >= self._live_tokens:
             return usage
         return replace(usage, output_tokens=self._live_tokens)
 
+    def _likely(self, output_tokens: int) -> Usage:
+        """Guess what a request used that nobody metered."""
+        return Usage(input_tokens=likely_input_tokens(self._ask), output_tokens=output_tokens)
+
     def discarded(self, usage: Usage | None, meter: UpstreamMeter) -> None:
         """Count an answer that the client did not get; what comes in its place counts on."""
-        final = usage or Usage(input_tokens=self._input_estimate)
+        final = usage or self._likely(0)
         meter.input_tokens.value += final.input_tokens
         meter.output_tokens.value += final.output_tokens
 
     def shed(self, output_estimate: int) -> None:
         """End a request that nobody answered; what it asked for is demand all the same."""
         self._meters.rejected()
-        self._count_demand(Usage(input_tokens=self._input_estimate, output_tokens=output_estimate))
+        self._count_demand(
+            Usage(input_tokens=likely_input_tokens(self._ask), output_tokens=output_estimate)
+        )
 
     def refuse(self) -> None:
         """End a request that was wrong in itself."""

@@ -9,7 +9,7 @@ import msgspec
 
 from overspill.wire.document import read_json
 from overspill.wire.stream import Passed
-from overspill.wire.usage import Count, Usage, count
+from overspill.wire.usage import Count, Usage, billed
 
 VERSION: Final = "2023-06-01"
 _NOT_OF_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
@@ -62,16 +62,16 @@ class Meter:
         if not isinstance(usage, dict):
             return _metered(self._told)
         for name in _COUNTS:
-            told = count(usage.get(name))
+            told = billed(usage.get(name))
             if told is not None:
                 setattr(self._told, name, told)
         written = usage.get("cache_creation")
         hour = (
-            count(written.get("ephemeral_1h_input_tokens")) if isinstance(written, dict) else None
+            billed(written.get("ephemeral_1h_input_tokens")) if isinstance(written, dict) else None
         )
         if hour is not None:
             self._told.cache_creation = _Written(ephemeral_1h_input_tokens=hour)
-        self.whole |= last and count(usage.get("output_tokens")) is not None
+        self.whole |= last and billed(usage.get("output_tokens")) is not None
         return _metered(self._told)
 
 

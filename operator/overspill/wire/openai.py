@@ -9,7 +9,7 @@ import msgspec
 from overspill.wire.document import compact, read_json
 from overspill.wire.errors import Wire, message_in, speaks, status_in, worded
 from overspill.wire.stream import Passed
-from overspill.wire.usage import Count, Usage, count
+from overspill.wire.usage import Count, Usage, billed
 
 
 class _Details(msgspec.Struct):
@@ -20,6 +20,7 @@ class _Details(msgspec.Struct):
 class _Usage(msgspec.Struct):
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
+    total_tokens: Count | None = None
     prompt_tokens_details: _Details | None = None
 
 
@@ -34,12 +35,15 @@ _read: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def _metered(told: _Usage | None) -> Usage | None:
+    """Return what was billed: some hosts (xAI, Gemini) count thoughts in the total alone."""
     if told is None:
         return None
     asked, said, details = told.prompt_tokens, told.completion_tokens, told.prompt_tokens_details
     if asked is None and said is None and details is None:
         return None
     sent, out = asked or 0, said or 0
+    if asked is not None and told.total_tokens is not None:
+        out = max(out, told.total_tokens - sent)
     if details is None:
         return Usage(input_tokens=sent, output_tokens=out)
     cached = min(details.cached_tokens or 0, sent)  # part of what was sent, whatever is told
@@ -91,18 +95,19 @@ def _told(usage: object) -> _Usage | None:
     if not isinstance(usage, dict):
         return None
     asked, said = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if any(one is not None and count(one) is None for one in (asked, said)):
+    if any(one is not None and billed(one) is None for one in (asked, said)):
         return None  # better estimated than taken for nothing
     if asked is None and said is None:
         return None
     details = usage.get("prompt_tokens_details")
     told = details if isinstance(details, dict) else {}
     return _Usage(
-        prompt_tokens=count(asked),
-        completion_tokens=count(said),
+        prompt_tokens=billed(asked),
+        completion_tokens=billed(said),
+        total_tokens=billed(usage.get("total_tokens")),
         prompt_tokens_details=_Details(
-            cached_tokens=count(told.get("cached_tokens")),
-            cache_write_tokens=count(told.get("cache_write_tokens")),
+            cached_tokens=billed(told.get("cached_tokens")),
+            cache_write_tokens=billed(told.get("cache_write_tokens")),
         ),
     )
 

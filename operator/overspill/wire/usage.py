@@ -17,8 +17,11 @@ BYTES_PER_TOKEN = 4
 """Rule of thumb for text that was not counted by a model's tokenizer."""
 
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
-"""Tokens as an answer tells them, in its usual shape; `count` reads the others."""
+MOST_TOKENS: Final = 10**8
+"""More than any window holds: what tells of more has counted below zero, and 2^32 tokens on a bill
+would end a budget."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
+"""Tokens as an answer tells them, in its usual shape; `billed` reads the others."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -108,12 +111,18 @@ def _shares(fresh: Fraction, cached: Fraction, output: Fraction, write: Fraction
 
 
 def count(value: object) -> int | None:
-    """Return a count of tokens as an answer tells it, None for what is none."""
+    """Return a whole number from 0 on, None for what is none."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         return None
     return value
+
+
+def billed(value: object) -> int | None:
+    """Return a count of tokens as an answer tells it, None for what can be none."""
+    tokens = count(value)
+    return None if tokens is None or tokens > MOST_TOKENS else tokens
 
 
 def cost_usd_micros(usage: Usage, price: TokenPrice) -> int:

@@ -7,13 +7,13 @@ from typing import Final
 from overspill.telemetry import names
 from overspill.telemetry.alert import Alert, Group, Severity
 from overspill.telemetry.alerts.signals import HOUR, RECENT, says
-from overspill.telemetry.promql import POLICY_ONLY, share
+from overspill.telemetry.promql import share
 
 NEARLY: Final = 0.8
 """Of the limit; `NearlySpent` in BudgetAvailable."""
 UNMETERED: Final = 0.2
 """Of the spend of an hour."""
-_EXHAUSTED: Final = says("BudgetAvailable", "False", by=POLICY_ONLY)
+_EXHAUSTED: Final = says("BudgetAvailable", "False")
 _OF: Final = (names.POLICY, "provider")
 
 BUDGET: Final = Group(
@@ -43,7 +43,7 @@ BUDGET: Final = Group(
             expr=share(
                 HOUR.increase(names.UNMETERED_USD, by=_OF), HOUR.increase(names.SPEND_USD, by=_OF)
             )
-            + f" > {UNMETERED:g}",
+            + f" > {UNMETERED:g} and {RECENT.increase(names.UNMETERED_USD, by=_OF)} > 0",
             lasting="30m",
             severity=Severity.WARNING,
             summary="{{ $labels.policy }}: {{ $value | humanizePercentage }} of what "

@@ -6,7 +6,7 @@ from typing import Final
 
 from overspill.telemetry import names
 from overspill.telemetry.alert import Alert, Group, Severity
-from overspill.telemetry.alerts.signals import RECENT, says
+from overspill.telemetry.alerts.signals import RECENT, is_false, says
 
 LOOK: Final = "kubectl get rp -A and the condition's message say"
 _WAITING: Final = f"{RECENT.now(names.READY_REPLICAS)} < {RECENT.now(names.DESIRED_REPLICAS)}"
@@ -36,7 +36,7 @@ POLICIES: Final = Group(
             expr=says("Ready", "False"),
             lasting="5m",
             severity=Severity.WARNING,
-            summary="{{ $labels.policy }}: Ready is False, {{ $labels.reason }}",
+            summary=is_false("Ready"),
             description="The policy cannot be obeyed; the last good configuration stays in force. "
             f"{LOOK} what to edit or create.",
         ),
@@ -45,7 +45,7 @@ POLICIES: Final = Group(
             expr=says("MetricsAvailable", "False", "NoSamples", "FewSamples", "StaleSamples"),
             lasting="10m",
             severity=Severity.WARNING,
-            summary="{{ $labels.policy }}: MetricsAvailable is False, {{ $labels.reason }}",
+            summary=is_false("MetricsAvailable"),
             description="Demand is not known, so replicas are held. Let Prometheus scrape port "
             "4001 of pods with the label overspill.dev/policy: see its targets, the PodMonitor's "
             "labels, and network policies.",
@@ -55,7 +55,7 @@ POLICIES: Final = Group(
             expr=says("SidecarsCurrent", "False", "Outdated", "NotInjected"),
             lasting="15m",
             severity=Severity.WARNING,
-            summary="{{ $labels.policy }}: SidecarsCurrent is False, {{ $labels.reason }}",
+            summary=is_false("SidecarsCurrent"),
             description="Outdated: a sidecar runs an older generation of the policy; its log and "
             "/readyz say what it cannot use. NotInjected: a pod runs without a sidecar, around "
             "rules and budget; the condition's message has the command that restarts it.",
@@ -65,7 +65,7 @@ POLICIES: Final = Group(
             expr=says("ScalingActive", "False", "AnotherAutoscaler", "Forbidden", "Unschedulable"),
             lasting="15m",
             severity=Severity.WARNING,
-            summary="{{ $labels.policy }}: ScalingActive is False, {{ $labels.reason }}",
+            summary=is_false("ScalingActive"),
             description="The operator does not scale the small tier. AnotherAutoscaler: delete "
             "one of the two. Forbidden: grant the right that the condition names. Unschedulable: "
             "pods fit on no node; add nodes or lower spec.small.replicas.max.",

@@ -6,14 +6,13 @@ from typing import Final
 
 from overspill.telemetry.alert import Alert, Group, Severity
 from overspill.telemetry.alerts.signals import asked, says
-from overspill.telemetry.promql import POLICY_ONLY
 
 QUALITY: Final = Group(
     name="overspill.quality",
     alerts=(
         Alert(
             name="OverspillQualityBelowFloor",
-            expr=says("QualityKept", "False", by=POLICY_ONLY),
+            expr=says("QualityKept", "False"),
             lasting="30m",
             severity=Severity.WARNING,
             summary="{{ $labels.policy }}: QualityKept is False, quality is below the floor",
@@ -23,7 +22,7 @@ QUALITY: Final = Group(
         ),
         Alert(
             name="OverspillQualityNotProven",
-            expr=f"{says('QualityKept', 'Unknown', 'NotProven', by=POLICY_ONLY)} and {asked()}",
+            expr=f"{says('QualityKept', 'Unknown', 'NotProven')} and {asked()}",
             lasting="6h",
             severity=Severity.INFO,
             summary="{{ $labels.policy }}: QualityKept is Unknown, the floor is not proven",
