@@ -113,6 +113,14 @@ def test_replicas_of_twice_the_size_are_fewer() -> None:
     assert halved.cost[:, 0] == pytest.approx(before.cost[:, 0])
 
 
+@pytest.mark.parametrize("size", [0.998, 1.002, 1.1])
+def test_a_capacity_that_is_measured_anew_stops_no_replica(size: float) -> None:
+    before = after((2, 2, 20))
+    again = hindsight.restated(before, REACH, REACH, size)
+    assert again.on == before.on == [2] * len(PRICES)
+    assert again.asked[:, :2].tolist() == before.asked[:, :2].tolist()
+
+
 # -- what it does for break-even
 def counts(*looks: tuple[float, float], ratio: float, startup_s: float = STARTUP_S) -> list[int]:
     """Replicas that are on in each look of 20 s of demand, in replicas, for so many seconds."""
