@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from overspill.scaling import Demand, Economics, State, hindsight, step
@@ -167,6 +167,8 @@ def test_a_dearer_price_pays_more_rent_and_less_spill(
 
 
 @given(looks, st.floats(0, 500), st.floats(0, 500))
+@example([(0.0, 1.0, 1), (0.0, 1 / 256, 2), (1.0, 1.0, 10)], 42.0, 182.0).via("both follow 256")
+@example([(0.0, 0.02, 100)], 90.0, 100.0).via("both follow 64")
 def test_dearer_spill_never_takes_more_to_start_or_to_stay(
     path: list[tuple[float, float, float]], one: float, other: float
 ) -> None:

@@ -42,6 +42,7 @@ _MOST_RATIO: Final = 1e6
 _PARTS: Final = np.array([thresholds(price) for price in PRICES])
 """Where starting and staying pay by each price; prices × 2."""
 _BETWEEN: Final = np.sqrt(PRICES[1:] * PRICES[:-1])
+_BETWEEN_PARTS: Final = np.array([thresholds(price) for price in _BETWEEN])
 _STEPS: Final = np.arange(len(PRICES))
 _START, _STAY = _PARTS[:, :1], _PARTS[:, 1:]
 _OFF: Final = -1e9
@@ -118,8 +119,9 @@ def followed(hindsight: Hindsight, ratio: float) -> FloatArray:
 def _choice(ratio: float) -> tuple[FloatArray, FloatArray]:
     """Return the parts by each price, and the lead that it needs; prices × 2 and prices × 1."""
     own = int(np.searchsorted(_BETWEEN, ratio))
-    parts = _PARTS.copy()
-    parts[own] = thresholds(ratio)
+    # One that stands for others is followed by the price of these that is next to ours. By its own
+    # we would be readier than those whose price lies between, and they pay more for what spills.
+    parts = np.vstack([_BETWEEN_PARTS[:own], thresholds(ratio), _BETWEEN_PARTS[own:]])
     if ratio <= 1:  # A full one does not earn its rent: nothing pays, whatever it would have cost.
         parts[:] = parts[own]
     lead = _LEAST_LEAD + _LEAD_PER_RENT * min(ratio, _MOST_RATIO)
