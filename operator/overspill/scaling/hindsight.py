@@ -41,9 +41,7 @@ _MOST_RATIO: Final = 1e6
 """Where rent is next to nothing, costs stay finite."""
 _PARTS: Final = np.array([thresholds(price) for price in PRICES])
 """Where starting and staying pay by each price; prices × 2."""
-_BETWEEN: Final = np.sqrt(PRICES[1:] * PRICES[:-1])
-_BETWEEN_PARTS: Final = np.array([thresholds(price) for price in _BETWEEN])
-_STEPS: Final = np.arange(len(PRICES))
+_STEPS: Final = np.arange(float(len(PRICES)))
 _START, _STAY = _PARTS[:, :1], _PARTS[:, 1:]
 _OFF: Final = -1e9
 """Start-ups; no wait makes up for it."""
@@ -110,22 +108,28 @@ def decided(before: Hindsight, use: FloatArray) -> Hindsight:
 
 def followed(hindsight: Hindsight, ratio: float) -> FloatArray:
     """Part of its time that a replica must be expected to work to start, and to stay; cells × 2."""
-    parts, lead = _choice(ratio)
-    chosen: FloatArray = parts[np.argmin(hindsight.cost + lead, axis=0)]
+    parts, lead, place = _choice(ratio)
+    below, cost = math.floor(place), hindsight.cost
+    above = min(below + 1, len(PRICES) - 1)
+    own = cost[below] + (place - below) * (cost[above] - cost[below])
+    chosen: FloatArray = parts[np.argmin(np.vstack([own, cost]) + lead, axis=0)]
     return chosen
 
 
 @lru_cache(maxsize=256)
-def _choice(ratio: float) -> tuple[FloatArray, FloatArray]:
-    """Return the parts by each price, and the lead that it needs; prices × 2 and prices × 1."""
-    own = int(np.searchsorted(_BETWEEN, ratio))
-    # One that stands for others is followed by the price of these that is next to ours. By its own
-    # we would be readier than those whose price lies between, and they pay more for what spills.
-    parts = np.vstack([_BETWEEN_PARTS[:own], thresholds(ratio), _BETWEEN_PARTS[own:]])
+def _choice(ratio: float) -> tuple[FloatArray, FloatArray, float]:
+    """Return the parts by the own price and each other, what lead they need, and the own's place.
+
+    The own price stands between two others, and costs what lies between theirs. Were it to take the
+    place of one, a tier that follows that one would be readier than a tier whose own price it is,
+    and that pays more for what spills.
+    """
+    place = float(np.interp(math.log2(max(ratio, 1.0)), np.log2(PRICES), _STEPS))
+    parts = np.vstack([thresholds(ratio), _PARTS])
     if ratio <= 1:  # A full one does not earn its rent: nothing pays, whatever it would have cost.
-        parts[:] = parts[own]
+        parts[:] = parts[0]
     lead = _LEAST_LEAD + _LEAD_PER_RENT * min(ratio, _MOST_RATIO)
-    return parts, lead * np.abs(_STEPS - own)[:, None]
+    return parts, lead * np.append(0.0, np.abs(_STEPS - place))[:, None], place
 
 
 def restated(before: Hindsight, reach: int, after: int, size: float) -> Hindsight:
