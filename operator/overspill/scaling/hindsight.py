@@ -41,6 +41,8 @@ _MOST_RATIO: Final = 1e6
 """Where rent is next to nothing, costs stay finite."""
 _PARTS: Final = np.array([thresholds(price) for price in PRICES])
 """Where starting and staying pay by each price; prices × 2."""
+_OWN_FIRST: Final = np.vstack([np.zeros(2), _PARTS])
+_OCTAVES: Final = np.log2(PRICES)
 _STEPS: Final = np.arange(float(len(PRICES)))
 _START, _STAY = _PARTS[:, :1], _PARTS[:, 1:]
 _OFF: Final = -1e9
@@ -112,7 +114,7 @@ def followed(hindsight: Hindsight, ratio: float) -> FloatArray:
     below, cost = math.floor(place), hindsight.cost
     above = min(below + 1, len(PRICES) - 1)
     own = cost[below] + (place - below) * (cost[above] - cost[below])
-    chosen: FloatArray = parts[np.argmin(np.vstack([own, cost]) + lead, axis=0)]
+    chosen: FloatArray = parts[np.argmin(np.concatenate((own[None], cost)) + lead, axis=0)]
     return chosen
 
 
@@ -124,12 +126,15 @@ def _choice(ratio: float) -> tuple[FloatArray, FloatArray, float]:
     place of one, a tier that follows that one would be readier than a tier whose own price it is,
     and that pays more for what spills.
     """
-    place = float(np.interp(math.log2(max(ratio, 1.0)), np.log2(PRICES), _STEPS))
-    parts = np.vstack([thresholds(ratio), _PARTS])
+    place = float(np.interp(math.log2(max(ratio, 1.0)), _OCTAVES, _STEPS))
+    parts = _OWN_FIRST.copy()
+    parts[0] = thresholds(ratio)
     if ratio <= 1:  # A full one does not earn its rent: nothing pays, whatever it would have cost.
         parts[:] = parts[0]
     lead = _LEAST_LEAD + _LEAD_PER_RENT * min(ratio, _MOST_RATIO)
-    return parts, lead * np.append(0.0, np.abs(_STEPS - place))[:, None], place
+    away = np.zeros((len(parts), 1))
+    away[1:, 0] = np.abs(_STEPS - place)
+    return parts, lead * away, place
 
 
 def restated(before: Hindsight, reach: int, after: int, size: float) -> Hindsight:
