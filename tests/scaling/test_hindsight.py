@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from overspill.scaling import Demand, Economics, State, hindsight, step
@@ -113,6 +113,14 @@ def test_replicas_of_twice_the_size_are_fewer() -> None:
     assert halved.cost[:, 0] == pytest.approx(before.cost[:, 0])
 
 
+@pytest.mark.parametrize("size", [0.998, 1.002, 1.1])
+def test_a_capacity_that_is_measured_anew_stops_no_replica(size: float) -> None:
+    before = after((2, 2, 20))
+    again = hindsight.restated(before, REACH, REACH, size)
+    assert again.on == before.on == [2] * len(PRICES)
+    assert again.asked[:, :2].tolist() == before.asked[:, :2].tolist()
+
+
 # -- what it does for break-even
 def counts(*looks: tuple[float, float], ratio: float, startup_s: float = STARTUP_S) -> list[int]:
     """Replicas that are on in each look of 20 s of demand, in replicas, for so many seconds."""
@@ -159,6 +167,8 @@ def test_a_dearer_price_pays_more_rent_and_less_spill(
 
 
 @given(looks, st.floats(0, 500), st.floats(0, 500))
+@example([(0.0, 1.0, 1), (0.0, 1 / 256, 2), (1.0, 1.0, 10)], 42.0, 182.0).via("both follow 256")
+@example([(0.0, 0.02, 100)], 90.0, 100.0).via("both follow 64")
 def test_dearer_spill_never_takes_more_to_start_or_to_stay(
     path: list[tuple[float, float, float]], one: float, other: float
 ) -> None:

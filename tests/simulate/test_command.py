@@ -15,7 +15,9 @@ from overspill.cli import main
 from overspill.simulate import command
 from overspill.simulate.contest import PLAYS
 from overspill.simulate.latency import EXTERNAL_TTFT_S
+from overspill.simulate.prometheus import Found
 from tests.api.policies import policy
+from tests.simulate.loads import load
 from tests.simulate.test_load import HOST
 
 ROOT = Path(__file__).parents[2]
@@ -235,6 +237,21 @@ def test_prometheus_remembers_no_requests(file: Path, capsys: pytest.CaptureFixt
     asked = ["--policy", str(file), "--requests", "--prometheus", "http://x"]
     assert main(["simulate", *asked]) == 2
     assert "remembers no single requests; give --trace" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_password_in_the_address_is_shown_to_nobody(
+    file: Path,
+    more: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(command, "ask_load", lambda *_: Found(load=load([1]), missing_share=0.0))
+    asked = ["--policy", str(file), "--prometheus", "http://me:secret@metrics:9090", *more]
+    assert main(["simulate", *asked]) == 0
+    told = capsys.readouterr().out
+    assert "http://metrics:9090" in told
+    assert "secret" not in told
 
 
 def test_a_picture_is_drawn(file: Path, tmp_path: Path) -> None:

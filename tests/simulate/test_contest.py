@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 
 from overspill.simulate.contest import OPTIMAL, PLAYS, RUNGS, entrants, play
 from tests.simulate.loads import load, loads
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 @given(loads())
+@settings(deadline=None)  # all rules: on a busy machine that takes a while
 def test_no_rule_is_cheaper_than_the_optimum_nor_beyond_its_bounds(case: Load) -> None:
     best = play(OPTIMAL, case).outcome.total_cost_usd
     low, high = case.economics.min_replicas, case.economics.max_replicas
@@ -25,6 +26,7 @@ def test_no_rule_is_cheaper_than_the_optimum_nor_beyond_its_bounds(case: Load) -
 
 
 @given(loads(longest=20))
+@settings(deadline=None)
 def test_playing_again_gives_the_same(case: Load) -> None:
     for rule in entrants(case):
         assert play(rule, case).requested.tolist() == play(rule, case).requested.tolist(), rule

@@ -140,12 +140,17 @@ def test_the_http_api_is_asked_as_it_wants_to_be() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        pytest.param(503, b"starting", "HTTP Status Code 503", id="not ready"),
+        pytest.param(503, b"starting", "Code 503[)]; look whether a Prometheus", id="not ready"),
+        pytest.param(401, b"Unauthorized", "Code 401[)]; write name and", id="no password"),
+        pytest.param(422, b'{"status":"error","errorType":"execution","error":"query processing '
+                     b'would load too many samples into memory in query execution"}',
+                     "Code 422: query processing would load too many samples .*; try again with "
+                     "less time in --since", id="too much at once"),
         pytest.param(200, b"<html>", "JSONDecodeError", id="something else"),
         pytest.param(200, b'{"status": "ok"}', "something else than samples", id="other JSON"),
         pytest.param(200, b"[]", "something else than samples", id="a list"),
     ],
-)
+)  # fmt: skip
 def test_an_answer_that_is_none_is_told(status: int, body: bytes, said: str) -> None:
     with double(status, body) as (url, _), pytest.raises(NoDemand, match=said):
         connect(url)("sum(x)", 10.0, 30.0)
@@ -171,9 +176,37 @@ def test_what_is_no_address_is_told(url: str) -> None:
         connect(url)
 
 
+@pytest.mark.parametrize(
+    ("warning", "refused"),
+    [
+        pytest.param("receive series from store-1: connection refused", True, id="a store is down"),
+        pytest.param('PromQL warning: metric name "x" is odd', False, id="of the query"),
+    ],
+)
+def test_a_part_of_demand_is_not_all_of_it(warning: str, refused: bool) -> None:
+    body = {"status": "success", "data": {"result": []}, "warnings": [warning]}
+    with double(200, json.dumps(body).encode()) as (url, _):
+        if not refused:
+            assert connect(url)("sum(x)", 10.0, 30.0) == []
+            return
+        with pytest.raises(NoDemand, match=r"in part only .*store-1.*; see to it"):
+            connect(url)("sum(x)", 10.0, 30.0)
+
+
 def test_nobody_there_is_told() -> None:
     with pytest.raises(NoDemand, match="ConnectionError"):
         connect("http://127.0.0.1:1")("sum(x)", 10.0, 30.0)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:p%40ss@127.0.0.1:1/x@y", "http://me:a@b@127.0.0.1:1", "http://me:pw@[::1"]
+)
+def test_no_password_is_told(url: str) -> None:
+    with pytest.raises(NoDemand) as refused:
+        connect(url)("sum(x)", 10.0, 30.0)
+    told = str(refused.value)
+    assert "me:" not in told
+    assert "127.0.0.1" in told or "[::1" in told
 
 
 @contextmanager

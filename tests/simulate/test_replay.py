@@ -123,6 +123,12 @@ def test_a_replica_that_goes_finishes_what_it_has_and_costs_rent_meanwhile() -> 
     assert replay.drained_s == pytest.approx(8.0)
 
 
+def test_what_is_answered_after_the_end_costs_rent_too() -> None:
+    replay = played(traffic((18, 0, 50), (19, 0, 5)), [1, 2])
+    assert [*replay.spilled] == [0, 0]
+    assert replay.drained_s == pytest.approx(8.0)
+
+
 def test_the_youngest_goes_first() -> None:
     rows = traffic((11, 0, 100), (21, 0, 5), (31, 0, 5))
     replay = played(rows, [1, 2, 1, 1])

@@ -39,6 +39,11 @@ def rows(trace: Trace) -> list[tuple[float, float]]:
         pytest.param(BINS + "0,1,5,7\n10,1,6,8\n", [(5, 7), (6, 8)], id="bins of a step"),
         pytest.param(BINS + "0,1,5,7\n10,0,1,1\n30,1,6,8\n", [(5, 7), (1, 1), (0, 0), (6, 8)],
                      id="empty bins are left out"),
+        pytest.param(BINS + "0,1,5,7\n20,1,6,8\n50,1,1,1\n",
+                     [(5, 7), (0, 0), (6, 8), (0, 0), (0, 0), (1, 1)],
+                     id="no two neighbours have a row"),
+        pytest.param(BINS + "0,1,5,7\n9.999,1,6,8\n20,1,1,1\n100000,1,2,2\n",
+                     [(5, 7), (6, 8), (1, 1), *[(0, 0)] * 9997, (2, 2)], id="a late row"),
         pytest.param(BINS + "500,1,5,7\n", [(5, 7)], id="one bin, not at zero"),
         pytest.param(BINS + "0,1,20,40\n20,1,2,4\n", [(10, 20), (10, 20), (1, 2), (1, 2)],
                      id="coarse bins are spread evenly"),
@@ -57,6 +62,13 @@ def rows(trace: Trace) -> list[tuple[float, float]]:
 )  # fmt: skip
 def test_a_trace_becomes_steps(tmp_path: Path, text: str, steps: list[tuple[float, float]]) -> None:
     assert rows(read(tmp_path, text)) == [pytest.approx(step) for step in steps]
+
+
+def test_times_of_few_digits_do_not_add_up_to_another_width(tmp_path: Path) -> None:
+    text = "".join(f"{1.7e9 + n * 100 / 3:.2f},1,{n},1\n" for n in range(3000))
+    trace = read(tmp_path, BINS + text)
+    assert len(trace.input_tokens) == pytest.approx(10_000, abs=1)
+    assert np.sum(trace.input_tokens) == pytest.approx(3000 * 2999 / 2)
 
 
 def test_gzip_is_told_by_its_content(tmp_path: Path) -> None:
@@ -110,12 +122,19 @@ def test_a_pipe_is_read_as_a_file_is(tmp_path: Path, content: bytes) -> None:
                      id="a bin twice"),
         pytest.param(BINS + "0,1,5,7\n10,1,5,7\n25,1,5,7\n",
                      "line 4: bin_start_s is 25, between two bins of 10 s", id="two widths"),
+        pytest.param(BINS + "1700000010,1,5,7\n1700000000,1,5,7\n",
+                     "line 3: bin_start_s is 1700000000 after 1700000010; sort", id="all digits"),
+        pytest.param(BINS + "1700000000000,1,5,7\n1700000010000,1,5,7\n",
+                     "line 2: bin_start_s is '1700000000000'; write seconds, a number, from 0 to",
+                     id="a few milliseconds"),
         pytest.param(BINS + "0,1,5,7\n0.25,1,5,7\n",
                      "line 3: a bin of 0.25 s; give bins of 1 s or more, or call the column",
                      id="requests called bins"),
         pytest.param(REQUESTS + "0,1,1\n1700000000000,1,1\n",
-                     "line 3: arrival_s is 19,675,926 days after the first; write seconds",
-                     id="milliseconds"),
+                     "line 3: arrival_s is '1700000000000'; write seconds", id="milliseconds"),
+        pytest.param(REQUESTS + "0,1,1\n1700000000,1,1\n",
+                     "line 3: arrival_s is 19,676 days after the first; write seconds",
+                     id="from two beginnings"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -18,6 +18,8 @@ from overspill.scaling.hindsight import PRICES, Hindsight, held
 from overspill.scaling.outlook import PRIOR, SPANS, Outlook
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from overspill.scaling.axis import FloatArray
 
 VERSION: Final = 3
@@ -32,6 +34,8 @@ _TENTHS: Final = 10
 _MILLI: Final = 1000
 _MICROS: Final = 1_000_000
 _USE: Final = 100_000
+_LARGEST: Final = 2**53
+"""What is more is no longer exact, and at last no number that a float can be."""
 _MOST: Final = 10_000
 """Replicas; what claims to reach further was not written by any operator."""
 
@@ -59,12 +63,22 @@ def load_state(saved: object) -> State:
         raise ValueError(f"it has version {found.version}; this operator reads 1 to {VERSION}")
     if min(found.replicas_on, found.usd_micros_per_m_tok, found.milli_tokens_per_replica) < 0:
         raise ValueError("it holds a negative amount")
+    if max(_amounts(found)) > _LARGEST:
+        raise ValueError("it holds an amount that is too large")
     usd_per_token = found.usd_micros_per_m_tok / _MICROS / _MICROS
     # As of very little work: it gives way to what is seen first.
     price = Price(work_tokens_per_s=1.0, usd_per_s=usd_per_token) if usd_per_token else Price()
     outlook = _load_outlook(found)
     hindsight = None if outlook is None else _load_hindsight(found)
     return State(on=found.replicas_on, price=price, outlook=outlook, hindsight=hindsight)
+
+
+def _amounts(found: ScalingState) -> Iterator[int]:
+    """All numbers that are reckoned with."""
+    yield from (found.replicas_on, found.usd_micros_per_m_tok, found.milli_tokens_per_replica)
+    yield from found.held
+    for row in (found.known_micros, found.trust_micros, *found.use_per100k, *found.regret_tenths):
+        yield from row
 
 
 def worth_writing(written: State | None, now: State) -> bool:

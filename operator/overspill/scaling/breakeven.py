@@ -16,8 +16,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from overspill.scaling import hindsight
 from overspill.scaling.axis import FloatArray, cell_of, edges
 from overspill.scaling.outlook import (
@@ -157,5 +155,5 @@ def worth_ratio(economics: Economics, usd_per_token: float) -> float:
 
 def _paying(use: FloatArray, pays: FloatArray, bounds: FloatArray) -> tuple[int, int]:
     """How many replicas are worth starting, and how many are worth keeping."""
-    start, stay = np.count_nonzero(use[:, None] > pays, axis=0).tolist()
+    start, stay = (use[:, None] > pays).sum(axis=0).tolist()
     return int(bounds[start]), int(bounds[stay])

@@ -41,8 +41,9 @@ _MOST_RATIO: Final = 1e6
 """Where rent is next to nothing, costs stay finite."""
 _PARTS: Final = np.array([thresholds(price) for price in PRICES])
 """Where starting and staying pay by each price; prices × 2."""
-_BETWEEN: Final = np.sqrt(PRICES[1:] * PRICES[:-1])
-_STEPS: Final = np.arange(len(PRICES))
+_OWN_FIRST: Final = np.vstack([np.zeros(2), _PARTS])
+_OCTAVES: Final = np.log2(PRICES)
+_STEPS: Final = np.arange(float(len(PRICES)))
 _START, _STAY = _PARTS[:, :1], _PARTS[:, 1:]
 _OFF: Final = -1e9
 """Start-ups; no wait makes up for it."""
@@ -109,31 +110,43 @@ def decided(before: Hindsight, use: FloatArray) -> Hindsight:
 
 def followed(hindsight: Hindsight, ratio: float) -> FloatArray:
     """Part of its time that a replica must be expected to work to start, and to stay; cells × 2."""
-    parts, lead = _choice(ratio)
-    chosen: FloatArray = parts[np.argmin(hindsight.cost + lead, axis=0)]
+    parts, lead, place = _choice(ratio)
+    below, cost = math.floor(place), hindsight.cost
+    above = min(below + 1, len(PRICES) - 1)
+    own = cost[below] + (place - below) * (cost[above] - cost[below])
+    chosen: FloatArray = parts[np.argmin(np.concatenate((own[None], cost)) + lead, axis=0)]
     return chosen
 
 
 @lru_cache(maxsize=256)
-def _choice(ratio: float) -> tuple[FloatArray, FloatArray]:
-    """Return the parts by each price, and the lead that it needs; prices × 2 and prices × 1."""
-    own = int(np.searchsorted(_BETWEEN, ratio))
-    parts = _PARTS.copy()
-    parts[own] = thresholds(ratio)
+def _choice(ratio: float) -> tuple[FloatArray, FloatArray, float]:
+    """Return the parts by the own price and each other, what lead they need, and the own's place.
+
+    The own price stands between two others, and costs what lies between theirs. Were it to take the
+    place of one, a tier that follows that one would be readier than a tier whose own price it is,
+    and that pays more for what spills.
+    """
+    place = float(np.interp(math.log2(max(ratio, 1.0)), _OCTAVES, _STEPS))
+    parts = _OWN_FIRST.copy()
+    parts[0] = thresholds(ratio)
     if ratio <= 1:  # A full one does not earn its rent: nothing pays, whatever it would have cost.
-        parts[:] = parts[own]
+        parts[:] = parts[0]
     lead = _LEAST_LEAD + _LEAD_PER_RENT * min(ratio, _MOST_RATIO)
-    return parts, lead * np.abs(_STEPS - own)[:, None]
+    away = np.zeros((len(parts), 1))
+    away[1:, 0] = np.abs(_STEPS - place)
+    return parts, lead * away, place
 
 
 def restated(before: Hindsight, reach: int, after: int, size: float) -> Hindsight:
-    """Restate for replicas `size` times as large, on an axis that reaches `after` of them."""
+    """Restate for replicas `size` times as large, on an axis that reaches `after` of them.
+
+    A replica is asked for or it is not, so what is between two is taken from the cell it lies in:
+    in a mean with one that is off it would be off, too, at each capacity that is measured.
+    """
     at, known = _middles(after) * size, _middles(reach)
-
-    def moved(rows: FloatArray) -> FloatArray:
-        return np.array([np.interp(at, known, row) for row in rows])
-
-    return Hindsight(cost=moved(before.cost), asked=moved(before.asked))
+    cost = np.array([np.interp(at, known, row) for row in before.cost])
+    cell = np.searchsorted(edges(reach)[1:-1], at)
+    return Hindsight(cost=cost, asked=before.asked[:, cell])
 
 
 def _middles(reach: int) -> FloatArray:

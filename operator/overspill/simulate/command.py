@@ -20,7 +20,7 @@ from overspill.api.policy_file import read_policy
 from overspill.simulate.contest import OPTIMAL, OURS, PLAYS, entrants, play, play_requests
 from overspill.simulate.live import play_all
 from overspill.simulate.load import load_of
-from overspill.simulate.prometheus import ask_load, connect
+from overspill.simulate.prometheus import ask_load, connect, without_password
 from overspill.simulate.requests import requests_of, traffic_of
 from overspill.simulate.table import as_json, as_table
 from overspill.simulate.tier import tier_of
@@ -152,7 +152,7 @@ def _load(args: argparse.Namespace, policy: PolicyFile) -> tuple[str, Load, Play
             f"overspill simulate: {found.missing_share:.1%} of the time has no samples; "
             "it counts as time without demand\n"
         )
-    return args.prometheus, found.load, play
+    return without_password(args.prometheus), found.load, play
 
 
 def _rules(asked: list[str] | None, load: Load) -> list[str]:

@@ -30,6 +30,10 @@ _TIMEOUT_S: Final = 30
 _WINDOW_S: Final = 60
 """The operator's own: what happens within it is evened out."""
 _ADDRESS: Final = re.compile(r"https?://[^/\s]", re.IGNORECASE)
+_CREDENTIALS: Final = re.compile(r"//[^/?#]*@")
+_REASON: Final = re.compile(r'"error":\s*"((?:[^"\\]|\\.){1,300})')
+"""In the JSON that Prometheus answers with where it will not."""
+_SHORTER: Final = "try again with less time in --since"
 _STRANGE: Final = "answered something else than samples; look whether a Prometheus is there"
 _PAGE_STEPS: Final = 10_000
 """Prometheus refuses more than 11,000 samples a series."""
@@ -50,12 +54,17 @@ class Found:
 
 def connect(url: str) -> AskRange:
     """Return a way to ask this Prometheus, which raises NoDemand. Raises: NoDemand."""
+    place = without_password(url)
     if not _ADDRESS.match(url):
-        raise NoDemand(f"{url!r} is no address; write one such as http://prometheus:9090")
+        raise NoDemand(f"{place!r} is no address; write one such as http://prometheus:9090")
+    session = requests.Session()
+    session.hooks["response"].append(_refuse_part)
     try:
-        client = PrometheusConnect(url=url.rstrip("/"), timeout=_TIMEOUT_S, retry=Retry(total=0))
+        client = PrometheusConnect(
+            url=url.rstrip("/"), timeout=_TIMEOUT_S, retry=Retry(total=0), session=session
+        )
     except ValueError as error:  # brackets that do not close
-        raise NoDemand(f"{url!r} is no address ({error}); correct it") from None
+        raise NoDemand(f"{place!r} is no address ({error}); correct it") from None
 
     def ask(expr: str, first_s: float, last_s: float) -> list[dict[str, Any]]:
         first, last = (datetime.fromtimestamp(at_s, UTC) for at_s in (first_s, last_s))
@@ -64,21 +73,48 @@ def connect(url: str) -> AskRange:
                 expr, first, last, f"{STEP_S:g}s"
             )
         except (requests.RequestException, PrometheusApiClientException, ValueError) as error:
-            raise NoDemand(
-                f"{url} did not answer ({_brief(error)}); look whether a Prometheus is there"
-            ) from None
+            raise NoDemand(f"{place} did not answer ({_brief(error)}); {_remedy(error)}") from None
         except (KeyError, TypeError):
-            raise NoDemand(f"{url} {_STRANGE}") from None
+            raise NoDemand(f"{place} {_STRANGE}") from None
         return found
 
     return ask
 
 
+def _refuse_part(answer: requests.Response, *_: object, **__: object) -> None:
+    """Missing is not zero: where a store kept a part back, demand is too low. Raises: NoDemand.
+
+    Thanos and remote reads answer so. What PromQL itself warns of is about the query.
+    """
+    body = answer.json() if answer.ok else None
+    warned = body.get("warnings") if isinstance(body, dict) else None
+    if part := [str(one) for one in warned or () if not str(one).startswith("PromQL ")]:
+        raise NoDemand(
+            f"Prometheus answered in part only ({part[0][:300]}); see to it that all of its "
+            "stores answer, and try again"
+        )
+
+
+def without_password(url: str) -> str:
+    """Leave out who asks, and by which password: tables and pictures are shown to others."""
+    return _CREDENTIALS.sub("//", url, count=1)
+
+
 def _brief(error: Exception) -> str:
-    """Name the failure: requests' own text is half a screen."""
-    if isinstance(error, PrometheusApiClientException):
-        return str(error).split(" (", 1)[0]  # HTTP Status Code 503 (b'...')
-    return type(error).__name__
+    """Name the failure: requests' own text is half a screen. Of Prometheus' own, say its reason."""
+    if not isinstance(error, PrometheusApiClientException):
+        return type(error).__name__
+    status, _, body = str(error).partition(" (")  # HTTP Status Code 503 (b'...')
+    reason = _REASON.search(body)
+    return f"{status}: {reason[1]}" if reason else status
+
+
+def _remedy(error: Exception) -> str:
+    """Prometheus is there where it says what is wrong."""
+    said = str(error)
+    if "Status Code 401" in said or "Status Code 403" in said:
+        return "write name and password into the address: https://NAME:PASSWORD@HOST"
+    return _SHORTER if _REASON.search(said) else "look whether a Prometheus is there"
 
 
 def ask_load(ask: AskRange, policy: PolicyFile, since_s: float, now_s: float) -> Found:

@@ -39,7 +39,7 @@ def _numbers(values: FloatArray) -> array[float]:
 class _Server:
     """A replica in its place."""
 
-    __slots__ = ("address", "due_s", "left_s", "replica", "slots")
+    __slots__ = ("address", "answered_s", "due_s", "left_s", "replica", "slots")
 
     def __init__(self, address: str, replica: Replica) -> None:
         self.address, self.replica = address, replica
@@ -49,6 +49,8 @@ class _Server:
         """Of the one event that counts; others of this server are stale."""
         self.left_s: float | None = None
         """Since when it is no longer asked for."""
+        self.answered_s = 0.0
+        """When something last ended there."""
 
 
 class Replay:
@@ -92,6 +94,9 @@ class Replay:
         self._taken_tokens = 0.0
         last = step == self._load.steps - 1
         self._play(_FOREVER if last else (step + 1) * step_s)
+        if last:  # nothing is asked for beyond it
+            end_s = self._load.steps * step_s
+            self.drained_s += sum(max(0.0, one.answered_s - end_s) for one in self._servers)
         return min(self._taken_tokens, ready * self._load.replica_tokens) / step_s
 
     # -- time
@@ -227,4 +232,5 @@ class Replay:
 
     def _release(self, server: _Server, job: Job, now_s: float) -> None:
         self._capacity.release(server.slots.pop(job.number), now_s)
+        server.answered_s = now_s
         self._forget(server, now_s)

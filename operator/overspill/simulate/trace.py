@@ -35,7 +35,8 @@ _COUNT: Final = "requests"
 LONGEST_DAYS: Final = 400
 _DAY_S: Final = 86_400.0
 _NARROWEST_S: Final = 1.0
-_LATEST: Final = float(np.finfo(np.float64).max)
+_LATEST: Final = 1e11
+"""Seconds since 1970 in 5138: what is later was written in milliseconds."""
 _MOST: Final = 1e15
 """Of tokens or requests in one row: sums of these stay exact, and nobody is asked for more."""
 _ASTRAY: Final = 0.01
@@ -150,7 +151,8 @@ def _numbers(
             values = [float(row[column]) for column in columns]
         except (ValueError, IndexError):
             raise _fault(path, line, row, head, columns) from None
-        if not (min(values) >= 0 and sum(values) < np.inf and max(values[1:]) <= _MOST):
+        most = values[0] <= _LATEST and max(values[1:]) <= _MOST
+        if not (min(values) >= 0 and most and sum(values) < np.inf):  # a sum with NaN is NaN
             raise _fault(path, line, row, head, columns)
         yield line, *values
 
@@ -165,7 +167,9 @@ def _fault(
     )
     value = repr(row[wrong]) if wrong < len(row) else "missing"
     remedy = (
-        f"a number, from 0 to {_MOST:g}" if wrong in most else "seconds, a number, zero or more"
+        f"a number, from 0 to {_MOST:g}"
+        if wrong in most
+        else f"seconds, a number, from 0 to {_LATEST:g}"
     )
     return InvalidTrace(f"{path}, line {line}: {head[wrong]} is {value}; write {remedy}")
 
@@ -201,7 +205,7 @@ def laid_out(rows: Rows) -> Trace:
 
 
 def bin_width_s(rows: Rows) -> float:
-    """Return the smallest gap; empty bins are left out, so all others are multiples of it.
+    """Return the width that all gaps are multiples of, as empty bins are left out.
 
     Raises: InvalidTrace.
     """
@@ -209,28 +213,46 @@ def bin_width_s(rows: Rows) -> float:
     if len(start_s) == 1:
         return STEP_S
     gaps_s = np.diff(start_s)
-    width_s = float(gaps_s.min())
-    if width_s <= 0:
-        row = int(gaps_s.argmin()) + 1
+    narrowest_s, row = float(gaps_s.min()), int(gaps_s.argmin()) + 1
+    if narrowest_s <= 0:
         raise InvalidTrace(
-            f"{path}, line {line[row]:.0f}: {_BIN} is {start_s[row]:g} after "
-            f"{start_s[row - 1]:g}; sort the bins by time, one row each"
+            f"{path}, line {line[row]:.0f}: {_BIN} is {_exact(start_s[row])} after "
+            f"{_exact(start_s[row - 1])}; sort the bins by time, one row each"
         )
-    if width_s < _NARROWEST_S:
-        row = int(gaps_s.argmin()) + 1
+    if narrowest_s < _NARROWEST_S:
         raise InvalidTrace(
-            f"{path}, line {line[row]:.0f}: a bin of {width_s:g} s; give bins of "
+            f"{path}, line {line[row]:.0f}: a bin of {narrowest_s:g} s; give bins of "
             f"{_NARROWEST_S:g} s or more, or call the column {_ARRIVAL} where rows are requests"
         )
-    places = (start_s - start_s[0]) / width_s
+    # Times of few digits: each gap is off by a little, their mean is not.
+    width_s = float(gaps_s[gaps_s < 1.5 * narrowest_s].mean())
+    places = rows.since_s / width_s
     astray = np.abs(places - np.rint(places)) > _ASTRAY
-    if astray.any():
-        row = int(astray.argmax())
-        raise InvalidTrace(
-            f"{path}, line {line[row]:.0f}: {_BIN} is {start_s[row]:g}, between two bins of "
-            f"{width_s:g} s; give all bins one width"
-        )
-    return width_s
+    if not astray.any():
+        return width_s
+    if common_s := _common_s(gaps_s):
+        return common_s
+    row = int(astray.argmax())
+    raise InvalidTrace(
+        f"{path}, line {line[row]:.0f}: {_BIN} is {_exact(start_s[row])}, between two bins of "
+        f"{width_s:g} s; give all bins one width"
+    )
+
+
+def _common_s(gaps_s: FloatArray) -> float:
+    """Return the width of bins of which no two neighbours have a row; 0 where it is below a step.
+
+    A width of whole seconds, since of any gaps a small enough one is a divisor.
+    """
+    if (gaps_s != np.rint(gaps_s)).any():
+        return 0.0
+    common_s = float(np.gcd.reduce(gaps_s.astype(np.int64)))
+    return common_s if common_s >= STEP_S else 0.0
+
+
+def _exact(at_s: float) -> str:
+    """All digits, as a person finds it in the file."""
+    return f"{at_s:.15g}"
 
 
 def _resampled(bins: Series, tokens: FloatArray, width_s: float) -> FloatArray:

@@ -69,7 +69,8 @@ def lanes(
             for window_s, target in product(windows_s, targets)
         ]
         rates = _rates(load, syncs, tunings[0].metric_steps)
-        series = np.minimum(_played(load, rates, windows_s, targets), load.economics.max_replicas)
+        series = _played(load, rates, windows_s, targets)
+        np.minimum(series, load.economics.max_replicas, out=series)  # of months it is large
         columns = np.ascontiguousarray(series.reshape(len(syncs), -1).T)
         for tuning, column in zip(tunings, columns, strict=True):
             yield Lane(tuning=tuning, requested=column[of_step].astype(np.int64))
