@@ -16,6 +16,7 @@ from urllib3.util.retry import Retry
 
 from overspill.controller.snapshot import Snapshot
 from overspill.telemetry import names, queries
+from overspill.telemetry.session import AnsweredInPart, whole_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 
 QUERY_TIMEOUT_S: Final = 10
 POLL_TIMEOUT_S: Final = 30.0
-_OF_THE_QUERY: Final = "PromQL "
 _FAILURES: Final = (
     requests.RequestException,
     PrometheusApiClientException,
@@ -34,10 +34,6 @@ _FAILURES: Final = (
     KeyError,
     TypeError,
 )
-
-
-class AnsweredInPart(requests.RequestException):
-    """Some of the stores behind this address did not answer: what is missing would be zero."""
 
 
 class Ask(Protocol):
@@ -54,10 +50,8 @@ def connect(url: str) -> Ask:
     waits for the query that is under way.
     """
     retry = Retry(total=1, connect=1, read=0, status=0)
-    session = requests.Session()
-    session.hooks["response"].append(_refuse_a_part)
     client = PrometheusConnect(
-        url=url.rstrip("/"), timeout=QUERY_TIMEOUT_S, retry=retry, session=session
+        url=url.rstrip("/"), timeout=QUERY_TIMEOUT_S, retry=retry, session=whole_answers()
     )
 
     def ask(expr: str) -> list[dict[str, Any]]:
@@ -65,20 +59,6 @@ def connect(url: str) -> Ask:
         return samples
 
     return ask
-
-
-def _refuse_a_part(response: requests.Response, **_: object) -> None:
-    """Raises: AnsweredInPart, ValueError where it is no JSON.
-
-    Thanos says so by warnings, VictoriaMetrics by a field of its own. What PromQL warns of is the
-    query's business.
-    """
-    told = response.json() if response.ok else None
-    if not isinstance(told, dict):
-        return
-    warned = [one for one in told.get("warnings") or () if not str(one).startswith(_OF_THE_QUERY)]
-    if warned or told.get("isPartial"):
-        raise AnsweredInPart("; ".join(map(str, warned)) or "isPartial")
 
 
 async def take_snapshot(ask: Ask, window_s: int, period_starts_s: Iterable[float]) -> Snapshot:

@@ -20,6 +20,7 @@ from overspill.scaling.economics import economics_of
 from overspill.simulate.load import FloatArray, Load
 from overspill.simulate.trace import STEP_S
 from overspill.telemetry import queries
+from overspill.telemetry.session import AnsweredInPart, whole_answers
 
 if TYPE_CHECKING:
     from overspill.api.policy_file import PolicyFile
@@ -57,11 +58,12 @@ def connect(url: str) -> AskRange:
     place = without_password(url)
     if not _ADDRESS.match(url):
         raise NoDemand(f"{place!r} is no address; write one such as http://prometheus:9090")
-    session = requests.Session()
-    session.hooks["response"].append(_refuse_part)
     try:
         client = PrometheusConnect(
-            url=url.rstrip("/"), timeout=_TIMEOUT_S, retry=Retry(total=0), session=session
+            url=url.rstrip("/"),
+            timeout=_TIMEOUT_S,
+            retry=Retry(total=0),
+            session=whole_answers(),
         )
     except ValueError as error:  # brackets that do not close
         raise NoDemand(f"{place!r} is no address ({error}); correct it") from None
@@ -72,6 +74,11 @@ def connect(url: str) -> AskRange:
             found: list[dict[str, Any]] = client.custom_query_range(
                 expr, first, last, f"{STEP_S:g}s"
             )
+        except AnsweredInPart as error:
+            raise NoDemand(
+                f"{place} answered in part only ({error}); see to it that all of its stores "
+                "answer, and try again"
+            ) from None
         except (requests.RequestException, PrometheusApiClientException, ValueError) as error:
             raise NoDemand(f"{place} did not answer ({_brief(error)}); {_remedy(error)}") from None
         except (KeyError, TypeError):
@@ -79,20 +86,6 @@ def connect(url: str) -> AskRange:
         return found
 
     return ask
-
-
-def _refuse_part(answer: requests.Response, *_: object, **__: object) -> None:
-    """Missing is not zero: where a store kept a part back, demand is too low. Raises: NoDemand.
-
-    Thanos and remote reads answer so. What PromQL itself warns of is about the query.
-    """
-    body = answer.json() if answer.ok else None
-    warned = body.get("warnings") if isinstance(body, dict) else None
-    if part := [str(one) for one in warned or () if not str(one).startswith("PromQL ")]:
-        raise NoDemand(
-            f"Prometheus answered in part only ({part[0][:300]}); see to it that all of its "
-            "stores answer, and try again"
-        )
 
 
 def without_password(url: str) -> str:
