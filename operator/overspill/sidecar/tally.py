@@ -101,9 +101,7 @@ class Tally:
 
     def _final(self, usage: Usage | None, *, complete: bool) -> Usage:
         if usage is None:
-            return Usage(
-                input_tokens=likely_input_tokens(self._ask), output_tokens=self._live_tokens
-            )
+            return self._likely(self._live_tokens)
         if complete or usage.output_tokens >= self._live_tokens:
             return usage
         return replace(usage, output_tokens=self._live_tokens)
@@ -121,9 +119,7 @@ class Tally:
     def shed(self, output_estimate: int) -> None:
         """End a request that nobody answered; what it asked for is demand all the same."""
         self._meters.rejected()
-        self._count_demand(
-            Usage(input_tokens=likely_input_tokens(self._ask), output_tokens=output_estimate)
-        )
+        self._count_demand(self._likely(output_estimate))
 
     def refuse(self) -> None:
         """End a request that was wrong in itself."""
