@@ -59,11 +59,22 @@ def test_however_good_the_small_model_is_a_reserve_is_banked_first() -> None:
     assert plan_of(perfect, replace(poor, margin=1.1 * reserve)) != CAREFUL
 
 
-def test_a_small_model_that_is_always_right_gets_nearly_all() -> None:
-    seen = replace(trials(), small=np.ones(400))
+@pytest.mark.parametrize(("many", "rate"), [(400, 0.05), (4_000, RATES[0])])
+def test_a_small_model_that_is_always_right_gets_nearly_all(many: int, rate: float) -> None:
+    seen = replace(trials(many), small=np.ones(many))
     plan = plan_of(seen)
-    assert (plan.limit, plan.trial_rate) == (np.inf, RATES[0])
-    assert plan.frontier_share == pytest.approx(RATES[0])
+    assert (plan.limit, plan.trial_rate) == (np.inf, rate)
+    assert plan.frontier_share == pytest.approx(rate)
+
+
+def test_more_is_tried_than_the_bank_demands_where_answers_are_a_toss() -> None:
+    """Of two models that are right in turns each trial that is left out leaves much unknown."""
+    dice = np.random.default_rng(3)
+    small, frontier = (dice.random((2, 4_000)) < 0.5).astype(float)
+    seen = replace(trials(4_000), small=small, frontier=frontier)
+    rich = Bank(requests=4_000.0, margin=1e6, variance=0.0, frontier=2_000.0)
+    plan = plan_of(seen, rich)
+    assert (plan.limit, plan.trial_rate) == (np.inf, 0.15)
 
 
 def test_one_that_is_never_right_gets_what_the_floor_leaves() -> None:
@@ -111,13 +122,29 @@ def test_a_bank_in_the_red_is_filled_before_anything_is_left_to_the_small_model(
     wider=st.floats(min_value=1, max_value=9),
     seed=st.integers(0, 20),
 )
-def test_a_poorer_or_vaguer_bank_never_means_a_bolder_plan(
+def test_a_poorer_or_vaguer_bank_never_makes_bold_what_was_careful(
     less: float, wider: float, seed: int
 ) -> None:
     seen = trials(seed=seed)
-    bank = bank_of(seen, (), FLOOR)
+    bank = replace(bank_of(seen, (), FLOOR), margin=12.0)
     poorer = replace(bank, margin=bank.margin - less, variance=bank.variance + wider)
-    assert plan_of(seen, poorer).frontier_share >= plan_of(seen, bank).frontier_share
+    assert plan_of(seen, bank) != CAREFUL or plan_of(seen, poorer) == CAREFUL
+
+
+@given(less=st.floats(min_value=0, max_value=30), seed=st.integers(0, 20))
+def test_a_poorer_bank_never_means_a_plan_of_less_share_and_no_more_doubt(
+    less: float, seed: int
+) -> None:
+    seen = trials(seed=seed)
+    bank = bank_of(seen, (), FLOOR)
+    rich, poor = (plan_of(seen, replace(bank, margin=bank.margin - one)) for one in (0.0, less))
+    assert poor.frontier_share >= rich.frontier_share or _doubt(poor) > _doubt(rich)
+
+
+def _doubt(plan: Plan) -> float:
+    """Variance that a request under this plan adds to the bank, on the mean."""
+    part = (1 - plan.frontier_share) / (1 - plan.trial_rate)
+    return plan.variance * part * (1 - plan.trial_rate) / plan.trial_rate
 
 
 def test_when_traffic_turns_worse_the_latest_third_says_so_before_the_whole_does() -> None:

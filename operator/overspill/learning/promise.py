@@ -10,8 +10,10 @@ answered alone (Horvitz and Thompson, 1952), so nothing has to be supposed about
 Of what goes to the frontier anyway, all or a sample are trials for nothing. A plan is a limit of
 the score and a rate of paid trials: the pair that asks least of the frontier, and with which the
 bound of the bank stays above 0 soon, later and much later; and the latest third of requests alone
-must not say that it will be empty: traffic changes. Where luck or drift lowers the bank, the next
-plan is stricter, and without any that holds all goes to the frontier, which fills it again.
+must not say that it will be empty: traffic changes. What a plan leaves unknown counts against it:
+of few trials each stands for many requests, and such doubt is never told away, only outweighed by
+what the frontier banks. Where luck or drift lowers the bank, the next plan is stricter, and without
+any that holds all goes to the frontier, which fills it again.
 """
 
 from __future__ import annotations
@@ -41,6 +43,11 @@ NORMAL_ENOUGH: Final = 0.9
 """Of the error that is allowed: the rest is for bounds that suppose normal sums."""
 FEWEST: Final = 50
 """Trials. Of fewer nothing is concluded."""
+DOUBT_COUNTS: Final = 0.25
+"""Of the requests at the frontier that would bank as much as a plan widens the bound: the bound
+does not always bind. With more, more runs are ever below the floor."""
+LEAST_WORTH: Final = 0.01
+"""Quality that one of them is taken to bank, where it is no more."""
 RESERVE: Final = 20.0
 """Squares that a plan supposes to be still unknown of the bank. Each look by itself may be wrong as
 often as is allowed, and there are the most looks while the bank is small: with it few runs are ever
@@ -192,13 +199,16 @@ def planned(
     share, margin, variance = futures.of(limits, rates)
     _, of_late, _ = lately.of(limits, rates)
     ahead = np.array(HORIZONS)[:, None, None] * bank.requests
-    doubt = np.sqrt(bank.variance + RESERVE + ahead * variance)
+    known = bank.variance + RESERVE
+    doubt = np.sqrt(known + ahead * variance)
     holds = (bank.margin + ahead * margin >= z * doubt).all(axis=0)
     holds &= bank.margin + ahead[-1] * of_late >= 0.0
     holds &= share < CAREFUL.frontier_share
     if not holds.any():
         return CAREFUL
-    step, rate = np.unravel_index(np.where(holds, share, inf).argmin(), share.shape)
+    widened = z * (np.sqrt(known + bank.requests * variance) - sqrt(known)) / bank.requests
+    price = share + DOUBT_COUNTS * widened / futures.worth
+    step, rate = np.unravel_index(np.where(holds, price, inf).argmin(), share.shape)
     return Plan(
         limit=float(limits[step]),
         trial_rate=float(rates[rate]),
@@ -229,6 +239,12 @@ class _Futures:
         found = np.searchsorted(self._part, shares, side="left").clip(1, len(self._scores))
         limits: Floats = np.unique(np.append(self._scores, inf)[found])
         return limits
+
+    @property
+    def worth(self) -> float:
+        """What a request at the frontier adds to the bank, on the mean: what it banks at least."""
+        gained = float(self._gained[-1])
+        return max(gained - float(self._lost[-1]), gained, LEAST_WORTH)
 
     def spread(self, limit: float) -> float:
         """Return the mean square of the margins below a limit. There must be some."""
