@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from overspill.api.leases import LeaseReport
-from overspill.budget.lease import LIFE_S, MOST_USD_MICROS, Grant, Report
+from overspill.api.leases import MOST_USD_MICROS, LeaseReport
+from overspill.budget.lease import LIFE_S, Grant, Report
 from overspill.budget.wallet import AHEAD_S, EXHAUSTED_S, READY_FOR, REFUSED_S, SCARCE_S, Wallet
 
 

@@ -17,7 +17,9 @@ AUDIENCE = "overspill"
 """Of the token by which a sidecar says which pod it is."""
 
 LeaseId = Annotated[str, Field(pattern=r"^[a-zA-Z0-9-]{1,80}$")]
-Micros = Annotated[int, Field(ge=0, le=10**15)]
+MOST_USD_MICROS = 10**15
+"""No message tells of more. A client may ask for any number of tokens; no budget pays a billion."""
+Micros = Annotated[int, Field(ge=0, le=MOST_USD_MICROS)]
 Told = TypeVar("Told", bound=Model)
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MOST_USD_MICROS = 10**15
-"""No message tells of more. A client may ask for any number of tokens; no budget pays a billion."""
 LIFE_S = 60.0
 """A sidecar spends from a lease this long after it last asked; then its frontier is closed."""
 

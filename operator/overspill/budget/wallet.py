@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from overspill.budget.lease import LIFE_S, MOST_USD_MICROS, Report
+from overspill.api.leases import MOST_USD_MICROS
+from overspill.budget.lease import LIFE_S, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
