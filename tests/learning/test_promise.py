@@ -77,6 +77,12 @@ def test_more_is_tried_than_the_bank_demands_where_answers_are_a_toss() -> None:
     assert (plan.limit, plan.trial_rate) == (np.inf, 0.15)
 
 
+def test_doubt_is_cheap_where_the_small_model_is_the_better_one() -> None:
+    dice = np.random.default_rng(3)
+    seen = replace(trials(), small=np.ones(400), frontier=(dice.random(400) < 0.5).astype(float))
+    assert plan_of(seen).frontier_share <= 0.1
+
+
 def test_one_that_is_never_right_gets_what_the_floor_leaves() -> None:
     seen = replace(trials(), small=np.zeros(400))
     plan = plan_of(seen)

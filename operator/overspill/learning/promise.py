@@ -44,8 +44,8 @@ NORMAL_ENOUGH: Final = 0.9
 FEWEST: Final = 50
 """Trials. Of fewer nothing is concluded."""
 DOUBT_COUNTS: Final = 0.25
-"""Of the requests at the frontier that would bank as much as a plan widens the bound: the bound
-does not always bind. With more, more runs are ever below the floor."""
+"""Of the requests that would bank as much as a plan widens the bound: the bound does not always
+bind. With more, more runs are ever below the floor."""
 LEAST_WORTH: Final = 0.01
 """Quality that one of them is taken to bank, where it is no more."""
 RESERVE: Final = 20.0
@@ -242,9 +242,12 @@ class _Futures:
 
     @property
     def worth(self) -> float:
-        """What a request at the frontier adds to the bank, on the mean: what it banks at least."""
-        gained = float(self._gained[-1])
-        return max(gained - float(self._lost[-1]), gained, LEAST_WORTH)
+        """What a request more at the frontier adds to the bank, or one at the better tier.
+
+        On the mean. Where the small model is the better one, its answers outweigh doubt.
+        """
+        gained, lost = float(self._gained[-1]), float(self._lost[-1])
+        return max(gained - lost, gained, lost, LEAST_WORTH)
 
     def spread(self, limit: float) -> float:
         """Return the mean square of the margins below a limit. There must be some."""
