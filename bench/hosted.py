@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench import report
-from bench.scaling import TRACES
+from bench.scaling import TRACES, traces_in
 from overspill.scaling import Economics
 from overspill.simulate.contest import play
 from overspill.simulate.load import Load
@@ -138,16 +138,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench-scaling", description=__doc__)
     parser.add_argument("--traces", type=Path, default=TRACES, help="folder of CSV files")
     args, _ = parser.parse_known_args(argv)
+    try:
+        paths = traces_in(args.traces)
+    except FileNotFoundError as error:
+        sys.stderr.write(f"bench-scaling: {error}\n")
+        return 2
     found = []
-    for path in sorted(args.traces.glob("*.csv*")):
+    for path in paths:
         trace, name = read_trace(path), path.name.removesuffix(".gz").removesuffix(".csv")
         found += [measure(name, trace, gpu) for gpu in GPUS]
-    if not found:
-        sys.stderr.write(
-            f"bench-scaling: no traces in {args.traces}; give a folder of CSV files: "
-            "ARGS='--traces FOLDER'\n"
-        )
-        return 2
     report.write("hosted", {"cells": found}, rows(found), packages=["overspill", "numpy"])
     return 0
 

@@ -83,13 +83,19 @@ def measure(folder: Path, cell: Cell, rules: Sequence[str]) -> dict[str, Any]:
     return {**asdict(cell), "cost_usd": costs, "ratio_to_optimal": ratios, "seconds": seconds}
 
 
-def cells(folder: Path, *, short: bool) -> list[Cell]:
-    """List what is measured, one trace's cells together."""
-    names = sorted(path.name for path in folder.glob("*.csv*"))
-    if not names:
+def traces_in(folder: Path) -> list[Path]:
+    """List recorded traces. Raises: FileNotFoundError saying what to give."""
+    paths = sorted(folder.glob("*.csv*"))
+    if not paths:
         raise FileNotFoundError(
             f"no traces in {folder}; give a folder of CSV files: ARGS='--traces FOLDER'"
         )
+    return paths
+
+
+def cells(folder: Path, *, short: bool) -> list[Cell]:
+    """List what is measured, one trace's cells together. Raises: FileNotFoundError."""
+    names = [path.name for path in traces_in(folder)]
     if short:
         return [Cell(trace=names[0], size=4, ratio=ratio, startup_s=180) for ratio in (5, 20)]
     return [
