@@ -97,9 +97,7 @@ def _forget_outside(state: Path) -> None:
     _remove_if_empty(
         ("/var/log/containers", "/var/lib/cni/results", "/var/lib/cni", "/run/containerd/s")
     )
-    _remove_if_empty(
-        ("/run/containerd", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet", "/run/runc")
-    )
+    _remove_if_empty(("/run/containerd", str(stranger.PLUGINS), "/var/lib/kubelet", "/run/runc"))
 
 
 def forget_plugins() -> None:

@@ -9,7 +9,7 @@ from overspill.explain.question import CannotExplain
 from overspill.prices.table import CannotPrice, bundled
 from overspill.routing.decide import Tier
 from overspill.scaling.economics import economics_of
-from overspill.sidecar.exchange import SHED_OUTPUT_TOKENS
+from overspill.sidecar.tally import SHED_OUTPUT_TOKENS
 from overspill.wire.ask import token_limit
 from overspill.wire.document import Document
 from overspill.wire.errors import BadRequest, Untranslatable

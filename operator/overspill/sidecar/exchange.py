@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from overspill.wire.trim import Cut
 
 TIMEOUT_HEADER: Final = b"x-overspill-timeout"
-SHED_OUTPUT_TOKENS: Final = 256
-"""Of a request that nobody answered, at most: a client's limit may be anything, and is no forecast.
-One of 2^63 would outweigh all that is ever answered, in counters that then stand still."""
 TRIAL_PAY_S: Final = 0.3
 """The longest that a request waits for money which only a trial needs: a lease that is renewed at
 once is there sooner, and where the operator is slow the small model answers."""
@@ -121,7 +118,7 @@ class Exchange(Ladder):
         except asyncio.CancelledError:
             self.outcome = "cancelled"
             if not self.at_work:
-                tally.shed(_shed_tokens(ask))
+                tally.shed()
             else:  # left before the first byte: who was asked may have begun, and charges
                 self._settle(tally, None, told=False)
             raise
@@ -182,7 +179,7 @@ class Exchange(Ladder):
         if self.final:
             tally.refuse()
         else:
-            tally.shed(_shed_tokens(ask))
+            tally.shed()
         reply.refuse(self, route)
 
     @property
@@ -204,11 +201,6 @@ class Exchange(Ladder):
         if self.lossy:
             lines += b"x-overspill-lossy: %b\r\n" % ", ".join(self.lossy).encode()
         return lines
-
-
-def _shed_tokens(ask: Ask) -> int:
-    """Guess the output of a request that nobody answered."""
-    return min(ask.max_tokens or SHED_OUTPUT_TOKENS, SHED_OUTPUT_TOKENS)
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from overspill.wire.ask import Ask
     from overspill.wire.usage import TokenPrice
 
+SHED_OUTPUT_TOKENS: Final = 256
+"""Of a request that nobody answered, at most: a client's limit may be anything, and is no forecast.
+One of 2^63 would outweigh all that is ever answered, in counters that then stand still."""
 EVENTS_WITHOUT_TOKEN: Final = 6
 """At most so many events of a stream carry no token: its start, end, usage, blocks and pings."""
 
@@ -116,10 +119,11 @@ class Tally:
         meter.input_tokens.value += final.input_tokens
         meter.output_tokens.value += final.output_tokens
 
-    def shed(self, output_estimate: int) -> None:
+    def shed(self) -> None:
         """End a request that nobody answered; what it asked for is demand all the same."""
         self._meters.rejected()
-        self._count_demand(self._likely(output_estimate))
+        most = self._ask.max_tokens or SHED_OUTPUT_TOKENS
+        self._count_demand(self._likely(min(most, SHED_OUTPUT_TOKENS)))
 
     def refuse(self) -> None:
         """End a request that was wrong in itself."""
