@@ -98,6 +98,15 @@ def test_a_message_that_comes_twice_is_answered_as_before() -> None:
     assert again.ceiling_usd_micros == before.ceiling_usd_micros == 700
 
 
+def test_a_first_report_that_comes_after_the_farewell_is_lent_nothing() -> None:
+    """Nobody would ever say what became of it."""
+    gone, farewell = renewed(opened(DAY), _report(2, final=True), LIMITS, START_S)
+    late, grant = renewed(gone, _report(1), LIMITS, START_S + 1)
+    assert farewell.over
+    assert grant.over
+    assert late.committed_usd_micros() == 0
+
+
 def test_the_last_report_gives_the_rest_back() -> None:
     said = _report(6, spent_usd_micros=150, keep_usd_micros=150, final=True)
     account, grant = renewed(_leased(700), said, LIMITS, START_S)

@@ -132,7 +132,7 @@ def renewed(
 ) -> tuple[Account, Grant]:
     """Take in a report and answer it. The answer may go out only once the account is written."""
     lease = account.leases.get(report.lease)
-    if lease is None and (report.final or report.spent_usd_micros or report.keep_usd_micros):
+    if lease is None and (report.spent_usd_micros or report.keep_usd_micros):
         return account, over(report)  # forgotten: it was counted as spent in full
     if lease is not None and (lease.closed or lease.pod != report.pod):
         return account, over(report)
@@ -140,7 +140,7 @@ def renewed(
         return account, _repeated(lease, report, now_s)
     known = lease or _fresh(report)
     reported = _reported(known, report, now_s + _life_s(account, limits, now_s))
-    if report.final:
+    if report.final:  # also of a lease that nobody knew: its first report may still come
         return _with(account, replace(reported, closed=True)), over(report)
     return _granted(_with(account, reported), reported, report, limits, now_s)
 
