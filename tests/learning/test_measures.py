@@ -35,6 +35,22 @@ def test_without_a_gap_there_is_nothing_to_recover() -> None:
     assert recovered(np.array([1.0, 2.0]), np.array([1.0, -1.0])) is None
 
 
+def test_what_rounding_leaves_is_no_gap() -> None:
+    small, frontier = np.array([0.1, 0.7, 0.2, 0.6, 0.3]), np.array([0.7, 0.1, 0.6, 0.2, 0.3])
+    gains = np.tile(frontier - small, 20)
+    assert gains.sum() > 0.0
+    assert recovered(np.arange(100.0), gains) is None
+
+
+def test_what_scores_alike_goes_the_same_way_at_a_limit_too() -> None:
+    """Of the two with a score of 2 the first alone would do, and no limit sends it alone."""
+    scores = np.array([2.0, 2.0, 1.0, 0.0])
+    small, frontier = np.array([0.0, 1.0, 0.0, 0.0]), np.array([1.0, 0.0, 1.0, 1.0])
+    limit = threshold(scores, small, frontier, 0.6)
+    assert np.where(scores >= limit, frontier, small).sum() >= 0.6 * frontier.sum()
+    assert limit == 1.0
+
+
 LIMITS = [
     pytest.param(0.5, np.inf, id="the small tier holds it alone"),
     pytest.param(0.75, 9.0, id="one is enough"),

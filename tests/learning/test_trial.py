@@ -64,6 +64,18 @@ def test_what_is_tested_is_not_learned_from() -> None:
     assert found.scores == pytest.approx(alone.scores)
 
 
+def test_an_instruction_that_all_prompts_begin_with_makes_them_no_lessons_of_each_other() -> None:
+    told = "Answer the following question with one letter."
+    rows = read_examples(FILE)
+    asked = tuple(f"{told}\n\n{prompt}" for prompt in rows.prompts)
+    rows = Examples(prompts=asked, small=rows.small, frontier=rows.frontier)
+    tested, others = rows.take(np.arange(40)), rows.take(np.arange(40, 120))
+    found, alone = (learned_elsewhere(tested, each, None, floor=0.9) for each in (rows, others))
+    assert found.scores == pytest.approx(alone.scores)
+    with pytest.raises(InvalidExamples, match="give others"):
+        learned_elsewhere(rows, rows, None, floor=0.9)
+
+
 @pytest.mark.parametrize("many", [1, 2, 3])
 def test_a_handful_of_examples_can_be_judged(many: int) -> None:
     rows = read_examples(FILE).take(np.arange(many))

@@ -6,6 +6,7 @@ mostly. Source: Broder (1997), doi:10.1109/SEQUEN.1997.666900.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 LOWEST: Final = 8
 _OPENING_WORDS: Final = 6
+_COMMON: Final = 10
+_COMMON_SHARE: Final = 0.05
+"""A first line of so many different prompts, and of this part of all, is an instruction: it says
+nothing of the question."""
 
 
 def sketch(prompt: str) -> int:
@@ -35,16 +40,26 @@ def marks(prompt: str) -> set[int]:
     The same question is given with other choices and other instructions: its first line counts too,
     where it has some words.
     """
-    opening = prompt.strip().partition("\n")[0]
-    found = {sketch(prompt)}
-    if len(opening.split()) >= _OPENING_WORDS:
-        found.add(sketch(opening))
-    return found
+    opening = _opening(prompt)
+    return {sketch(prompt)} if opening is None else {sketch(prompt), opening}
+
+
+def _opening(prompt: str) -> int | None:
+    first = prompt.strip().partition("\n")[0]
+    return sketch(first) if len(first.split()) >= _OPENING_WORDS else None
 
 
 def marks_of(prompts: Iterable[str]) -> set[int]:
     """Return the marks of all."""
     return {mark for prompt in prompts for mark in marks(prompt)}
+
+
+def instructions_of(prompts: Sequence[str]) -> set[int]:
+    """Return the marks of first lines that many different prompts share."""
+    pairs = {(_opening(prompt), sketch(prompt)) for prompt in prompts}
+    many = Counter(opening for opening, _ in pairs if opening is not None)
+    least = max(_COMMON, _COMMON_SHARE * len(prompts))
+    return {opening for opening, count in many.items() if count >= least}
 
 
 def without(examples: Examples, unwanted: Collection[int]) -> Examples:

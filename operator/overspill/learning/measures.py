@@ -7,12 +7,15 @@ CPT(p) is the least x with PGR ≥ p. Source: Ong et al. (2024), "RouteLLM", arX
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
     from overspill.learning.design import Floats
+
+_ROUNDING: Final = 1e-12
+"""Of a request: grades such as 0.1 and 0.3 do not add up exactly; so little is no gap."""
 
 
 def recovered(scores: Floats, gains: Floats) -> Floats | None:
@@ -21,7 +24,7 @@ def recovered(scores: Floats, gains: Floats) -> Floats | None:
     Equal scores share their gain: the order in a file decides nothing.
     """
     gap = float(gains.sum())
-    if gap <= 0.0:
+    if gap <= _ROUNDING * len(gains):
         return None
     _, rank = np.unique(-scores, return_inverse=True)
     shared = np.bincount(rank, gains) / np.bincount(rank)
@@ -42,11 +45,14 @@ def cpt(curve: Floats, part: float) -> float:
 def threshold(scores: Floats, small: Floats, frontier: Floats, floor: float) -> float:
     """Return the highest score above which requests go to the frontier so that quality holds.
 
-    `floor` is of the frontier's mean quality. -inf where not even all would do.
+    `floor` is of the frontier's mean quality. -inf where not even all would do. Equal scores go the
+    same way.
     """
     order = np.argsort(-scores, kind="stable")
     gained = np.concatenate([[0.0], np.cumsum((frontier - small)[order])])
-    enough = np.flatnonzero(small.sum() + gained >= floor * frontier.sum() - 1e-9)
+    held = small.sum() + gained >= floor * frontier.sum() - 1e-9
+    parted = np.diff(scores[order], prepend=np.inf, append=-np.inf) != 0.0
+    enough = np.flatnonzero(held & parted)
     if not len(enough):
         return -np.inf
     sent = int(enough[0])

@@ -9,7 +9,7 @@ import numpy as np
 
 from overspill.learning.design import design_of
 from overspill.learning.examples import InvalidExamples
-from overspill.learning.likeness import folds, marks_of, without
+from overspill.learning.likeness import folds, instructions_of, marks_of, sketch, without
 from overspill.learning.linear import learn
 from overspill.learning.measures import apgr, cpt, recovered, threshold
 
@@ -92,7 +92,9 @@ def learned_elsewhere(
 
     Raises: InvalidExamples where nothing is left.
     """
-    train = without(train, marks_of(examples.prompts))
+    common = instructions_of((*train.prompts, *examples.prompts))
+    same = {sketch(prompt) for prompt in examples.prompts}
+    train = without(train, same | (marks_of(examples.prompts) - common))
     if not len(train):
         raise InvalidExamples("each example to learn from is also tested; give others")
     inner = cross_validated(train, prior, floor=floor)
