@@ -40,6 +40,13 @@ def test_where_all_gain_alike_conversations_draw_lots() -> None:
     assert sum(ups) / len(ups) == pytest.approx(0.2, abs=0.03)
 
 
+@pytest.mark.parametrize("kinds", [1, 2, 3, 8])
+def test_the_share_is_kept_where_the_same_few_requests_come_again_and_again(kinds: int) -> None:
+    most = MostUseful(0.2)
+    ups = [most.admits(turn % kinds / 8, turn % kinds, goes_on=False) for turn in range(5_000)]
+    assert sum(ups) / len(ups) == pytest.approx(0.2, abs=0.02)
+
+
 def test_the_share_is_kept_when_traffic_changes() -> None:
     most = MostUseful(0.2)
     sent(most, normal(3_000))

@@ -10,8 +10,11 @@ KEPT: Final = 1000
 """Requests that a new one is compared with. A share of 20% is then good to about 1.3%."""
 CONVERSATIONS: Final = 4096
 
-Place = tuple[float, int]
-"""A request's expected gain, and where that is equal what its conversation draws."""
+Place = tuple[float, int, int]
+"""A request's expected gain, where that is equal what its conversation draws, and where it is the
+same request again what that draws."""
+_STEP: Final = 0x9E3779B1
+"""2^32 by the golden ratio: its multiples draw evenly, however few or many."""
 
 
 class MostUseful:
@@ -26,6 +29,7 @@ class MostUseful:
         self._latest: deque[Place] = deque()
         self._sorted: list[Place] = []
         self._went_up: OrderedDict[int, None] = OrderedDict()
+        self._drawn = 0
 
     def admits(
         self, gain: float, conversation: int, *, goes_on: bool, limit: float | None = None
@@ -35,7 +39,8 @@ class MostUseful:
         A conversation that went up stays: there it is known, and its prompt may be cached.
         `goes_on`: earlier turns of its conversation came before.
         """
-        place = (gain, conversation)
+        self._drawn = (self._drawn + _STEP) % 2**32
+        place = (gain, conversation, self._drawn)
         self._note(place)
         above = len(self._sorted) - bisect_left(self._sorted, place) - 1
         up = above < self.share * len(self._sorted) if limit is None else gain >= limit
@@ -50,7 +55,7 @@ class MostUseful:
 
     def rank(self, gain: float) -> float:
         """Return which part of the requests of late had less to gain, 0..1."""
-        return bisect_left(self._sorted, (gain, -1)) / max(1, len(self._sorted))
+        return bisect_left(self._sorted, (gain, -1, 0)) / max(1, len(self._sorted))
 
     def _note(self, place: Place) -> None:
         insort(self._sorted, place)
