@@ -62,6 +62,8 @@ BROKEN = [
     pytest.param(broken(features=0), "features is 0", id="other features"),
     pytest.param(broken(base=0.2), "sha256", id="an altered number"),
     pytest.param(score(words=b"short").dump(), "5 words", id="too few words"),
+    pytest.param("[" * 100_000, "nested too deeply", id="nested"),
+    pytest.param(score(base=10**400).dump(), "cannot be read", id="a number without bounds"),
 ]
 
 
@@ -84,6 +86,11 @@ def test_a_score_that_is_no_number_is_refused(changes: dict[str, Any]) -> None:
     """NaN is above no limit, be it that of a plan by which all goes to the frontier."""
     with pytest.raises(InvalidScore, match="train it anew"):
         Score.load(score(**changes).dump())
+
+
+def test_words_that_unpack_to_very_many_are_not_unpacked() -> None:
+    with pytest.raises(InvalidScore, match=f"{WORDS + 1} words"):
+        Score.load(score(words=bytes(100 * WORDS)).dump())
 
 
 def test_the_prior_fits_a_configmap_with_room() -> None:

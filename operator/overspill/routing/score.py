@@ -7,7 +7,6 @@ one signed byte a hashed word.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import zlib
@@ -76,7 +75,8 @@ class Score:
         """Read an artefact. Raises: InvalidScore."""
         said = _checked(text)
         try:
-            words = zlib.decompress(base64.b64decode(said["words"], validate=True))
+            packed = base64.b64decode(said["words"], validate=True)
+            words = zlib.decompressobj().decompress(packed, WORDS + 1)  # a few bytes may be GiB
             score = cls(
                 base=float(said["base"]),
                 shape=tuple(map(float, said["shape"])),
@@ -85,7 +85,7 @@ class Score:
                 trained_on=tuple(map(str, said["trained_on"])),
                 examples=int(said["examples"]),
             )
-        except (KeyError, TypeError, ValueError, zlib.error, binascii.Error) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, zlib.error) as error:
             raise InvalidScore(f"the score cannot be read ({error!r}); train it anew") from error
         if len(score.words) != WORDS or len(score.shape) != _SHAPE:
             raise InvalidScore(
@@ -103,6 +103,8 @@ def _checked(text: str) -> dict[str, Any]:
         said = json.loads(text)
     except ValueError as error:
         raise InvalidScore(f"the score is no JSON ({error}); train it anew") from error
+    except RecursionError:
+        raise InvalidScore("the score is nested too deeply; train it anew") from None
     if not isinstance(said, dict):
         raise InvalidScore("the score is no JSON object; train it anew")
     for name, known in (("format", FORMAT), ("features", VERSION)):
