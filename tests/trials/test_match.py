@@ -30,6 +30,8 @@ STEPS = "First 6 times 7 = 42.\nThen nothing.\n"
         ("42", f"{STEPS}The answer is **42**."),
         ("42", f"{STEPS}So the answer is: 42"),
         ("42", f"{STEPS}\\[ \\boxed{{42}} \\]"),
+        ("-42", f"{STEPS}\\[ \\boxed{{-42}}. \\]"),
+        ("42", f"{STEPS}x = **$\\boxed{{42}}$**."),
         ("\\boxed{\\frac{1}{2}}", "Thus $\\boxed{\\frac{1}{2}}$."),
         ("B", "**B) Paris**"),
         ("(B)", "B. Paris"),
@@ -73,6 +75,14 @@ def test_two_ways_to_write_one_answer_are_equal(one: str, other: str) -> None:
         pytest.param(
             "\\boxed{1} is what many say, but it is 2 for a reason.", "1", id="box midway"
         ),
+        pytest.param("$\\boxed{12}$ meters.", "$\\boxed{12}$ inches.", id="a unit behind the box"),
+        pytest.param("\\boxed{12}\\text{ m}", "\\boxed{12}", id="a unit in words of a formula"),
+        pytest.param("\\boxed{5} or 7", "5", id="not all is boxed"),
+        pytest.param("\\boxed{5}!", "5", id="a factorial of what is boxed"),
+        pytest.param("x = -\\boxed{5}", "x = \\boxed{5}", id="a sign before the box"),
+        pytest.param("Hence $-\\boxed{5}$.", "5", id="a sign before the box, in a formula"),
+        pytest.param("x \\neq \\boxed{5}", "5", id="unequal to what is boxed"),
+        pytest.param("It is **not** \\boxed{5}.", "5", id="what is boxed is denied"),
         pytest.param("!!!", "???", id="marks alone"),
         pytest.param("a " * LONGEST_TEXT, "A " * LONGEST_TEXT, id="too long to look into"),
         pytest.param("", "a", id="nothing"),

@@ -47,8 +47,16 @@ _OTHER_CHOICE: Final = re.compile(r"\b(?:[B-H]\b|A[).:])")
 _BOXED: Final = re.compile(
     r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+\})*+)\}"
 )
-_AFTER_BOX: Final = 40
-"""Characters that may follow a last box: the end of a sentence, of a formula."""
+_AFTER_BOX: Final = re.compile(r"[\s$*`\"'.,;:)\]\\]*")
+"""What may follow a last box: the end of a sentence, of a formula. A unit is part of the answer."""
+_BEFORE_BOX: Final = re.compile(
+    r"(?:[-\u2212\u2013+\xb1^_/<>\u2264\u2265\u2260\u2248~]|\\(?:neq?|pm|mp|leq?|geq?|approx|sqrt|not)"
+    r"|\bnot|n't)[\s$*(\[\\]*\Z",
+    re.IGNORECASE,
+)
+"""What may not stand right before it: a sign, a denial."""
+_JUST_BEFORE: Final = 20
+"""Characters."""
 _LISTED: Final = re.compile(r"(?:\d+[.)]|\(?[a-z]\)|[-*•])\s")
 _ROUNDS: Final = 8
 """Of stripping; who wraps an answer more often than that is not understood."""
@@ -81,12 +89,14 @@ def _composed(text: str) -> str:
 
 
 def _boxed(text: str) -> str:
-    """Return what is boxed at the end; nothing where several things are."""
+    """Return what is boxed at the end; nothing where several things are, or more belongs to it."""
     found = list(_BOXED.finditer(text))
     inner = {box[1].strip() for box in found}
-    if len(inner) != 1 or len(text) - found[-1].end() > _AFTER_BOX:
+    if len(inner) != 1 or not _AFTER_BOX.fullmatch(text, found[-1].end()):
         return ""
-    return inner.pop()
+    start = found[-1].start()
+    before = text[max(0, start - _JUST_BEFORE) : start]
+    return "" if _BEFORE_BOX.search(before) else inner.pop()
 
 
 def _led_to(text: str) -> str:
