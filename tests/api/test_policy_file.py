@@ -48,6 +48,7 @@ def test_a_policy_is_read(
         pytest.param("[" * 5000, "nested too deeply", id="no end of brackets"),
         pytest.param("spec: {mode: Never}", "spec.mode", id="an invalid field"),
         pytest.param("a: [", "is not one YAML document", id="no YAML"),
+        pytest.param("a: 2026-13-01", "is not one YAML document", id="the 13th month"),
         pytest.param("a: 1\n---\nb: 2", "is not one YAML document", id="two documents"),
     ],
 )

@@ -143,6 +143,8 @@ def test_an_unknown_model_is_told_with_path_model_nearest_and_remedy() -> None:
     [
         pytest.param("a: [", "is not one YAML document", id="not YAML"),
         pytest.param("a: 1\n---\nb: 2\n", "is not one YAML document", id="two documents"),
+        pytest.param("a: 2026-13-01\n", "is not one YAML document", id="the 13th month"),
+        pytest.param("[" * 5000, "nested too deeply", id="no end of brackets"),
         pytest.param("- a\n", "is not a RoutingPolicy", id="a list"),
         pytest.param("", "is not a RoutingPolicy", id="nothing"),
         pytest.param("spec: {frontier: 5}", "spec.frontier", id="no providers"),

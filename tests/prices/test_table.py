@@ -171,7 +171,13 @@ def test_litellms_table_is_as_old_as_its_file(litellm: Table) -> None:
     [
         pytest.param("{", "is not JSON", id="not JSON"),
         pytest.param("[]", "must be one JSON object", id="a list"),
+        pytest.param("[" * 100_000, "is nested too deeply", id="no end of brackets"),
         pytest.param("{}", "has no prices", id="nothing in it"),
+        pytest.param(
+            '{"m": {"input_cost_per_token": 1e30, "output_cost_per_token": 1}}',
+            "has no prices",
+            id="no price of this world",
+        ),
         pytest.param('{"models": [], "date": "d"}', "is not a table of prices", id="no models"),
         pytest.param('{"models": {}, "date": "d"}', "is not a table of prices", id="no source"),
     ],
@@ -220,6 +226,9 @@ def test_a_model_is_found_by_its_name_and_the_address(
             "claude-opus-9", "https://api.anthropic.com", "nearest: claude-opus-5", id="unknown"
         ),
         pytest.param("zzz", "https://x", "has no model 'zzz'$", id="nothing near"),
+        pytest.param(
+            "openai/gpt-oss-20b", "http://[::1", "only as groq/", id="an address that is none"
+        ),
         pytest.param(
             "openai/gpt-oss-20b",
             "https://other.example",

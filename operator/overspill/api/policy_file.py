@@ -27,7 +27,7 @@ def read_policy(path: Path) -> PolicyFile:
     """Read one policy. Raises: InvalidPolicy, OSError."""
     try:
         document = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # no UTF-8 too, or the 13th month
         reason = " ".join(str(error).split())
         raise InvalidPolicy([f"{path}: is not one YAML document ({reason}); correct it"]) from None
     except RecursionError:

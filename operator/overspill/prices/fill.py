@@ -52,9 +52,11 @@ def fill(text: str, table: Table) -> Filled:
     """
     try:
         whole, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # such as the 13th month
         reason = " ".join(str(error).split())
         raise InvalidPolicy([f"is not one YAML document ({reason}); correct it"]) from None
+    except RecursionError:
+        raise InvalidPolicy(["is nested too deeply to be a policy; correct it"]) from None
     edits: list[Edit] = []
     notes: list[str] = []
     faults: list[str] = []
@@ -149,7 +151,7 @@ def _checked(text: str, meant: dict[str, Any]) -> str:
     """Return a text that says what it should. Raises: CannotPrice, InvalidPolicy."""
     try:
         said = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         said = None
     if said != meant:
         spec = meant.get("spec", meant)

@@ -30,6 +30,8 @@ LITELLM: Final = "LiteLLM's model_prices_and_context_window.json"
 PER_MILLION: Final = 10**6
 FINEST: Final = Decimal("1e-9")
 """USD per million tokens that a policy can tell apart."""
+_DIGITS: Final = 15
+"""Of a price, before the point: what is longer is none."""
 NEAREST: Final = 3
 _ABOVE: Final = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
 _OWN: Final = {
@@ -82,7 +84,10 @@ class Entry:
 
     def fits(self, base_url: str) -> bool:
         """Whether this is a provider's address, as far as its name says."""
-        host = _letters(urlsplit(base_url).hostname or "")
+        try:
+            host = _letters(urlsplit(base_url).hostname or "")
+        except ValueError:
+            return False  # an address that is none is nobody's
         return (_HOSTS.get(self.provider) or _letters(self.provider.removesuffix("_ai"))) in host
 
 
@@ -150,6 +155,8 @@ def _read(raw: bytes, where: str) -> dict[str, Any]:
         document = json.loads(raw, parse_float=Decimal)
     except ValueError as error:
         raise CannotPrice(f"{where}: is not JSON ({error}); download it again") from None
+    except RecursionError:
+        raise CannotPrice(f"{where}: is nested too deeply; download it again") from None
     if not isinstance(document, dict):
         raise CannotPrice(f"{where}: must be one JSON object")
     return document
@@ -228,6 +235,8 @@ def _usd(value: object, times: int) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or value < 0:
         return None
     exact = (value * times) if isinstance(value, Decimal) else Decimal(value * times)
+    if exact.adjusted() >= _DIGITS:
+        return None  # no price of this world
     return format(exact.quantize(FINEST, ROUND_UP).normalize(), "f")
 
 
