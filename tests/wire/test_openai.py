@@ -187,9 +187,12 @@ def test_values_go_on_as_they_were_written() -> None:
     )
 
 
-def test_turns_of_a_conversation_have_the_same_number_and_others_have_not() -> None:
+@pytest.mark.parametrize("words", [1, 1_000, 10_000])
+def test_turns_of_a_conversation_have_the_same_number_and_others_have_not(words: int) -> None:
+    """However long what they all begin with: a system prompt, an instruction, each of `words`."""
+
     def number(*texts: str) -> int:
-        turns = [{"role": "system", "content": "be kind"}]
+        turns = [{"role": "system", "content": "be kind " * words}]
         turns += [
             {"role": "assistant" if index % 2 else "user", "content": text}
             for index, text in enumerate(texts)
@@ -198,6 +201,9 @@ def test_turns_of_a_conversation_have_the_same_number_and_others_have_not() -> N
 
     assert number("hi") == number("hi", "yes?") == number("hi", "yes?", "bye")
     assert number("hi") != number("ho")
+    told = "answer this: " * words
+    assert number(f"{told}hi") == number(f"{told}hi", "yes?")
+    assert number(f"{told}hi") != number(f"{told}ho")
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from overspill.wire.errors import BadRequest, Wire
 if TYPE_CHECKING:
     from overspill.wire.document import Document
 
-_HASHED_BYTES: Final = 4096
-"""Of the first messages: enough to tell conversations apart."""
+_HASHED_BYTES: Final = (4096, 1 << 18)
+"""Of the first messages: mostly enough to tell conversations apart, and where a system prompt or an
+instruction is longer, which many of them share, the second."""
 _ROLE: Final = re.compile(rb'"role"\s*:\s*"(\w+)"')
 _CLOSING: Final = b" \t\r\n{}[],"
 
@@ -41,13 +42,25 @@ class Ask(msgspec.Struct, kw_only=True):
         It is made of all up to the first user message: a system prompt alone is everybody's. Where
         keys stand in an unusual order, turns may differ, and only a cache hit is lost.
         """
-        head = (self.whole or self.document).head(self.opening, _HASHED_BYTES)
-        asked = False
-        for role in _ROLE.finditer(head):
-            if asked:
-                return crc32(head[: role.start()].rstrip(_CLOSING))
-            asked = role[1] == b"user"
+        document, head = self.whole or self.document, b""
+        for size in _HASHED_BYTES:
+            head = document.head(self.opening, size)
+            end = _end_of_first(head)
+            if end is not None:
+                return crc32(head[:end].rstrip(_CLOSING))
+            if len(head) < size:
+                break
         return crc32(head.rstrip(_CLOSING))
+
+
+def _end_of_first(head: bytes) -> int | None:
+    """Return where the message after the first user's begins; None where it is not in sight."""
+    asked = False
+    for role in _ROLE.finditer(head):
+        if asked:
+            return role.start()
+        asked = role[1] == b"user"
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
