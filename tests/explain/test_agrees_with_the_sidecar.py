@@ -74,8 +74,8 @@ CASES = [
     pytest.param(Case(more={"messages": LONG}), (200, "frontier", "ContextTooLong"), id="too long"),
     pytest.param(
         Case(headers=(BULK,), more={"messages": LONG}),
-        (200, "frontier", "ContextTooLong"),
-        id="too long for its rule",
+        (200, "small", "RuleMatched"),
+        id="too long, and not to leave one's machines",
     ),
     pytest.param(Case(small_full=True), (200, "hosted", "SlotsFull"), id="what fits, and no room"),
     pytest.param(

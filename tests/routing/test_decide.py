@@ -21,6 +21,7 @@ RULES = (
         tier=Tier.SMALL,
         may_overflow=False,
     ),
+    Match(name="small", header=None, model="small", tier=Tier.SMALL, may_overflow=True),
     Match(name="o1", header=None, model="o1", tier=Tier.FRONTIER, may_overflow=True),
     Match(name="late", header=None, model="gpt-4o", tier=Tier.FRONTIER, may_overflow=True),
 )
@@ -74,12 +75,20 @@ CASES = [
         {"size": 600, "limit": 401}, F, Reason.CONTEXT_TOO_LONG, False, True, id="answer counts"
     ),
     pytest.param(
-        {"size": 1001, "priority": "bulk"},
+        {"size": 1001, "model": "small"},
         F,
         Reason.CONTEXT_TOO_LONG,
         False,
         True,
         id="no rule makes a long request fit",
+    ),
+    pytest.param(
+        {"size": 1001, "priority": "bulk"},
+        S,
+        Reason.RULE_MATCHED,
+        False,
+        False,
+        id="too long, and it may not leave one's machines",
     ),
     pytest.param({"frontier_open": False}, S, Reason.SMALL_FITS, True, False, id="no spill"),
     pytest.param(

@@ -95,6 +95,18 @@ async def test_what_may_not_overflow_stays_at_home(stage: Stage) -> None:
     assert stage.gpt.ledger.requests == stage.opus.ledger.requests == 0
 
 
+async def test_what_may_not_overflow_stays_at_home_where_it_is_too_long_too(stage: Stage) -> None:
+    with_host(stage)
+    header = {"name": "x-priority", "value": "bulk"}
+    rule = {"name": "bulk", "when": {"header": header}, "tier": "Small", "overflow": "Deny"}
+    stage.configure(rules=[rule])
+    change(stage, "small", contextWindow=8)
+    for double in stage.small:
+        double.ledger.fault = Fault(times=-1, status=400)
+    assert told(await post(stage, ask(), **BULK))[:2] == (400, "none")
+    assert stage.gpt.ledger.requests == stage.opus.ledger.requests == 0
+
+
 # -- waiting for room
 RULES = [
     {

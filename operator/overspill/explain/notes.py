@@ -45,8 +45,9 @@ def notes_of(
             "raise the limit, or send a lower limit of output."
         )
     if answers and answers.holds_it is False:
+        told = "small.contextWindow" if answers.tier is Tier.SMALL else "the table of list prices"
         notes.append(
-            f"{answers.label}: by the table of list prices its context has "
+            f"{answers.label}: by {told} its context has "
             f"{answers.context_window} tokens, fewer than this; expect a 400."
         )
     return notes

@@ -163,8 +163,9 @@ def pinned(model: str, small_models: frozenset[str], *, frontier_open: bool) -> 
 def _wanted(facts: Facts, terms: Terms) -> Route:
     fits = facts.input_tokens + (facts.max_tokens or 0) <= terms.context_window
     for rule in terms.rules:
-        if rule.fits(facts):
-            return _ruled(rule, fits=fits) if fits or rule.tier is Tier.FRONTIER else _TOO_LONG
+        if rule.fits(facts):  # what may not leave one's machines is refused there, if at all
+            stays = rule.tier is Tier.FRONTIER or not rule.may_overflow
+            return _ruled(rule, fits=fits) if fits or stays else _TOO_LONG
     return SMALL_FITS if fits else _TOO_LONG
 
 
@@ -173,7 +174,7 @@ def _ruled(rule: Match, *, fits: bool) -> Route:
         tier=rule.tier,
         reason=Reason.RULE_MATCHED,
         rule=rule.name,
-        eligible=rule.tier is Tier.SMALL,
+        eligible=rule.tier is Tier.SMALL and fits,
         may_overflow=rule.may_overflow,
         priority=rule.priority,
         fits_small=fits,
