@@ -744,6 +744,19 @@ def test_a_judge_that_does_not_say_what_it_used_is_paid_at_worst_case(tmp_path: 
     play(story())
 
 
+def test_what_a_judge_said_when_it_was_cut_is_no_verdict(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with trying(tmp_path, CAREFUL, small="Lyon", graders=["Match", "Judge"]) as made:
+            said = {"content": "I weigh both.\n### Answer A\nIt names"}
+            cut = json.dumps({"choices": [{"message": said, "finish_reason": "length"}]}).encode()
+            made.made.other.script = _judge(("", ""), says_so=cut)
+            await made.ask()
+            (batch,) = await made.trials()
+            assert (batch.trials[0].small, batch.trials[0].frontier) == (0.0, 1.0)  # they differ
+
+    play(story())
+
+
 # -- telling
 def test_what_the_operator_did_not_hear_is_told_again_and_by_the_same_name(tmp_path: Path) -> None:
     async def story() -> None:

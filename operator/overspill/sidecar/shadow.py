@@ -212,7 +212,8 @@ class _Grading:
             proxy.meters.of(upstream, CHAT.operation).paid(paid, metered=metered)
             proxy.trials.judged(paid)
         said = said_in(bytes(opened.raw or b""), stream=False, wire=upstream.target.wire)
-        return said.text if said else ""
+        cut = said is not None and said.finish == "length"  # a heading may look like a verdict
+        return said.text if said and not cut else ""
 
     # -- somebody's own grader
     async def _called(self, webhook: Webhook, small: Said, frontier: Said) -> Verdict | None:
