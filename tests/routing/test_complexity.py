@@ -47,6 +47,23 @@ def test_the_share_is_kept_where_the_same_few_requests_come_again_and_again(kind
     assert sum(ups) / len(ups) == pytest.approx(0.2, abs=0.02)
 
 
+@pytest.mark.parametrize("turns", [1, 3, 10, 40])
+def test_the_share_is_kept_of_long_conversations_too(turns: int) -> None:
+    """What stays up for its conversation's sake leaves less to others."""
+    most, dice, live, ups = MostUseful(0.2), random.Random(turns), dict[int, float](), 0
+    for _ in range(20_000):
+        conversation, began = dice.randrange(2**32), len(live) < 50
+        if began:
+            live[conversation] = dice.gauss(0.0, 0.1)
+        else:
+            conversation = dice.choice([*live])
+        gain = live[conversation] + dice.gauss(0.0, 0.1)
+        ups += most.admits(gain, conversation, goes_on=not began)
+        if dice.random() < 1 / turns:
+            del live[conversation]
+    assert ups / 20_000 == pytest.approx(0.2, abs=0.03)
+
+
 def test_the_share_is_kept_when_traffic_changes() -> None:
     most = MostUseful(0.2)
     sent(most, normal(3_000))

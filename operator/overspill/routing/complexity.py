@@ -26,40 +26,44 @@ class MostUseful:
 
     def __init__(self, share: float) -> None:
         self.share = share
-        self._latest: deque[Place] = deque()
+        self._latest: deque[tuple[Place, bool]] = deque()
+        """With whether it went up for its conversation's sake alone."""
         self._sorted: list[Place] = []
         self._went_up: OrderedDict[int, None] = OrderedDict()
-        self._drawn = 0
+        self._drawn = self._stayed = 0
 
     def admits(
         self, gain: float, conversation: int, *, goes_on: bool, limit: float | None = None
     ) -> bool:
         """Say whether a request goes up: by its share, or from `limit` on where one is given.
 
-        A conversation that went up stays: there it is known, and its prompt may be cached.
+        A conversation that went up stays: there it is known, and its prompt may be cached. What
+        goes up for that alone is left out of the share that others have.
         `goes_on`: earlier turns of its conversation came before.
         """
         self._drawn = (self._drawn + _STEP) % 2**32
         place = (gain, conversation, self._drawn)
-        self._note(place)
+        insort(self._sorted, place)
         above = len(self._sorted) - bisect_left(self._sorted, place) - 1
-        up = above < self.share * len(self._sorted) if limit is None else gain >= limit
-        if goes_on and conversation in self._went_up:
-            up = True
-        if up:
+        room = self.share * len(self._sorted) - self._stayed
+        up = above < room if limit is None else gain >= limit
+        stays = not up and goes_on and conversation in self._went_up
+        self._note(place, stays=stays)
+        if up or stays:
             self._went_up[conversation] = None
             self._went_up.move_to_end(conversation)
             if len(self._went_up) > CONVERSATIONS:
                 self._went_up.popitem(last=False)
-        return up
+        return up or stays
 
     def rank(self, gain: float) -> float:
         """Return which part of the requests of late had less to gain, 0..1."""
         return bisect_left(self._sorted, (gain, -1, 0)) / max(1, len(self._sorted))
 
-    def _note(self, place: Place) -> None:
-        insort(self._sorted, place)
-        self._latest.append(place)
+    def _note(self, place: Place, *, stays: bool) -> None:
+        self._latest.append((place, stays))
+        self._stayed += stays
         if len(self._latest) > KEPT:
-            oldest = self._latest.popleft()
+            oldest, stayed = self._latest.popleft()
+            self._stayed -= stayed
             del self._sorted[bisect_left(self._sorted, oldest)]
