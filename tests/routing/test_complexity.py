@@ -13,7 +13,9 @@ from overspill.routing.complexity import CONVERSATIONS, KEPT, MostUseful
 
 def sent(most: MostUseful, gains: list[float], *, goes_on: bool = False) -> list[bool]:
     dice = random.Random(1)
-    return [most.admits(gain, dice.randrange(2**32), goes_on=goes_on) for gain in gains]
+    return [
+        most.admits(gain, dice.randrange(2**32), size_bytes=9, goes_on=goes_on) for gain in gains
+    ]
 
 
 def normal(many: int, seed: int = 0, mean: float = 0.0) -> list[float]:
@@ -43,7 +45,10 @@ def test_where_all_gain_alike_conversations_draw_lots() -> None:
 @pytest.mark.parametrize("kinds", [1, 2, 3, 8])
 def test_the_share_is_kept_where_the_same_few_requests_come_again_and_again(kinds: int) -> None:
     most = MostUseful(0.2)
-    ups = [most.admits(turn % kinds / 8, turn % kinds, goes_on=False) for turn in range(5_000)]
+    ups = [
+        most.admits(turn % kinds / 8, turn % kinds, size_bytes=9, goes_on=False)
+        for turn in range(5_000)
+    ]
     assert sum(ups) / len(ups) == pytest.approx(0.2, abs=0.02)
 
 
@@ -51,14 +56,14 @@ def test_the_share_is_kept_where_the_same_few_requests_come_again_and_again(kind
 def test_the_share_is_kept_of_long_conversations_too(turns: int) -> None:
     """What stays up for its conversation's sake leaves less to others."""
     most, dice, live, ups = MostUseful(0.2), random.Random(turns), dict[int, float](), 0
-    for _ in range(20_000):
+    for now in range(20_000):
         conversation, began = dice.randrange(2**32), len(live) < 50
         if began:
             live[conversation] = dice.gauss(0.0, 0.1)
         else:
             conversation = dice.choice([*live])
         gain = live[conversation] + dice.gauss(0.0, 0.1)
-        ups += most.admits(gain, conversation, goes_on=not began)
+        ups += most.admits(gain, conversation, size_bytes=now, goes_on=not began)
         if dice.random() < 1 / turns:
             del live[conversation]
     assert ups / 20_000 == pytest.approx(0.2, abs=0.03)
@@ -82,26 +87,40 @@ def test_another_share_holds_from_the_next_request_on() -> None:
 def test_a_conversation_that_went_up_stays_there_and_a_new_one_does_not_inherit() -> None:
     most = MostUseful(0.2)
     sent(most, normal(1_000))
-    assert most.admits(9.0, 7, goes_on=False)
-    assert most.admits(-9.0, 7, goes_on=True)
-    assert not most.admits(-9.0, 8, goes_on=True)
-    assert not most.admits(-9.0, 7, goes_on=False)
+    assert most.admits(9.0, 7, size_bytes=10, goes_on=False)
+    assert most.admits(-9.0, 7, size_bytes=20, goes_on=True)
+    assert not most.admits(-9.0, 8, size_bytes=20, goes_on=True)
+    assert not most.admits(-9.0, 7, size_bytes=10, goes_on=False)
+    assert most.admits(-9.0, 7, size_bytes=30, goes_on=True)
+
+
+@pytest.mark.parametrize("limit", [None, 0.126])
+def test_what_begins_with_the_same_examples_is_no_conversation_that_goes_on(
+    limit: float | None,
+) -> None:
+    """An app gives examples as turns, the same with each request: all seem to have gone on."""
+    most, dice = MostUseful(0.2), random.Random(1)
+    ups = [
+        most.admits(gain, 7, size_bytes=900 + dice.randrange(99), goes_on=True, limit=limit)
+        for gain in normal(5_000, mean=0.04)
+    ]
+    assert sum(ups) / len(ups) == pytest.approx(0.2, abs=0.03)
 
 
 def test_no_more_conversations_are_remembered_than_there_is_room_for() -> None:
     most = MostUseful(1.0)
     for number in range(CONVERSATIONS + 1):
-        most.admits(0.0, number, goes_on=False)
+        most.admits(0.0, number, size_bytes=1, goes_on=False)
     most.share = 0.0
-    assert not most.admits(0.0, 0, goes_on=True)
-    assert most.admits(0.0, CONVERSATIONS, goes_on=True)
+    assert not most.admits(0.0, 0, size_bytes=2, goes_on=True)
+    assert most.admits(0.0, CONVERSATIONS, size_bytes=2, goes_on=True)
 
 
 @given(st.lists(st.tuples(st.floats(-1, 1), st.integers(0, 3)), max_size=200))
 def test_a_rank_says_who_had_less_to_gain(seen: list[tuple[float, int]]) -> None:
     most = MostUseful(0.5)
     for gain, conversation in seen:
-        most.admits(gain, conversation, goes_on=False)
+        most.admits(gain, conversation, size_bytes=1, goes_on=False)
     for gain, _ in seen:
         below = sum(other < gain for other, _ in seen)
         assert most.rank(gain) == pytest.approx(below / len(seen))

@@ -69,6 +69,24 @@ def test_otherwise_the_small_tier_answers(tmp_path: Path, changes: dict[str, Any
     play(story())
 
 
+def test_a_conversation_that_went_up_stays_there_while_tools_answer(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with staged(tmp_path) as stage:
+            turns: list[dict[str, Any]] = [{"role": "user", "content": ASKED[0]}]
+            stage.configure(complexity={"frontierShare": 1.0})
+            assert route(await ask(stage, "", messages=turns))[0] == "frontier"
+            call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+            turns += [
+                {"role": "assistant", "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "1", "content": "42"},
+            ]
+            stage.configure(complexity={"frontierShare": 0.001})
+            assert route(await ask(stage, ASKED[0]))[0] == "small"
+            assert route(await ask(stage, "", messages=turns)) == ("frontier", "TooComplex")
+
+    play(story())
+
+
 def test_a_rule_comes_first(tmp_path: Path) -> None:
     async def story() -> None:
         async with staged(tmp_path) as stage:

@@ -29,17 +29,25 @@ class MostUseful:
         self._latest: deque[tuple[Place, bool]] = deque()
         """With whether it went up for its conversation's sake alone."""
         self._sorted: list[Place] = []
-        self._went_up: OrderedDict[int, None] = OrderedDict()
+        self._went_up: OrderedDict[int, int] = OrderedDict()
+        """Conversations, and how large each was."""
         self._drawn = self._stayed = 0
 
     def admits(
-        self, gain: float, conversation: int, *, goes_on: bool, limit: float | None = None
+        self,
+        gain: float,
+        conversation: int,
+        *,
+        size_bytes: int,
+        goes_on: bool,
+        limit: float | None = None,
     ) -> bool:
         """Say whether a request goes up: by its share, or from `limit` on where one is given.
 
         A conversation that went up stays: there it is known, and its prompt may be cached. What
         goes up for that alone is left out of the share that others have.
-        `goes_on`: earlier turns of its conversation came before.
+        `goes_on`: earlier turns of its conversation came before. A conversation grows: what begins
+        like it, as with examples that an app gives as turns, and is no larger, is another.
         """
         self._drawn = (self._drawn + _STEP) % 2**32
         place = (gain, conversation, self._drawn)
@@ -47,10 +55,11 @@ class MostUseful:
         above = len(self._sorted) - bisect_left(self._sorted, place) - 1
         room = self.share * len(self._sorted) - self._stayed
         up = above < room if limit is None else gain >= limit
-        stays = not up and goes_on and conversation in self._went_up
+        largest = self._went_up.get(conversation, size_bytes)
+        stays = not up and goes_on and size_bytes > largest
         self._note(place, stays=stays)
         if up or stays:
-            self._went_up[conversation] = None
+            self._went_up[conversation] = max(largest, size_bytes) if goes_on else size_bytes
             self._went_up.move_to_end(conversation)
             if len(self._went_up) > CONVERSATIONS:
                 self._went_up.popitem(last=False)

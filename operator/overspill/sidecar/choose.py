@@ -78,7 +78,11 @@ def choose(
         gain = score.gain(text)
         plan = runtime.plan
         up = most_useful.admits(
-            gain, ask.conversation(), goes_on=LATER_TURN in text, limit=runtime.limit
+            gain,
+            ask.conversation(),
+            size_bytes=ask.turns_bytes(),
+            goes_on=LATER_TURN in text or ask.goes_on(),  # tools' results are no user's turn
+            limit=runtime.limit,
         )
         if plan is not None:
             drawn = _drawn(plan, gain, ingress, runtime, up=up, dice=dice)

@@ -18,6 +18,10 @@ _HASHED_BYTES: Final = (4096, 1 << 18)
 """Of the first messages: mostly enough to tell conversations apart, and where a system prompt or an
 instruction is longer, which many of them share, the second."""
 _ROLE: Final = re.compile(rb'"role"\s*:\s*"(\w+)"')
+_ITEM: Final = re.compile(
+    rb'"(?:role"\s*:\s*"(\w+)|type"\s*:\s*"(?:reasoning|item_reference|\w+_call(?:_output)?))"'
+)
+"""The same of Responses, whose calls and results have no role."""
 _CLOSING: Final = b" \t\r\n{}[],"
 
 
@@ -42,21 +46,34 @@ class Ask(msgspec.Struct, kw_only=True):
         It is made of all up to the first user message: a system prompt alone is everybody's. Where
         keys stand in an unusual order, turns may differ, and only a cache hit is lost.
         """
+        head, end = self._beginning()
+        return crc32(head[:end].rstrip(_CLOSING))
+
+    def goes_on(self) -> bool:
+        """Whether anything follows the first user message: an answer, a tool's result."""
+        return self._beginning()[1] is not None
+
+    def turns_bytes(self) -> int:
+        """Return the size of all turns as the client sent them: it grows with a conversation."""
+        raw = (self.whole or self.document).fields.get(self.opening)
+        return 0 if raw is None else len(memoryview(raw))
+
+    def _beginning(self) -> tuple[bytes, int | None]:
+        """Return the first bytes of the turns, and where what follows the first user's begins."""
         document, head = self.whole or self.document, b""
+        starts = _ITEM if self.opening == "input" else _ROLE
         for size in _HASHED_BYTES:
             head = document.head(self.opening, size)
-            end = _end_of_first(head)
-            if end is not None:
-                return crc32(head[:end].rstrip(_CLOSING))
-            if len(head) < size:
-                break
-        return crc32(head.rstrip(_CLOSING))
+            end = _end_of_first(head, starts)
+            if end is not None or len(head) < size:
+                return head, end
+        return head, None
 
 
-def _end_of_first(head: bytes) -> int | None:
+def _end_of_first(head: bytes, starts: re.Pattern[bytes]) -> int | None:
     """Return where the message after the first user's begins; None where it is not in sight."""
     asked = False
-    for role in _ROLE.finditer(head):
+    for role in starts.finditer(head):
         if asked:
             return role.start()
         asked = role[1] == b"user"
