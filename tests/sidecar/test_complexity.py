@@ -81,6 +81,7 @@ def test_a_conversation_that_went_up_stays_there_while_tools_answer(tmp_path: Pa
                 {"role": "tool", "tool_call_id": "1", "content": "42"},
             ]
             stage.configure(complexity={"frontierShare": 0.001})
+            await ask(stage, ASKED[-1])  # it has more to gain
             assert route(await ask(stage, ASKED[0]))[0] == "small"
             assert route(await ask(stage, "", messages=turns)) == ("frontier", "TooComplex")
 
