@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -51,3 +55,26 @@ def test_nothing_to_explain_gives_no_weights() -> None:
     design = design_of(PROMPTS)
     dense = np.zeros((len(PROMPTS), 1))
     assert not ridge(Rows(design, dense), np.zeros(len(PROMPTS)), 1.0).any()
+
+
+THREADED = """
+import hashlib
+import numpy as np
+from overspill.learning.design import COLUMNS, Design
+from overspill.learning.ridge import Rows, ridge
+dice, many = np.random.default_rng(1), 3_000
+sparse = Design(np.arange(many + 1) * 20, dice.integers(0, COLUMNS, 20 * many), np.ones(20 * many))
+rows = Rows(sparse, dice.normal(size=(many, 34)))
+print(hashlib.sha256(ridge(rows, dice.normal(size=many), 10.0).tobytes()).hexdigest())
+"""
+
+
+def test_the_weights_are_the_same_whatever_the_number_of_threads() -> None:
+    found = set()
+    for threads in "12":
+        names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(names, threads)}
+        command = [sys.executable, "-c", THREADED]
+        done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
+        found.add(done.stdout)
+    assert len(found) == 1

@@ -82,7 +82,7 @@ def _scales(design: Design) -> Floats:
     rarity = np.log((1 + design.rows) / (1 + counts)) + 1
     rarity[counts < LEAST_ROWS] = 0.0
     seen = counts[:WORDS].sum()
-    mean = float(rarity[:WORDS] @ counts[:WORDS]) / seen if seen else 0.0
+    mean = float((rarity[:WORDS] * counts[:WORDS]).sum()) / seen if seen else 0.0
     scales = rarity / mean if mean else rarity
     scales[WORDS:] = _KNOT
     return scales

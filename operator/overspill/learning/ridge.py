@@ -1,5 +1,6 @@
 """Ridge regression by conjugate gradients: sparse rows beside a few dense columns.
 
+No product is BLAS': its sums depend on how many threads there are, and figures would with them.
 Source: Hestenes, Stiefel (1952), doi:10.6028/jres.049.044, on the normal equations.
 """
 
@@ -28,26 +29,32 @@ class Rows:
     def times(self, weights: Floats) -> Floats:
         """Return one sum a row; the dense columns' weights stand last."""
         few = self.dense.shape[1]
-        return self.sparse.times(weights[:-few]) + self.dense @ weights[-few:]
+        dense: Floats = np.einsum("rc,c->r", self.dense, weights[-few:])
+        return self.sparse.times(weights[:-few]) + dense
 
     def transposed_times(self, per_row: Floats) -> Floats:
         """Return one sum a column."""
-        return np.concatenate([self.sparse.transposed_times(per_row), self.dense.T @ per_row])
+        dense = np.einsum("rc,r->c", self.dense, per_row)
+        return np.concatenate([self.sparse.transposed_times(per_row), dense])
 
 
 def ridge(rows: Rows, target: Floats, penalty: float) -> Floats:
     """Return the weights that minimise |target - rows × weights|² + penalty × |weights|²."""
     gradient = rows.transposed_times(target)
     weights = np.zeros_like(gradient)
-    direction, size = gradient.copy(), float(gradient @ gradient)
+    direction, size = gradient.copy(), _square(gradient)
     enough = ENOUGH**2 * size
     for _ in range(STEPS):
         if size <= enough:
             break
         across = rows.times(direction)
-        step = size / float(across @ across + penalty * (direction @ direction))
+        step = size / (_square(across) + penalty * _square(direction))
         weights += step * direction
         gradient = gradient - step * (rows.transposed_times(across) + penalty * direction)
-        before, size = size, float(gradient @ gradient)
+        before, size = size, _square(gradient)
         direction = gradient + (size / before) * direction
     return weights
+
+
+def _square(values: Floats) -> float:
+    return float(np.einsum("i,i->", values, values))
