@@ -35,6 +35,8 @@ _LAID_OUT: Final = re.compile(r"```|\n[ \t]|[{}<>=\\|]")
 _NUMBER: Final = re.compile(
     r"([-+]?(?:[$€£¥] ?)?)([1-9]\d{0,2}(?:,\d{3})+|\d+)(?:\.(\d+))?( ?(?:%|[a-zµ°]{1,12}))?"
 )
+_GROUP: Final = 3
+"""Digits of a group; much of the world has a point before it, not a comma."""
 _LEAD: Final = re.compile(
     r"(?:(?:so|thus|therefore|hence),? )?(?:the )?(?:final |correct |right )?"
     r"answer(?: is(?: (?=\S)|:)|:)\s*",
@@ -141,7 +143,8 @@ def _normal(text: str) -> str:
     number = _NUMBER.fullmatch(text)
     if number:
         sign, whole, part, unit = number.groups(default="")
-        part = part.rstrip("0")
+        if len(part) != _GROUP or whole == "0":  # 1.500 may be fifteen hundred
+            part = part.rstrip("0")
         return sign + whole.replace(",", "") + (f".{part}" if part else "") + unit
     if _PROSE.fullmatch(text):
         return _LETTERS.sub(lambda word: _folded(word[0]), text)
