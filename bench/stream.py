@@ -3,7 +3,8 @@
 Each file is shuffled and played from a cold start, without the prior, which has seen these sets.
 Beside it, of what only hindsight knows: the best split by lot, the least share at the frontier that
 holds the floor on the mean, and the least that does in as many draws as is promised (on the mean is
-in every other); and the best plan, the least with which its own trials would have proved it.
+in every other); and the best plan, the least with which its own trials would have proved it. And
+what knows no more than we do at the start: the same promise kept by lot alone, without a score.
 With --drift, traffic turns from one file to another midway instead.
 """
 
@@ -26,7 +27,7 @@ from bench import report
 from bench.routing import DATA
 from overspill.learning.design import design_of
 from overspill.learning.examples import joined, read_examples
-from overspill.learning.replay import replay
+from overspill.learning.replay import replay, share_by_lot
 from overspill.learning.trial import verdict
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Run:
     """Quality at the worst of all looks."""
     proved: float
     """What the best plan would have sent."""
+    blind: float
+    """What the same promise would have sent by lot alone, without a score."""
     after: float
     """Quality after traffic has turned, of the frontier's there; that of all where it has not."""
 
@@ -83,7 +86,8 @@ def play(paths: tuple[Path, ...], seed: int, floor: float, confidence: float) ->
     most = DRIFT_ROWS if len(paths) > 1 else None
     orders = [chance.permutation(len(part))[:most] for part in parts]
     shuffled = joined([part.take(order) for part, order in zip(parts, orders, strict=True)])
-    design = _read(paths[0])[1].take(orders[0]) if len(paths) == 1 else None
+    one = len(paths) == 1
+    design = _read(paths[0])[1].take(orders[0]) if one else design_of(shuffled.prompts)
     done = replay(
         shuffled,
         None,
@@ -107,6 +111,7 @@ def play(paths: tuple[Path, ...], seed: int, floor: float, confidence: float) ->
         low=low,
         worst=min(look.quality for look in done.looks),
         proved=proved(shuffled, done.served.scores, floor, confidence),
+        blind=share_by_lot(shuffled, floor=floor, confidence=confidence, seed=seed, design=design),
         after=float(got[last].sum() / shuffled.frontier[last].sum()),
     )
 
@@ -210,6 +215,7 @@ def _figures(
         "best_by_lot": by_lot(examples, floor),
         "best_by_lot_as_sure": by_lot(examples, floor, confidence),
         "best_proved": float(np.mean([run.proved for run in mine])),
+        "blind": float(np.mean([run.blind for run in mine])),
         "saving": float(np.mean([run.saving for run in mine])),
         "after": float(np.mean([run.after for run in mine])),
         "after_least": float(np.quantile([run.after for run in mine], 0.05)),
@@ -224,6 +230,7 @@ def _rows(figures: Sequence[dict[str, float | str]]) -> list[list[str]]:
         "ever",
         "quality",
         "share",
+        "no score",
         "by lot",
         "as sure",
         "proved",
@@ -236,6 +243,7 @@ def _rows(figures: Sequence[dict[str, float | str]]) -> list[list[str]]:
         "ever_broken",
         "achieved",
         "frontier_share",
+        "blind",
         "best_by_lot",
         "best_by_lot_as_sure",
         "best_proved",

@@ -87,6 +87,7 @@ def test_live_traffic_says_what_is_known_of_the_promise(
     assert found["estimated_low"] <= found["estimated_quality"] <= found["estimated_high"]
     assert 0 <= found["paid_trials"] <= found["frontier_share"] * found["n"]
     assert found["trial_rate"] <= 0.5
+    assert 0 < found["share_by_lot"] <= 1
 
 
 def test_live_traffic_is_drawn(tmp_path: Path) -> None:

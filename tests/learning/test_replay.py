@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from overspill.learning.design import design_of
 from overspill.learning.examples import Examples, read_examples
 from overspill.learning.promise import CAREFUL, FEWEST
-from overspill.learning.replay import Replay, replay
+from overspill.learning.replay import Replay, replay, share_by_lot
 from tests.learning.test_trial import examples
 
 FILE = Path(__file__).parents[1] / "data" / "routing" / "mmlu_excerpt.jsonl"
@@ -68,6 +69,24 @@ def test_each_look_says_how_it_stood() -> None:
     )
     assert sent == pytest.approx(done.served.frontier.sum())
     assert {look.quality for look in done.looks} == {1.0}
+
+
+def lot(rows: Examples, floor: float) -> float:
+    design = design_of(rows.prompts)
+    return share_by_lot(rows, floor=floor, confidence=0.95, seed=1, design=design)
+
+
+def test_what_tells_requests_apart_saves_against_a_lot() -> None:
+    rows = examples(*[("say hello to them", 1.0, 1.0), ("prove it by induction", 0.0, 1.0)] * 500)
+    order = np.random.default_rng(1).permutation(len(rows))
+    told = played(rows.take(order), floor=0.9)
+    assert told.served.frontier.mean() < lot(rows.take(order), floor=0.9) < 1.0
+
+
+def test_a_lot_knows_nothing_of_prompts() -> None:
+    rows = read_examples(FILE)
+    others = Examples(prompts=rows.prompts[::-1], small=rows.small, frontier=rows.frontier)
+    assert lot(rows, floor=0.8) == lot(others, floor=0.8)
 
 
 def test_the_same_seed_plays_the_same() -> None:

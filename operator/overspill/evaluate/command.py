@@ -23,7 +23,7 @@ from overspill.learning.design import design_of
 from overspill.learning.examples import InvalidExamples, read_examples
 from overspill.learning.linear import learn, score_of
 from overspill.learning.prior import shipped
-from overspill.learning.replay import replay
+from overspill.learning.replay import replay, share_by_lot
 from overspill.learning.trial import cross_validated, learned_elsewhere, verdict
 
 if TYPE_CHECKING:
@@ -192,19 +192,22 @@ def _served(
 ) -> tuple[Served, dict[str, float | None]]:
     """Say who answers what, and what is known of it at the end. Raises: OverspillError."""
     if args.stream:
+        promised = {"floor": args.floor, "confidence": args.confidence}
+        design = design_of(examples.prompts)
         played = replay(
             examples,
             prior,
-            floor=args.floor,
-            confidence=args.confidence,
+            **promised,
             sample_rate=args.sample_rate,
             seed=args.seed,
+            design=design,
         )
         if args.plot:
             from overspill.evaluate.plot import draw  # noqa: PLC0415 - an extra, and slow to load
 
             draw(args.plot, _title(args), played.looks, args.floor)
-        return played.served, _promise(played, args.floor, args.confidence)
+        blind = share_by_lot(examples, **promised, seed=args.seed, design=design)
+        return played.served, {"share_by_lot": blind, **_promise(played, **promised)}
     if train is not None:
         try:
             return learned_elsewhere(examples, train, prior, floor=args.floor).served(), {}

@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 
     from overspill.learning.design import Floats
 
-RATES: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
-"""Of paid trials, among what the score would give to the small model."""
+RATES: Final = (
+    *(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5),
+    *(rate / 100 for rate in range(52, 100, 2)),
+)
+"""Of paid trials, among what the score would give to the small model; as far as is allowed. Where
+most goes up by lot, small steps of it are large parts of what does not."""
 HORIZONS: Final = (0.1, 1.0, 5.0)
 """When the bound must hold, in as many requests as came so far."""
 LATELY: Final = 1 / 3

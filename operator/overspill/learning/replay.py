@@ -26,6 +26,8 @@ LOOKS: Final = 1.05
 LEAST_LOOK: Final = 10
 LEARNS: Final = 1.2
 """From one score learned anew to the next, in requests."""
+MOST_BY_LOT: Final = 0.99
+"""Without a score nearly all may have to go up by lot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +67,11 @@ def replay(
     sample_rate: float,
     seed: int = 0,
     design: Design | None = None,
+    learns: bool = True,
 ) -> Replay:
     """Play the examples in their order. `sample_rate` is the highest of paid trials; `seed` chooses
     which requests become trials. `design` is that of the examples, where it is known already.
+    Without a prior, what never `learns` has no score, and can only send by lot.
     """
     design = design_of(examples.prompts) if design is None else design
     played = _Played(examples, design, prior, np.random.default_rng(seed))
@@ -79,13 +83,33 @@ def replay(
         looks.append(played.look(before, bank.quality(floor, confidence)))
         if played.done == len(examples):
             return Replay(played.served(), bank, plan, played.paid_trials(), tuple(looks))
-        if played.done >= learn_at:
+        if learns and played.done >= learn_at:
             played.learn()
             learn_at = played.done * LEARNS
         plan = planned(
             played.trials(), bank, floor=floor, confidence=confidence, highest_rate=sample_rate
         )
         due = max(played.done * LOOKS, played.done + LEAST_LOOK)
+
+
+def share_by_lot(
+    examples: Examples, *, floor: float, confidence: float, seed: int, design: Design
+) -> float:
+    """Return what the frontier would get by the same promise if nothing were known of requests.
+
+    Also from a cold start: what a router without a score has to find out, too.
+    """
+    played = replay(
+        examples,
+        None,
+        floor=floor,
+        confidence=confidence,
+        sample_rate=MOST_BY_LOT,
+        seed=seed,
+        design=design,
+        learns=False,
+    )
+    return float(played.served.frontier.mean())
 
 
 class _Played:
