@@ -18,9 +18,12 @@ from rich.console import Console
 from rich.progress import track
 
 from bench import report, scaling_aims, scaling_tables
+from bench.scaling_elsewhere import SETTINGS, tuned_elsewhere
 from overspill.scaling import Economics
 from overspill.simulate.contest import OPTIMAL, PLAYS, entrants, play
+from overspill.simulate.engine import account
 from overspill.simulate.load import Load
+from overspill.simulate.peers.lanes import lanes
 from overspill.simulate.trace import STEP_S, Trace, read_trace
 
 if TYPE_CHECKING:
@@ -72,15 +75,22 @@ def _trace(folder: Path, name: str) -> Trace:
 
 
 def measure(folder: Path, cell: Cell, rules: Sequence[str]) -> dict[str, Any]:
-    """Play the rules; costs are USD."""
+    """Play the rules; costs are USD, those of each setting of tuned KEDA too."""
     load = load_of(_trace(folder, cell.trace), cell)
-    costs, seconds = {}, {}
+    costs: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    settings: dict[str, list[float]] = {}
     for rule in (one for one in entrants(load) if one in rules):
         start_s = time.perf_counter()
-        costs[rule] = play(rule, load).outcome.total_cost_usd
+        if rule == scaling_tables.OPPONENT:
+            each = [account(load, lane.requested).total_cost_usd for lane in lanes(load)]
+            costs[rule], settings = min(each), {SETTINGS: each}
+        else:
+            costs[rule] = play(rule, load).outcome.total_cost_usd
         seconds[rule] = time.perf_counter() - start_s
     ratios = {rule: cost / costs[OPTIMAL] for rule, cost in costs.items()}
-    return {**asdict(cell), "cost_usd": costs, "ratio_to_optimal": ratios, "seconds": seconds}
+    found = {"cost_usd": costs, "ratio_to_optimal": ratios, "seconds": seconds}
+    return {**asdict(cell), **found, **settings}
 
 
 def traces_in(folder: Path) -> list[Path]:
@@ -138,7 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"bench-scaling: {error}\n")
         return 2
     start_s = time.perf_counter()
-    found = measure_all(args.traces, asked, [*args.rules, OPTIMAL], args.jobs)
+    measured = measure_all(args.traces, asked, [*args.rules, OPTIMAL], args.jobs)
+    found = tuned_elsewhere(measured)
     verdicts = scaling_tables.judge(found)
     aims = scaling_aims.reached(found)
     seconds = time.perf_counter() - start_s

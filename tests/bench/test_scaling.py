@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bench import hosted, report, scaling, scaling_aims, scaling_tables
+from bench import hosted, report, scaling, scaling_aims, scaling_elsewhere, scaling_tables
 from overspill.simulate.trace import Trace
 
 if TYPE_CHECKING:
@@ -64,6 +64,35 @@ def test_a_cell_measures_the_rules_asked_for(tmp_path: Path) -> None:
     assert {"trace", "size", "ratio", "startup_s", "seconds"} <= {*found}
     assert {*found["cost_usd"]} == {"overspill", "static", "optimal"}
     assert min(found["ratio_to_optimal"].values()) == found["ratio_to_optimal"]["optimal"] == 1
+
+
+def test_tuned_keda_is_the_cheapest_of_all_settings(tmp_path: Path) -> None:
+    rows = "".join(f"{10 * n},{100 * (n % 7)},{50 * n}\n" for n in range(60))
+    (tmp_path / "a.csv").write_text("bin_start_s,input_tokens,output_tokens\n" + rows)
+    found = scaling.measure(tmp_path, CELL, ["keda", "keda-tuned", "optimal"])
+    assert len(found["settings_usd"]) == 256
+    assert found["cost_usd"]["keda-tuned"] == min(found["settings_usd"])
+    assert found["cost_usd"]["keda-tuned"] <= found["cost_usd"]["keda"]
+
+
+def test_a_setting_tuned_elsewhere_is_the_best_of_the_other_traces() -> None:
+    costs = {"a": [10, 20, 30], "b": [45, 44, 20], "c": [14, 13, 30]}
+    cells = [
+        cell(trace, 2, keda_tuned=min(usd), optimal=10) | {"settings_usd": usd}
+        for trace, usd in costs.items()
+    ]
+    found = scaling_elsewhere.tuned_elsewhere(cells)
+    # Of a the third is best on b and c together, of b the first on a and c, of c the third.
+    assert [one["cost_usd"]["keda-tuned-elsewhere"] for one in found] == [30, 45, 30]
+    assert [one["ratio_to_optimal"]["keda-tuned-elsewhere"] for one in found] == [3, 4.5, 3]
+    assert not any("settings_usd" in one for one in found)
+
+
+def test_what_no_other_trace_was_played_at_is_tuned_nowhere_else() -> None:
+    alone = cell("a", 2, keda_tuned=10, optimal=10) | {"settings_usd": [10, 20]}
+    other_price = cell("b", 5, keda_tuned=10, optimal=10) | {"settings_usd": [20, 10]}
+    found = scaling_elsewhere.tuned_elsewhere([alone, other_price])
+    assert [{*one["cost_usd"]} for one in found] == [{"keda-tuned", "optimal"}] * 2
 
 
 def test_everything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
