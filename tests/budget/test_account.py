@@ -177,6 +177,7 @@ def test_what_has_bought_nothing_for_minutes_is_nothing() -> None:
         account = asked(account, seq, 200, after_s)
         assert not account.exhausted(limits, START_S + after_s)
     bought = asked(account, 9, 50, IN_VAIN_S)
+    assert not bought.exhausted(limits, START_S + IN_VAIN_S)
     assert not asked(bought, 10, 200, IN_VAIN_S + 9).exhausted(limits, START_S)
     account = asked(account, 9, 200, IN_VAIN_S)
     assert account.exhausted(limits, START_S + IN_VAIN_S)
@@ -199,9 +200,27 @@ def test_money_that_others_hold_is_scarce_and_not_exhausted() -> None:
     assert (grant.scarce, grant.exhausted) == (True, False)
 
 
-def test_a_lease_ends_with_its_period() -> None:
-    _, grant = renewed(opened(DAY), _report(), LIMITS, DAY.end_s - 10)
-    assert (grant.life_s, grant.last, grant.resets_in_s) == (10, True, 10)
+def test_nothing_is_called_exhausted_to_who_holds_nothing_and_asks_for_nothing() -> None:
+    _, grant = renewed(opened(DAY), _report(want_usd_micros=0), LIMITS, START_S)
+    assert (grant.ceiling_usd_micros, grant.exhausted) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("left_s", "life_s", "last"),
+    [
+        pytest.param(LIFE_S + 1, LIFE_S, False, id="there is time for another renewal"),
+        pytest.param(10, 10, True, id="the period ends first"),
+    ],
+)
+def test_a_lease_ends_with_its_period(left_s: float, life_s: float, last: bool) -> None:
+    _, grant = renewed(opened(DAY), _report(), LIMITS, DAY.end_s - left_s)
+    assert (grant.life_s, grant.last, grant.resets_in_s) == (life_s, last, left_s)
+
+
+def test_what_was_charged_at_worst_case_is_told() -> None:
+    said = _report(6, spent_usd_micros=300, keep_usd_micros=300, unmetered_usd_micros=100)
+    account, _ = renewed(_leased(700, spent=200, unmetered_usd_micros=30), said, LIMITS, START_S)
+    assert account.unmetered_usd_micros() == 100
 
 
 def test_the_next_period_starts_from_nothing_and_the_last_one_still_settles() -> None:
@@ -212,6 +231,22 @@ def test_the_next_period_starts_from_nothing_and_the_last_one_still_settles() ->
     assert ledger.current.committed_usd_micros() == 0
     assert ledger.previous is not None
     assert ledger.previous.committed_usd_micros() == 600
+
+
+@pytest.mark.parametrize(
+    ("said", "closed"),
+    [
+        pytest.param(_report(5), False, id="a message that comes twice"),
+        pytest.param(_report(6, pod="other"), False, id="another pod's lease"),
+        pytest.param(_report(6), True, id="after the last word"),
+    ],
+)
+def test_nothing_else_changes_what_the_last_period_has_cost(said: Report, closed: bool) -> None:
+    ledger = turned(Ledger(current=_leased(700, spent=200, closed=closed)), NEXT_DAY)
+    ledger, (grant,) = renew(ledger, [said], LIMITS, NEXT_DAY.start_s)
+    assert grant.over
+    assert ledger.previous is not None
+    assert ledger.previous.committed_usd_micros() == 700
 
 
 @pytest.mark.parametrize(
