@@ -249,20 +249,29 @@ def test_nothing_else_changes_what_the_last_period_has_cost(said: Report, closed
     assert ledger.previous.committed_usd_micros() == 700
 
 
+WEEK = replace(DAY, end_s=DAY.end_s + 6 * 86_400)
+DAY_BEFORE = Period(start_s=DAY.start_s - 86_400, end_s=DAY.start_s)
+
+
 @pytest.mark.parametrize(
-    ("period", "kept"),
+    ("period", "kept", "runs"),
     [
-        pytest.param(DAY, True, id="the same"),
-        pytest.param(replace(DAY, end_s=DAY.end_s + 6 * 86_400), True, id="edited to a week"),
-        pytest.param(
-            Period(start_s=DAY.start_s - 86_400, end_s=DAY.start_s), True, id="a clock is behind"
-        ),
-        pytest.param(NEXT_DAY, False, id="the next"),
+        pytest.param(DAY, True, DAY, id="the same"),
+        pytest.param(WEEK, True, WEEK, id="edited to a week"),
+        pytest.param(DAY_BEFORE, True, DAY, id="a clock is behind"),
+        pytest.param(NEXT_DAY, False, NEXT_DAY, id="the next"),
     ],
 )
-def test_only_the_next_period_frees_money(period: Period, kept: bool) -> None:
+def test_only_the_next_period_frees_money(period: Period, kept: bool, runs: Period) -> None:
     ledger = turned(Ledger(current=_leased(700)), period)
     assert ledger.current.committed_usd_micros() == (700 if kept else 0)
+    assert ledger.current.period == runs
+
+
+def test_an_operator_whose_clock_is_behind_lends_as_if_the_period_had_just_begun() -> None:
+    ledger, (grant,) = renew(Ledger(current=opened(DAY)), [_report()], LIMITS, START_S - 90)
+    assert grant.resets_in_s == 86_400
+    assert ledger.current.leases["a-1"].expires_s == START_S + LIFE_S
 
 
 def test_a_ledger_may_open_with_what_was_spent_before_there_was_one() -> None:
