@@ -112,6 +112,7 @@ def test_the_last_report_gives_the_rest_back() -> None:
     account, grant = renewed(_leased(700), said, LIMITS, START_S)
     assert grant.over
     assert account.committed_usd_micros() == 150
+    assert account.holders(START_S) == 0
     late, grant = renewed(account, _report(7, want_usd_micros=50), LIMITS, START_S)
     assert grant.over
     assert late.committed_usd_micros() == 150
@@ -287,6 +288,7 @@ def test_a_ledger_may_open_with_what_was_spent_before_there_was_one() -> None:
         pytest.param(100_000, 1, Wish(want=5_000), 1_000, id="no more than a hundredth at once"),
         pytest.param(100_000, 1, Wish(need=3_000, want=5_000), 3_000, id="but one dear request"),
         pytest.param(1_000, 8, Wish(want=500), 62, id="half an even share of what is left"),
+        pytest.param(1_000, 8, Wish(want=500, least=62), 62, id="just enough to be of use"),
         pytest.param(1_000, 8, Wish(want=500, least=63), 0, id="no crumbs"),
         pytest.param(1_000, 8, Wish(need=900, want=2_000), 900, id="one request at a time"),
         pytest.param(1_000, 8, Wish(need=1_001, want=2_000), 0, id="less than the need is left"),
