@@ -142,3 +142,13 @@ def test_what_was_wrong_in_itself_is_no_demand() -> None:
     one = Counted()
     one.tally.refuse()
     assert (one.rejected, one.work, one.offered) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(("route", "asked"), [(SMALL_FITS, False), (TOO_COMPLEX, True)])
+def test_what_is_paid_for_is_asked_of_the_frontier_or_overflow(route: Route, asked: bool) -> None:
+    one = Counted(route)
+    one.settle(TOLD)
+    paid = (5 * 100 + 25 * 30) / 1e6
+    assert one.meters.asked[0].value == pytest.approx(paid if asked else 0)
+    assert one.meters.overflow.value == pytest.approx(0 if asked else paid)
+    assert (one.meter.answered.value, one.meter.duration_s.total) == (1, 1.0)
