@@ -112,6 +112,7 @@ def test_the_last_report_gives_the_rest_back() -> None:
     account, grant = renewed(_leased(700), said, LIMITS, START_S)
     assert grant.over
     assert account.committed_usd_micros() == 150
+    assert account.holders(START_S) == 0
     late, grant = renewed(account, _report(7, want_usd_micros=50), LIMITS, START_S)
     assert grant.over
     assert late.committed_usd_micros() == 150
@@ -177,6 +178,7 @@ def test_what_has_bought_nothing_for_minutes_is_nothing() -> None:
         account = asked(account, seq, 200, after_s)
         assert not account.exhausted(limits, START_S + after_s)
     bought = asked(account, 9, 50, IN_VAIN_S)
+    assert not bought.exhausted(limits, START_S + IN_VAIN_S)
     assert not asked(bought, 10, 200, IN_VAIN_S + 9).exhausted(limits, START_S)
     account = asked(account, 9, 200, IN_VAIN_S)
     assert account.exhausted(limits, START_S + IN_VAIN_S)
@@ -199,9 +201,27 @@ def test_money_that_others_hold_is_scarce_and_not_exhausted() -> None:
     assert (grant.scarce, grant.exhausted) == (True, False)
 
 
-def test_a_lease_ends_with_its_period() -> None:
-    _, grant = renewed(opened(DAY), _report(), LIMITS, DAY.end_s - 10)
-    assert (grant.life_s, grant.last, grant.resets_in_s) == (10, True, 10)
+def test_nothing_is_called_exhausted_to_who_holds_nothing_and_asks_for_nothing() -> None:
+    _, grant = renewed(opened(DAY), _report(want_usd_micros=0), LIMITS, START_S)
+    assert (grant.ceiling_usd_micros, grant.exhausted) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("left_s", "life_s", "last"),
+    [
+        pytest.param(LIFE_S + 1, LIFE_S, False, id="there is time for another renewal"),
+        pytest.param(10, 10, True, id="the period ends first"),
+    ],
+)
+def test_a_lease_ends_with_its_period(left_s: float, life_s: float, last: bool) -> None:
+    _, grant = renewed(opened(DAY), _report(), LIMITS, DAY.end_s - left_s)
+    assert (grant.life_s, grant.last, grant.resets_in_s) == (life_s, last, left_s)
+
+
+def test_what_was_charged_at_worst_case_is_told() -> None:
+    said = _report(6, spent_usd_micros=300, keep_usd_micros=300, unmetered_usd_micros=100)
+    account, _ = renewed(_leased(700, spent=200, unmetered_usd_micros=30), said, LIMITS, START_S)
+    assert account.unmetered_usd_micros() == 100
 
 
 def test_the_next_period_starts_from_nothing_and_the_last_one_still_settles() -> None:
@@ -215,19 +235,44 @@ def test_the_next_period_starts_from_nothing_and_the_last_one_still_settles() ->
 
 
 @pytest.mark.parametrize(
-    ("period", "kept"),
+    ("said", "closed"),
     [
-        pytest.param(DAY, True, id="the same"),
-        pytest.param(replace(DAY, end_s=DAY.end_s + 6 * 86_400), True, id="edited to a week"),
-        pytest.param(
-            Period(start_s=DAY.start_s - 86_400, end_s=DAY.start_s), True, id="a clock is behind"
-        ),
-        pytest.param(NEXT_DAY, False, id="the next"),
+        pytest.param(_report(5), False, id="a message that comes twice"),
+        pytest.param(_report(6, pod="other"), False, id="another pod's lease"),
+        pytest.param(_report(6), True, id="after the last word"),
     ],
 )
-def test_only_the_next_period_frees_money(period: Period, kept: bool) -> None:
+def test_nothing_else_changes_what_the_last_period_has_cost(said: Report, closed: bool) -> None:
+    ledger = turned(Ledger(current=_leased(700, spent=200, closed=closed)), NEXT_DAY)
+    ledger, (grant,) = renew(ledger, [said], LIMITS, NEXT_DAY.start_s)
+    assert grant.over
+    assert ledger.previous is not None
+    assert ledger.previous.committed_usd_micros() == 700
+
+
+WEEK = replace(DAY, end_s=DAY.end_s + 6 * 86_400)
+DAY_BEFORE = Period(start_s=DAY.start_s - 86_400, end_s=DAY.start_s)
+
+
+@pytest.mark.parametrize(
+    ("period", "kept", "runs"),
+    [
+        pytest.param(DAY, True, DAY, id="the same"),
+        pytest.param(WEEK, True, WEEK, id="edited to a week"),
+        pytest.param(DAY_BEFORE, True, DAY, id="a clock is behind"),
+        pytest.param(NEXT_DAY, False, NEXT_DAY, id="the next"),
+    ],
+)
+def test_only_the_next_period_frees_money(period: Period, kept: bool, runs: Period) -> None:
     ledger = turned(Ledger(current=_leased(700)), period)
     assert ledger.current.committed_usd_micros() == (700 if kept else 0)
+    assert ledger.current.period == runs
+
+
+def test_an_operator_whose_clock_is_behind_lends_as_if_the_period_had_just_begun() -> None:
+    ledger, (grant,) = renew(Ledger(current=opened(DAY)), [_report()], LIMITS, START_S - 90)
+    assert grant.resets_in_s == 86_400
+    assert ledger.current.leases["a-1"].expires_s == START_S + LIFE_S
 
 
 def test_a_ledger_may_open_with_what_was_spent_before_there_was_one() -> None:
@@ -243,6 +288,7 @@ def test_a_ledger_may_open_with_what_was_spent_before_there_was_one() -> None:
         pytest.param(100_000, 1, Wish(want=5_000), 1_000, id="no more than a hundredth at once"),
         pytest.param(100_000, 1, Wish(need=3_000, want=5_000), 3_000, id="but one dear request"),
         pytest.param(1_000, 8, Wish(want=500), 62, id="half an even share of what is left"),
+        pytest.param(1_000, 8, Wish(want=500, least=62), 62, id="just enough to be of use"),
         pytest.param(1_000, 8, Wish(want=500, least=63), 0, id="no crumbs"),
         pytest.param(1_000, 8, Wish(need=900, want=2_000), 900, id="one request at a time"),
         pytest.param(1_000, 8, Wish(need=1_001, want=2_000), 0, id="less than the need is left"),

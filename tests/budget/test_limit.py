@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -57,6 +58,23 @@ def test_the_limit_takes_effect_when_it_is_reached(
     usd: str | None, wanted: OnExhausted, effect: Effect
 ) -> None:
     assert spent(usd).effect(wanted) is effect
+
+
+def test_what_is_left_but_bought_nothing_any_more_is_spent() -> None:
+    assert replace(spent("499"), refused=True).effect(OnExhausted.REJECT) is Effect.REJECT
+
+
+@pytest.mark.parametrize(
+    ("usd", "limit", "part"),
+    [
+        pytest.param("125", 500, 0.25, id="a quarter"),
+        pytest.param("600", 500, 1.2, id="the limit was lowered"),
+        pytest.param(None, 500, None, id="never seen is not zero"),
+        pytest.param("0", 0, 1.0, id="of nothing, nothing is left"),
+    ],
+)
+def test_the_part_of_a_limit_that_is_spent(usd: str | None, limit: int, part: float | None) -> None:
+    assert replace(spent(usd), limit_usd=Decimal(limit)).used == part
 
 
 @given(st.lists(st.none() | st.decimals(min_value=0, max_value=1000, places=2)))

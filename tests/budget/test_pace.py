@@ -61,10 +61,17 @@ BUSY = office_hours(1_000, 1_000, 1_000, 0)
         pytest.param(20, 1, 0.0, id="nothing more is to come"),
         pytest.param(9, 0, 1.0, id="nothing is left"),
         pytest.param(9, -5, 1.0, id="less than nothing is left"),
+        pytest.param(20, 0, 1.0, id="nothing is left, and nothing more was to come"),
     ],
 )
 def test_whoever_is_still_to_come_can_be_paid(hour: float, left: int, expected: float) -> None:
     assert value(BUSY, hour, left) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("late_s", [0.0, 90.0])
+def test_nothing_more_is_paid_from_a_period_that_is_over(late_s: float) -> None:
+    period = period_at(BudgetPeriod.DAY, UTC, at(9))
+    assert admit_from(BUSY, NOBODY, period, UTC, period.end_s + late_s, 30_000) == 1.0
 
 
 def test_overflow_is_paid_first() -> None:
@@ -83,6 +90,20 @@ def test_a_busier_day_than_others_is_foreseen_to_stay_so() -> None:
         pattern = observed(pattern, UTC, at(8 + minute / 60), (*twice, 0.0), 60)
     assert pattern.level == pytest.approx(2, rel=0.3)
     assert value(pattern, 9, 18_000) > value(BUSY, 9, 18_000)
+
+
+def test_a_quieter_day_than_others_is_foreseen_to_stay_so() -> None:
+    half = (500 / 3600,) * 3
+    pattern = BUSY
+    for minute in range(60):
+        pattern = observed(pattern, UTC, at(8 + minute / 60), (*half, 0.0), 60)
+    assert pattern.level == pytest.approx(1 / 2, rel=0.3)
+    assert value(pattern, 9, 18_000) < value(BUSY, 9, 18_000)
+
+
+def test_no_time_tells_nothing() -> None:
+    pattern = Pattern.unknown(1)
+    assert observed(pattern, UTC, at(9), (50.0,), 0.0) == pattern
 
 
 @pytest.mark.parametrize("night", [0, 1, 100])

@@ -192,6 +192,27 @@ def test_a_need_that_was_refused_is_not_asked_for_again_at_once(
     assert not wallet.hopeless(80, rest_s)
 
 
+def test_a_need_that_was_refused_is_asked_for_again_once_something_was_granted() -> None:
+    wallet = _wallet()
+    (report,) = wallet.reports(0.0, waiting=[80])
+    wallet.apply([_grant(report, 0, exhausted=True)], 0.0)
+    (report,) = wallet.reports(1.0, waiting=[80])
+    wallet.apply([_grant(report, 80)], 1.0)
+    assert not wallet.hopeless(80, 1.0)
+
+
+def test_what_requests_under_way_may_cost_is_not_left_for_others() -> None:
+    wallet = _funded(1000)
+    wallet.settle(wallet.debit(10, 1.0) or wallet.book, 10, 0)
+    (report,) = wallet.reports(2.0)
+    wallet.apply([_grant(report, 0)], 2.0)
+    for _ in range(READY_FOR // 2):
+        assert wallet.debit(10, 3.0)
+        assert not wallet.low
+    assert wallet.debit(10, 3.0)
+    assert wallet.low
+
+
 def test_it_renews_at_a_third_of_a_life_and_sooner_when_it_runs_low() -> None:
     wallet = _funded(1000)
     assert wallet.due_s(1.0) == LIFE_S / 3

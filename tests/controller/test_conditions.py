@@ -10,6 +10,7 @@ import pytest
 
 from overspill.api import parse_policy
 from overspill.budget import BudgetState, Period
+from overspill.budget.pace import Pattern
 from overspill.controller.conditions import (
     Look,
     budget,
@@ -21,9 +22,10 @@ from overspill.controller.conditions import (
 )
 from overspill.controller.errors import Missing
 from overspill.controller.observation import Coverage
+from overspill.controller.pacing import Pace
 from overspill.controller.snapshot import NO_DEMAND, Snapshot
 from overspill.controller.status import state_word
-from overspill.scaling import Decision, Reason, Replicas, State, Unknown
+from overspill.scaling import Decision, Demand, Reason, Replicas, State, Unknown
 from overspill.scaling.economics import economics_of
 from tests.api.policies import policy
 
@@ -89,6 +91,16 @@ SIDECARS = [
         id="no key",
     ),
     pytest.param(
+        {"snapshot": snapshot(credential_missing={"p": {"gone": 1.0}})},
+        "False",
+        "CredentialMissing",
+        "gone: a sidecar with an older configuration lacks its key",
+        id="no key for what the policy names no more",
+    ),
+    pytest.param(
+        {"snapshot": snapshot(sidecars={})}, "False", "Outdated", "0 of 3", id="none seen"
+    ),
+    pytest.param(
         {"snapshot": snapshot(failure="gone")}, "Unknown", "PrometheusUnavailable", "gone", id="?"
     ),
 ]
@@ -106,6 +118,7 @@ OBSERVING = parse_policy(policy(mode="Observe"))
 SCALING = [
     pytest.param({}, "True", "Holding", id="active"),
     pytest.param({"decision": None, "missing": TARGET}, "False", "TargetNotFound", id="no target"),
+    pytest.param({"decision": None}, "Unknown", "Undecided", id="nothing was decided yet"),
     pytest.param({"spec": OBSERVING}, "False", "Observe", id="observe"),
     pytest.param({"decision": decision(Reason.PAUSED)}, "False", "Paused", id="paused"),
     pytest.param(
@@ -131,10 +144,29 @@ def test_scaling_active(facts: dict[str, Any], status: str, reason: str) -> None
     assert (found.status, found.reason) == (status, reason)
 
 
-def spent(usd: str | None) -> dict[str, Any]:
+@pytest.mark.parametrize(
+    ("rival", "said"),
+    [
+        pytest.param("", "mode is Observe; would ask for 2", id="alone"),
+        pytest.param("delete it", "mode is Observe; would ask for 2. delete it", id="a rival"),
+    ],
+)
+def test_who_observes_says_what_would_be_done_and_what_stands_in_the_way(
+    rival: str, said: str
+) -> None:
+    assert scaling(look(spec=OBSERVING, rival=rival)).message == said
+
+
+def spent(usd: str | None, **others: Any) -> dict[str, Any]:  # noqa: ANN401
     period = Period(start_s=0.0, end_s=86400.0)
     amount = None if usd is None else Decimal(usd)
-    return {"budget": BudgetState(period=period, limit_usd=Decimal(500), spent_usd=amount)}
+    state = BudgetState(period=period, limit_usd=Decimal(500), spent_usd=amount)
+    return {"budget": replace(state, **others)}
+
+
+def spread(admit_from: float) -> dict[str, Any]:
+    pace = Pace(pattern=Pattern.unknown(4), admit_from=admit_from, seen_at_s=0.0)
+    return {"pace": pace} | spent("3.1")
 
 
 BUDGETS = [
@@ -144,6 +176,31 @@ BUDGETS = [
     pytest.param(
         spent("500"), "False", "Exhausted", "SmallOnly until 1970-01-02T00:00:00Z", id="spent"
     ),
+    pytest.param(
+        spent("490", refused=True),
+        "False",
+        "Exhausted",
+        "490.00 of 500",
+        id="the rest buys nothing",
+    ),
+    pytest.param(spent("249.99"), "True", "WithinLimit", "resets at 1970-01-02", id="not half"),
+    pytest.param(spent("250"), "True", "HalfSpent", "resets at 1970-01-02", id="half"),
+    pytest.param(spent("400"), "True", "NearlySpent", "resets at 1970-01-02", id="four fifths"),
+    pytest.param(
+        spent("3.1", leased_usd=Decimal("2.5")),
+        "True",
+        "WithinLimit",
+        "spent, 2.50 USD held by sidecars; resets",
+        id="sidecars hold some",
+    ),
+    pytest.param(
+        spread(1 / 3),
+        "True",
+        "WithinLimit",
+        "spent; to last the period, all of low priority tries the small tier first; resets",
+        id="spread",
+    ),
+    pytest.param(spread(0.0), "True", "WithinLimit", "USD spent; resets", id="all can be had"),
 ]
 
 
@@ -157,6 +214,16 @@ def test_budget_available(facts: dict[str, Any], status: str, reason: str, said:
 def test_metrics_available_mirrors_why_demand_is_unknown() -> None:
     found = metrics(look(demand=Unknown(reason="StaleSamples", message="old")))
     assert (found.status, found.reason, found.message) == ("False", "StaleSamples", "old")
+
+
+@pytest.mark.parametrize(
+    ("running", "reason"),
+    [pytest.param(3, "Fresh", id="some"), pytest.param(0, "NoSidecars", id="0")],
+)
+def test_demand_that_is_known_to_be_none_is_known(running: int, reason: str) -> None:
+    none = Demand(work_tokens_per_s=0.0, frontier_usd_per_s=0.0)
+    found = metrics(look(demand=none, running_sidecars=running))
+    assert (found.status, found.reason) == ("True", reason)
 
 
 def test_ready_names_what_is_missing() -> None:

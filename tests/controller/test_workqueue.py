@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from overspill.controller.workqueue import Backoff, Schedule, WorkQueue
+from tests.sidecar.faulty import play
 
 
 def test_a_key_added_twice_is_handed_out_once_at_the_earlier_time() -> None:
@@ -88,3 +90,34 @@ async def test_workers_do_what_is_due_and_go_on_after_a_failure() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert sorted(done) == ["bad", "bad", "good"]
+
+
+@pytest.mark.parametrize(
+    ("backoff", "rests_s"),
+    [
+        pytest.param(None, [1.0, 2.0], id="as it usually is"),
+        pytest.param(Backoff(first_s=30.0, longest_s=40.0), [30.0, 40.0], id="as it was told"),
+    ],
+)
+def test_workers_come_back_to_a_key_when_its_rest_is_over(
+    backoff: Backoff | None, rests_s: list[float]
+) -> None:
+    looks: list[float] = []
+    finished = asyncio.Event()
+
+    async def work(_: str) -> None:
+        looks.append(asyncio.get_running_loop().time())
+        if len(looks) == 3:
+            finished.set()
+        raise RuntimeError("always")
+
+    async def story() -> None:
+        queue = WorkQueue(work, workers=2, backoff=backoff)
+        queue.add("bad")
+        running = asyncio.create_task(queue.run())
+        async with asyncio.timeout(600):  # of the patient clock
+            await finished.wait()
+        running.cancel()
+
+    play(story(), patient=True)
+    assert [after - before for before, after in pairwise(looks)] == pytest.approx(rests_s, abs=0.1)

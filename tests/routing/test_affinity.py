@@ -36,6 +36,25 @@ def test_nobody_has_a_home_where_there_is_none() -> None:
     assert Ring(()).home(7) is None
 
 
+def test_a_home_takes_nobody_for_whom_it_has_no_room() -> None:
+    room = SmallCapacity()
+    room.configure(FOUR, 1)
+    assert all(room.acquire(0.0, (), 7) for _ in FOUR)
+    assert room.acquire(0.0, (), 7) is None
+
+
+def test_a_home_that_is_out_of_favour_is_left() -> None:
+    room = SmallCapacity()
+    room.configure(FOUR, 20)
+    slot = room.acquire(0.0, (), 7)
+    assert slot
+    room.failed(slot, 0.0)
+    room.release(slot, 0.0)
+    other = room.acquire(0.5, (), 7)
+    assert other
+    assert other.address != slot.address
+
+
 def test_a_busy_home_lets_its_guests_go_where_there_is_room() -> None:
     room = SmallCapacity()
     room.configure(FOUR, 20)

@@ -106,6 +106,40 @@ def test_requests_in_flight_stay_counted_when_the_list_changes() -> None:
     assert room.in_flight == 0
 
 
+def test_what_leaves_stays_counted_until_its_last_request_has_ended() -> None:
+    room = capacity("a")
+    held = [taken(room), taken(room)]
+    room.configure(["b"], 2)
+    room.release(held[0], 0.0)
+    assert room.in_flight == 1
+
+
+def test_the_next_return_is_that_of_an_ejection_that_still_goes_on() -> None:
+    room = capacity("a", "b")
+    assert room.next_return_s(0.0) == float("inf")
+    first, second = taken(room), taken(room)
+    fail(room, first, 0.0)
+    fail(room, second, 4.0)
+    assert [room.next_return_s(t) for t in (0.0, 4.5, 5.0)] == [1.0, 5.0, float("inf")]
+
+
+@pytest.mark.parametrize(
+    ("in_time", "slots"),
+    [
+        pytest.param(True, 10, id="in time"),
+        pytest.param(False, 8, id="late"),
+        pytest.param(None, 10, id="nobody can tell"),
+    ],
+)
+def test_a_late_answer_of_a_full_endpoint_takes_slots_away(
+    in_time: bool | None, slots: int
+) -> None:
+    room = capacity("a", slots=10)
+    held = [taken(room) for _ in range(10)]
+    room.answered(held[0], in_time=in_time, now_s=5.0)
+    assert room.slots == slots
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("take"), st.floats(0, 100)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from overspill.routing.decide import Facts, Match, Reason, Route, Terms, Tier, decide, paced
+from overspill.routing.decide import Facts, Match, Reason, Route, Terms, Tier, decide, paced, pinned
 
 RULES = (
     Match(
@@ -90,6 +90,14 @@ CASES = [
         False,
         id="too long, and it may not leave one's machines",
     ),
+    pytest.param(
+        {"size": 1001, "priority": "high"},
+        F,
+        Reason.RULE_MATCHED,
+        False,
+        True,
+        id="a rule that names the frontier takes long requests too",
+    ),
     pytest.param({"frontier_open": False}, S, Reason.SMALL_FITS, True, False, id="no spill"),
     pytest.param(
         {"frontier_open": False, "priority": "high"},
@@ -168,3 +176,20 @@ def test_pacing_opens_no_closed_frontier() -> None:
     found = route(model="o1", admit_from=1.0, frontier_open=False)
     assert (found.tier, found.reason) == (S, Reason.BUDGET_EXHAUSTED)
     assert not found.may_overflow
+
+
+@pytest.mark.parametrize(
+    ("model", "frontier_open", "tier", "reason", "eligible"),
+    [
+        pytest.param("e5", True, S, Reason.MODEL_PINNED, True, id="one's own model"),
+        pytest.param("e5", False, S, Reason.MODEL_PINNED, True, id="which no budget closes"),
+        pytest.param("ada", True, F, Reason.MODEL_PINNED, False, id="a model of the frontier"),
+        pytest.param("ada", False, N, Reason.BUDGET_EXHAUSTED, False, id="which a budget closes"),
+    ],
+)
+def test_what_only_one_model_can_answer_goes_to_it_or_nowhere(
+    model: str, frontier_open: bool, tier: Tier, reason: Reason, eligible: bool
+) -> None:
+    found = pinned(model, frozenset({"e5"}), frontier_open=frontier_open)
+    assert (found.tier, found.reason, found.eligible) == (tier, reason, eligible)
+    assert not (found.tier is S and found.may_overflow)

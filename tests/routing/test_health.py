@@ -70,6 +70,15 @@ def test_whoever_ends_beside_the_probe_or_before_it_leaves_it_alone() -> None:
     assert health.usable(10.0)
 
 
+def test_a_request_that_was_sent_in_favour_is_no_probe() -> None:
+    health = Health()
+    before = health.tried()
+    health.failed(0.0, 0.0)
+    health.tried()
+    health.ended(before)
+    assert not health.usable(10.0)
+
+
 def test_who_says_when_to_come_back_is_left_alone_until_then() -> None:
     health = Health()
     health.failed(0.0, 0.0, retry_after_s=20.0)

@@ -29,6 +29,14 @@ def test_a_guess_that_is_too_low_grows_and_at_most_doubles() -> None:
     assert settle(seed=8, capacity=100) == 16
 
 
+def test_a_full_round_in_time_makes_room_for_one_more() -> None:
+    limit, slots = ConcurrencyLimit(8), []
+    for _ in range(9):
+        limit.in_time(8)
+        slots.append(limit.slots)
+    assert slots == [8] * 8 + [9]
+
+
 def test_a_limit_that_is_not_reached_teaches_nothing() -> None:
     limit = ConcurrencyLimit(8)
     for _ in range(1000):
@@ -72,6 +80,8 @@ def test_a_changed_guess_keeps_what_was_learned() -> None:
     limit.overloaded(10, 1.0)
     limit.reseed(20)
     assert limit.slots == 16
+    limit.reseed(1)
+    assert limit.slots == 1
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 100), st.floats(0, 1e6)), max_size=200))

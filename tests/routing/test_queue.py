@@ -52,9 +52,9 @@ def test_the_first_in_line_stays_there_until_it_is_served_or_leaves() -> None:
 
 def test_a_newcomer_is_behind_its_equals_and_its_betters() -> None:
     queue: PriorityQueue[str] = PriorityQueue()
-    for priority in (1, 0, 0, -1):
+    for priority in (1, 1, 0, -1):
         queue.push(priority, "x")
-    assert [queue.ahead(priority) for priority in (2, 1, 0, -1)] == [0, 1, 3, 4]
+    assert [queue.ahead(priority) for priority in (2, 1, 0, -1)] == [0, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,12 @@ def test_the_time_to_come_back_follows_from_how_fast_slots_come_free(
         now_s += 1.0 / per_s
         rate.freed(now_s)
     assert rate.retry_after_s(ahead, now_s) == pytest.approx(wait_s, rel=0.6, abs=1)
+
+
+def test_who_is_behind_others_is_told_of_their_turns_and_of_its_own() -> None:
+    rate = DrainRate()
+    rate.freed(0.0)  # a tenth of a slot per second
+    assert [rate.retry_after_s(ahead, 0.0) for ahead in (0, 1, 2)] == [10, 20, 30]
 
 
 def test_with_nothing_seen_the_longest_time_is_told() -> None:

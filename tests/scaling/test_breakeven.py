@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,6 +98,18 @@ def test_one_dear_request_among_many_does_not_make_all_work_dear() -> None:
     assert state.on == 0
 
 
+def test_after_a_long_look_the_price_is_the_one_that_was_seen_and_no_other() -> None:
+    state = step(economics(), demand(1.0, 5.0), State(), 10.0)
+    state = step(economics(), demand(1.0, 3.0), state, 3600.0)
+    assert state.price.usd_per_token == pytest.approx(0.03)
+
+
+def test_prices_are_a_mean_over_minutes_where_replicas_start_at_once_too() -> None:
+    state = step(economics(startup_s=1.0), demand(1.0, 5.0), State(), 10.0)
+    state = step(economics(startup_s=1.0), demand(1.0, 3.0), state, 10.0)
+    assert state.price.usd_per_token == pytest.approx(0.05, rel=0.05)
+
+
 def test_no_time_no_news() -> None:
     state = step(economics(), demand(3.0), State(on=1), 0.0)
     assert (state.on, state.use) == (1, None)
@@ -111,6 +125,23 @@ def test_an_edited_capacity_restates_what_is_remembered() -> None:
         state = step(economics(), demand(4.0), state, 10.0)
     assert step(economics(capacity=200.0), demand(4.0), state, 10.0).on == 2
     assert step(economics(capacity=50.0), demand(4.0), state, 10.0).on == 8
+
+
+def test_an_edited_capacity_restates_what_other_prices_would_have_cost() -> None:
+    """What four replicas would have cost, two do that are twice as large."""
+    state = State()
+    for _ in range(50):
+        state = step(economics(), demand(4.0), state, 10.0)
+    twice = step(economics(capacity=200.0), demand(4.0), state, 0.0)
+    assert state.hindsight is not None
+    assert twice.hindsight is not None
+    first, second = state.hindsight.cost[:, :4:2], state.hindsight.cost[:, 1:4:2]
+    assert twice.hindsight.cost[:, :2] == pytest.approx((first + second) / 2)
+
+
+def test_what_was_saved_without_hindsight_goes_on() -> None:
+    state = step(economics(), demand(2.0), State(), 10.0)
+    assert step(economics(), demand(2.0), replace(state, hindsight=None), 10.0).on == 2
 
 
 def test_work_can_be_given_a_least_worth() -> None:

@@ -41,10 +41,11 @@ def look(
     rival: str = "",
     absorbing: bool = False,
     tried: bool = False,
+    rent: float = 1.0,
 ) -> Decision:
     economics = Economics(
         capacity_tokens_per_s=100.0,
-        rent_usd_per_s=1.0,
+        rent_usd_per_s=rent,
         startup_s=60.0,
         min_replicas=low,
         max_replicas=high,
@@ -87,6 +88,18 @@ CASES = [
     ),
     pytest.param(
         {"requested": 2, "unschedulable": 1}, 2, Reason.UNSCHEDULABLE, id="no more than fits"
+    ),
+    pytest.param(
+        {"requested": 4, "unschedulable": 1},
+        3,
+        Reason.STOP_PAYS,
+        id="what fits is enough: what fits nowhere is given up",
+    ),
+    pytest.param(
+        {"demand": Demand(work_tokens_per_s=200.0, frontier_usd_per_s=10.0), "high": 2},
+        2,
+        Reason.START_PAYS,
+        id="no more than max is wanted, so max holds nothing",
     ),
     pytest.param(
         {"requested": 4, "high": 3}, 3, Reason.AT_MAX, id="a bound that was lowered is no loss"
@@ -219,6 +232,13 @@ MESSAGES = [
         "staying pays from 2.5%",
         id="what is lost is worth 20 rents, whatever its price",
     ),
+    pytest.param(
+        {"requested": 3, "demand": IDLE, "absorbing": True, "rent": 0.5},
+        "staying pays from 2.5%",
+        id="and whatever the rent",
+    ),
+    pytest.param({}, "demand is worth 2.50 replicas; replica 3 is expected", id="what is asked"),
+    pytest.param({"demand": CHEAP}, "; none pays for itself", id="nothing to tell of a replica"),
 ]
 
 
@@ -234,6 +254,7 @@ def test_the_message_never_gives_a_part_that_cannot_be(facts: dict[str, object],
         pytest.param({"requested": 1, "ready": 1}, 1, Reason.TRIALS, id="the last one stays"),
         pytest.param({"demand": BUSY}, 3, Reason.START_PAYS, id="more pay for themselves"),
         pytest.param({"low": 2}, 2, Reason.AT_MIN, id="the policy wants more"),
+        pytest.param({"high": 0}, 0, Reason.HOLDING, id="none may be"),
         pytest.param({"demand": LOST}, 1, Reason.DEMAND_UNKNOWN, id="nobody knows the demand"),
         pytest.param({"paused": True}, 0, Reason.PAUSED, id="paused"),
         pytest.param({"suspended": "the budget is spent"}, 0, Reason.SUSPENDED, id="suspended"),

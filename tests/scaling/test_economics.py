@@ -53,6 +53,13 @@ def test_rent_is_the_mean_cost_of_the_replicas_nodes(
     assert economics.rent_usd_per_s * 3600 == pytest.approx(usd_per_hour)
 
 
+def test_where_no_node_could_be_read_a_replica_costs_what_is_usual() -> None:
+    economics = economics_of(
+        parse_policy(policy(small__replicaCostByNodeLabel=BY_TYPE)), None, ("a",)
+    )
+    assert economics.rent_usd_per_s * 3600 == pytest.approx(2.49)
+
+
 def test_a_cost_that_is_no_string_is_refused_with_its_path() -> None:
     with pytest.raises(InvalidPolicy, match=r"small.replicaCostByNodeLabel.costs.l4.*\"0.8\""):
         parse_policy(policy(small__replicaCostByNodeLabel={"costs": {"l4": 0.8}}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -85,6 +87,24 @@ def test_its_own_price_is_followed_until_another_was_clearly_cheaper() -> None:
         assert hindsight.followed(hindsight.blank(REACH), ratio)[0] == pytest.approx(
             thresholds(ratio)
         )
+
+
+def test_its_own_price_costs_what_lies_between_its_neighbours() -> None:
+    ratio, dear = 8**0.5, len(PRICES) - 2  # half way between 2 and 4
+    past = replace(
+        hindsight.blank(REACH),
+        cost=np.array([[10.0, 2.0, 2.0, 2.0], [0.0] * 4, *[[100.0] * 4] * dear]),
+    )
+    parts = hindsight.followed(past, ratio)
+    assert parts[0] == pytest.approx(thresholds(4.0))  # 5 against 0: clearly cheaper
+    assert parts[1] == pytest.approx(thresholds(ratio))  # 1 against 0: not clearly
+
+
+def test_a_replica_that_was_held_before_a_restart_is_ready() -> None:
+    cells = np.zeros((len(PRICES), REACH))
+    past = hindsight.held(cells, [1] * len(PRICES))
+    past = hindsight.paid(past, REACH, 2, 5.0, elapsed_s=STARTUP_S, startup_s=STARTUP_S)
+    assert past.cost[:, :3] == pytest.approx(np.array([[1.0, 5.0, 0.0]] * len(PRICES)))
 
 
 def test_a_replica_that_idles_without_end_follows_a_lower_price() -> None:

@@ -142,6 +142,17 @@ def test_a_full_replica_refutes_what_one_that_was_not_full_had_shown() -> None:
     assert seen([FULL] * 9, learned=hopeful).at_least_tokens_per_s == 2500
 
 
+def test_no_measure_is_less_than_a_token_per_second() -> None:
+    slow = seen([replace(FULL, served_tokens_per_s=0.6)] * 41, guess=1.0)
+    assert slow.full_tokens_per_s == (1,) * 9
+
+
+def test_two_measures_are_no_more_than_the_guess() -> None:
+    calm = replace(CALM, occupancy=0.3, served_tokens_per_s=2000.0)
+    twice = Learned(full_tokens_per_s=(1000,) * 2)
+    assert seen([calm] * HOUR_LOOKS, guess=1000.0, learned=twice).at_least_tokens_per_s > 1000
+
+
 def test_a_measured_capacity_is_not_raised_for_slots_that_are_free() -> None:
     calm = replace(CALM, occupancy=0.3, served_tokens_per_s=2000.0)
     measured = Learned(full_tokens_per_s=(1000,) * 5)

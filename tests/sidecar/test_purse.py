@@ -14,7 +14,8 @@ from overspill.budget.ledger import Ledger, renew, turned
 from overspill.budget.period import Period
 from overspill.budget.wallet import Wallet
 from overspill.sidecar.link import NotAnswered
-from overspill.sidecar.purse import Purse
+from overspill.sidecar.purse import WAIT_S, Purse
+from tests.sidecar.faulty import play
 
 if TYPE_CHECKING:
     from overspill.budget.lease import Grant, Report
@@ -140,3 +141,53 @@ async def test_a_bank_that_does_not_answer_is_told_of_and_asked_again(
     assert await waiting is not None
     assert not purse.problem
     await purse.close()
+
+
+@pytest.mark.parametrize(
+    ("left_s", "told_s"),
+    [
+        pytest.param(9.5, 10, id="in whole seconds, and none too early"),
+        pytest.param(-3.0, 1, id="it has ended"),
+        pytest.param(LATER_S, 1, id="nobody has told"),
+    ],
+)
+def test_a_client_is_told_when_the_period_ends(left_s: float, told_s: int) -> None:
+    async def story() -> None:
+        purse = Purse(Wallet("pod", lambda: "s-1", 0.0), Bank(), start=False)
+        purse.wallet.resets_s = asyncio.get_running_loop().time() + left_s
+        assert purse.resets_in_s() == told_s
+
+    play(story(), patient=True)
+
+
+async def _silent(_: tuple[Report, ...]) -> tuple[Grant, ...]:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def test_nobody_waits_longer_than_a_second_for_a_bank_that_is_silent() -> None:
+    async def story() -> None:
+        now_s = asyncio.get_running_loop().time
+        purse = Purse(Wallet("pod", lambda: "s-1", now_s()), _silent)
+        for until_s, waited_s in ((LATER_S, WAIT_S), (now_s() + WAIT_S + 0.5, 0.5)):
+            began_s = now_s()
+            assert await purse.wait_for(5_000, until_s) is None
+            assert now_s() - began_s == pytest.approx(waited_s, abs=0.01)
+        await purse.close()
+
+    play(story(), patient=True)
+
+
+def test_who_waits_as_the_sidecar_leaves_waits_no_longer() -> None:
+    async def story() -> None:
+        now_s = asyncio.get_running_loop().time
+        purse, began_s = Purse(Wallet("pod", lambda: "s-1", now_s()), _silent), now_s()
+        waiting = asyncio.create_task(purse.wait_for(5_000, LATER_S))
+        await asyncio.sleep(0.1)  # of the patient clock: the bank was asked
+        leaving = asyncio.create_task(purse.close())
+        assert await waiting is None
+        assert await purse.wait_for(5_000, LATER_S) is None
+        assert now_s() - began_s < WAIT_S / 2
+        await leaving
+
+    play(story(), patient=True)

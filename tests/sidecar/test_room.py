@@ -134,10 +134,53 @@ def test_who_waits_in_vain_waits_no_longer_than_it_may_and_leaves_no_gap() -> No
         await first
         assert small.slots["first"] is None
         assert now_s() - began_s >= WAIT_S
+        assert small.room.waiting == 0
         second = await small.wait("second")
         await small.give_back(held)
         await second
         assert small.slots["second"]
+
+    play(story(), patient=True)
+
+
+# -- work that can wait
+@pytest.mark.parametrize(("taken", "lent"), [(0, True), (1, True), (2, False)])
+def test_a_slot_is_lent_only_while_there_is_little_to_do(taken: int, lent: bool) -> None:
+    async def story() -> None:
+        small = Waiting(slots=4)
+        for _ in range(taken):
+            assert small.take()
+        assert (small.room.borrow(lambda: None) is not None) is lent
+        assert small.capacity.in_flight == taken + lent
+
+    play(story(), patient=True)
+
+
+def test_a_slot_that_is_lent_is_called_in_once_somebody_has_no_room() -> None:
+    async def story() -> None:
+        small, ended = Waiting(slots=2), list[str]()
+        lent = small.room.borrow(lambda: ended.append("lent"))
+        assert lent
+        assert small.take()
+        assert not ended
+        assert small.take()
+        assert ended == ["lent"]
+        small.room.give_back_loan(lent)  # it is gone: nothing to give back
+        assert small.capacity.in_flight == 2
+        assert small.take() is None
+
+    play(story(), patient=True)
+
+
+def test_a_slot_that_was_lent_goes_back_once() -> None:
+    async def story() -> None:
+        small = Waiting()
+        lent = small.room.borrow(lambda: None)
+        assert lent
+        small.room.give_back_loan(lent)
+        small.room.give_back_loan(lent)
+        assert small.capacity.in_flight == 0
+        assert small.room.spare
 
     play(story(), patient=True)
 

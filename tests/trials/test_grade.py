@@ -54,11 +54,14 @@ EQUAL = [
     pytest.param(says(ADA), says(f"```json\n{ADA}\n```"), id="a fence"),
     pytest.param(calls('{"a":1}'), calls('{"a": 1.0}'), id="arguments"),
     pytest.param(calls(""), calls("{}"), id="no arguments"),
+    pytest.param(calls("{}"), calls(""), id="nor beside none"),
     pytest.param(calls("{"), calls("{"), id="the same broken arguments"),
 ]
 UNEQUAL = [
     pytest.param(says('{"a": 1}'), says('{"a": true}'), id="true is not 1"),
     pytest.param(says('{"a": "1"}'), says('{"a": 1}'), id="a text is no number"),
+    pytest.param(says("[1]"), says("[true]"), id="nor is it in a list"),
+    pytest.param(says(ADA), Said(text=ADA, refusal="No."), id="a refusal"),
     pytest.param(says("[1, 2]"), says("[2, 1]"), id="order of a list"),
     pytest.param(says('{"a": null}'), says("{}"), id="null is not nothing"),
     pytest.param(calls(ADA), calls(ADA, ADA), id="a call more"),
@@ -84,6 +87,7 @@ def test_other_json_says_nothing_of_who_is_better(one: Said, other: Said) -> Non
 def test_equal_texts_are_equally_good() -> None:
     assert grade((MATCH, JUDGE), {}, says("Paris."), says("**Paris**")) == SAME
     assert grade((MATCH, JUDGE), {}, says("Rome"), says("Paris")) == (JUDGE,)
+    assert same(says("Paris."), says("**Paris**"))
     assert not same(says("No."), Said(text="No.", refusal="No."))
 
 

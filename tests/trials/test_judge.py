@@ -96,6 +96,16 @@ def test_the_last_word_of_a_judge_is_read(text: str, word: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    "written", ["{}", "**{}**", "Answer: {}", "**Verdict:** {}.", "# {}", "well\n\n`{}`"]
+)
+def test_however_a_word_is_written_it_says_who_is_better(written: str) -> None:
+    a, b = written.format("A"), written.format("B")
+    assert verdict(b, a) == Verdict(0.0, 1.0)
+    assert verdict(a, b) == Verdict(1.0, 1.0)
+    assert verdict(b, b) == verdict(a, a) == Verdict(0.5, 1.0)
+
+
+@pytest.mark.parametrize(
     ("first", "second", "small"),
     [
         pytest.param("A", "B", 1.0, id="better"),

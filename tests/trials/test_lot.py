@@ -34,3 +34,9 @@ def test_the_lot(
 
 def test_without_trials_what_the_small_model_answers_is_seen_by_nobody() -> None:
     assert draw(Plan(limit=0.5, trial_rate=0.0, shadow_rate=1.0), 0.1, up=False, dice=0.0) is UNSEEN
+
+
+def test_what_is_watched_with_no_chance_is_not_watched() -> None:
+    """It would stand for infinitely many."""
+    found = draw(Plan(limit=0.5, trial_rate=0.1, shadow_rate=0.0), 0.9, up=True, dice=0.0)
+    assert (found.watched, found.seen) == (False, 0.0)

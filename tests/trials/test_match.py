@@ -60,6 +60,7 @@ def test_two_ways_to_write_one_answer_are_equal(one: str, other: str) -> None:
         pytest.param("102", "10\u00b2", id="exponent"),
         pytest.param("5 mW", "5 MW", id="case of a unit"),
         pytest.param("CO", "Co", id="case of a symbol"),
+        pytest.param("V", "v", id="case of a letter"),
         pytest.param("getValue", "getvalue", id="case of a name"),
         pytest.param("Python 3.1", "Python 3.10", id="version"),
         pytest.param("1, 234", "1234", id="a list"),
@@ -87,6 +88,7 @@ def test_two_ways_to_write_one_answer_are_equal(one: str, other: str) -> None:
         pytest.param("It is **not** \\boxed{5}.", "5", id="what is boxed is denied"),
         pytest.param("!!!", "???", id="marks alone"),
         pytest.param("a " * LONGEST_TEXT, "A " * LONGEST_TEXT, id="too long to look into"),
+        pytest.param("5", "so " * LONGEST_TEXT + "\\boxed{5}", id="so is one of them"),
         pytest.param("", "a", id="nothing"),
     ],
 )

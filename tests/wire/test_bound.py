@@ -15,6 +15,7 @@ from overspill.wire.bound import (
     IMAGE_TOKENS,
     TEMPLATE_TOKENS,
     TOOL_TOKENS,
+    pixel_bytes,
 )
 from overspill.wire.errors import Wire
 from overspill.wire.ingress import INGRESSES
@@ -200,6 +201,13 @@ def test_pixels_are_no_text(path: str, target: Target, image: dict[str, Any]) ->
     assert len(call.body) > len(PIXELS)
     most = IMAGE_TOKENS[target.wire] + TEMPLATE_TOKENS
     assert most < usage.input_tokens < most + 1_000
+
+
+@pytest.mark.parametrize("kind", [5, ["image_url"], {"image": 1}], ids=repr)
+def test_a_kind_that_nobody_knows_is_taken_for_the_dearest(kind: object) -> None:
+    part = {"type": kind, "image_url": {"url": "data:image/png;base64,aGk="}}
+    assert beside_its_bytes(CHAT, OPENAI, messages=says(part)) == DOCUMENT_TOKENS
+    assert pixel_bytes({"role": "user", "content": [part]}) == []
 
 
 def test_names_may_be_written_with_escapes() -> None:

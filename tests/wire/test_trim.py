@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overspill.wire.ingress import INGRESSES
-from overspill.wire.trim import trimmed
+from overspill.wire.trim import TYPICAL_IMAGE_TOKENS, likely_input_tokens, trimmed
 
 if TYPE_CHECKING:
     from overspill.wire.ask import Ask
@@ -133,6 +133,41 @@ def test_an_image_costs_a_conversation_nothing_of_what_was_said_before(
     assert left(fitted) == [user(), says(), seen]
     assert 1_600 < cut.tokens < 2_400
     assert fitted.input_tokens < 110_000
+
+
+@pytest.mark.parametrize(("path", "image"), IMAGES)
+def test_what_nobody_metered_is_guessed_without_the_pixels(
+    path: str, image: dict[str, Any]
+) -> None:
+    shown = ask([user(), {"role": "user", "content": [image]}], path)
+    told = ask([user()], path)
+    assert shown.input_tokens > 100_000
+    seen = likely_input_tokens(shown) - likely_input_tokens(told)
+    assert TYPICAL_IMAGE_TOKENS <= seen < TYPICAL_IMAGE_TOKENS + 100
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(LONG, id="a text"),
+        pytest.param('an image"', id="a text that only speaks of images"),
+        pytest.param([{"type": "image_url", "image_url": {"url": "https://x"}}], id="a link"),
+        pytest.param(
+            [{"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}],
+            id="an image smaller than most",
+        ),
+    ],
+)
+def test_without_many_pixels_the_guess_is_the_usual_one(content: object) -> None:
+    asked = ask([{"role": "user", "content": content}])
+    assert likely_input_tokens(asked) == asked.input_tokens
+
+
+def test_a_turn_without_content_is_one_turn_all_the_same() -> None:
+    nothing = {"role": "user", "content": None}
+    found = trimmed(ask([user(), nothing, says(), user("last")]), 100)
+    assert found is not None
+    assert left(found[0])[-1] == user("last")
 
 
 def test_a_text_is_one_turn() -> None:

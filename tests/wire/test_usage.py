@@ -121,6 +121,20 @@ GEMINI = TokenPrice(
             90_000,
             id="if none is given",
         ),
+        pytest.param(
+            TokenPrice(
+                input=Decimal(0),
+                cached_input=Decimal(0),
+                output=Decimal(1),
+                cache_write=Decimal(3),
+                long_context=LongContext(
+                    above_input_tokens=100, input=Decimal(2), output=Decimal(1)
+                ),
+            ),
+            Usage(input_tokens=200, written_tokens=50),
+            150 * 2 + 50 * 3,
+            id="of input that is free for short requests nothing is a multiple",
+        ),
     ],
 )
 def test_writes_and_long_requests_cost_what_providers_take(

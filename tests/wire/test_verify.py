@@ -125,6 +125,12 @@ def allowed(mode: str) -> dict[str, Any]:
         pytest.param({}, (("weigh", GOOD), ("weigh", "[]")), True, id="the second of two"),
         pytest.param({}, (), False, id="no call was demanded"),
         pytest.param({"tool_choice": "required"}, (), True, id="a call was demanded"),
+        pytest.param(
+            {"tool_choice": {"type": "function", "function": {"name": "weigh"}}},
+            (),
+            True,
+            id="a call of this one was demanded",
+        ),
         pytest.param({"tool_choice": "auto"}, (), False, id="or left open"),
         pytest.param(allowed("auto"), (), False, id="some were allowed"),
         pytest.param(allowed("required"), (), True, id="one of some was demanded"),

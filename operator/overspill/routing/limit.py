@@ -60,4 +60,4 @@ class ConcurrencyLimit:
             return
         self._decreased_s = now_s
         least = 1.0 if in_flight >= slots else in_flight - 1.0
-        self._limit = max(1.0, least, self._limit * DECREASE)
+        self._limit = max(least, self._limit * DECREASE)
