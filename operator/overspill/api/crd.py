@@ -25,7 +25,7 @@ _COLUMNS: Final = (
     ("Mode", ".spec.mode", "string", "", 0),
     ("Small", ".status.replicas.display", "string", "Ready/desired small replicas", 0),
     ("Frontier", ".status.frontierShare", "string", "Share of requests at the frontier", 0),
-    ("Spend", ".status.spend.display", "string", "Frontier USD this period / limit", 0),
+    ("Spend", ".status.spend.display", "string", "USD this period / limit", 0),
     ("State", ".status.state", "string", "", 0),
     ("Reason", ".status.lastDecision.reason", "string", "Binding reason of the last decision", 1),
     ("Quality", ".status.quality.display", "string", "Of the frontier's, and the floor", 1),

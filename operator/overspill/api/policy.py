@@ -327,7 +327,8 @@ class FrontierProvider(Model):
         default=4096,
         ge=1,
         le=10_000_000,
-        description="Sent where the wire demands a limit (Anthropic) and the client gave none.",
+        description="Sent where the client gave no limit and the wire demands one (Anthropic) or a "
+        "budget is in force.",
     )
     forward_headers: tuple[HeaderName, ...] = Field(
         default=(),
@@ -362,7 +363,7 @@ class RuleMatch(Model):
 
 
 class Priority(StrEnum):
-    """Who goes first where requests wait for room at the small tier."""
+    """Who goes first where requests wait for room, and whom a spread budget is kept for."""
 
     HIGH = "High"
     NORMAL = "Normal"
@@ -644,7 +645,7 @@ class Pacing(StrEnum):
 
 
 class Budget(Model):
-    """Frontier dollars per calendar period."""
+    """What hosted and frontier providers together may cost per calendar period."""
 
     limit: Quantity = Field(description="USD per period.")
     period: BudgetPeriod = BudgetPeriod.DAY

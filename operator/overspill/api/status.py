@@ -38,7 +38,7 @@ class DemandStatus(Model):
 
 
 class SpendStatus(Model):
-    """Frontier spend in the current budget period."""
+    """What hosted and frontier providers cost in the current budget period."""
 
     period_start: str
     usd: Quantity
