@@ -188,7 +188,7 @@ class QualityStatus(Model):
     since: str | None = Field(default=None, description="The oldest of these trials.")
     examples: int = Field(default=0, description="Trials that taught the score; 0 for none.")
     unseen_share: Quantity = Field(
-        description="Requests for which no trial stands: for want of money."
+        description="Requests for which no trial stands, for want of money or of a way to compare."
     )
     display: str = Field(description="estimate and floor, for the printer column.")
 
