@@ -10,6 +10,10 @@ import pytest
 import yaml
 
 from overspill.api import crd, parse_policy
+from overspill.controller import conditions
+from overspill.routing.decide import Reason as RoutingReason
+from overspill.scaling import Reason as ScalingReason
+from overspill.telemetry.alerts import GROUPS
 from tests.charts.helm import CHART, ROOT
 
 if TYPE_CHECKING:
@@ -77,6 +81,34 @@ def _paths(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
 
 def _named(path: str, text: str) -> bool:
     return re.search(rf"\b{re.escape(path.rpartition('.')[2])}\b", text) is not None
+
+
+CONDITIONS = [
+    conditions.READY,
+    conditions.SIDECARS_CURRENT,
+    conditions.METRICS_AVAILABLE,
+    conditions.SCALING_ACTIVE,
+    conditions.BUDGET_AVAILABLE,
+    *conditions.ASKED_FOR,
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        pytest.param("routing.md", list(RoutingReason), id="reasons of routes"),
+        pytest.param("policy.md", list(ScalingReason), id="reasons of scaling"),
+        pytest.param("policy.md", CONDITIONS, id="conditions"),
+        pytest.param(
+            "watching.md", [alert.name for group in GROUPS for alert in group.alerts], id="alerts"
+        ),
+    ],
+)
+def test_each_word_that_a_person_may_look_up_is_in_its_document(
+    document: str, words: list[str]
+) -> None:
+    text = (ROOT / "docs" / document).read_text()
+    assert [word for word in words if f"`{word}`" not in text] == []
 
 
 def test_each_value_of_the_chart_is_named_in_the_documents() -> None:
