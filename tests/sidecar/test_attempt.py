@@ -40,7 +40,9 @@ class Tried:
     def __init__(self, says: Says | UpstreamError, wire: Wire = Wire.OPENAI) -> None:
         self.upstreams, self.upstream = Upstreams({"one": [says]}), upstream(wire)
 
-    async def open(self, *, streamed: bool = False, **more: Any) -> Opened:  # noqa: ANN401
+    async def open(
+        self, *, streamed: bool = False, keep_raw: bool = False, first_byte_s: float = FOREVER
+    ) -> Opened:
         asked = ask(streamed=streamed)
         return await open_upstream(
             self.upstreams.pool,
@@ -51,7 +53,8 @@ class Tried:
             call=CHAT.call(asked, self.upstream.target),
             now_s=1_780_000_000.0,
             deadline_s=DEADLINE_S,
-            **more,
+            keep_raw=keep_raw,
+            first_byte_s=first_byte_s,
         )
 
     @property

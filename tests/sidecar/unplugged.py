@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from overspill.api.sidecar_config import SidecarConfig
+from overspill.routing.decide import SMALL_FITS
 from overspill.sidecar.ladder import Ladder
 from overspill.sidecar.proxy import Proxy
 from overspill.sidecar.request import Request
+from overspill.sidecar.tally import Tally
 from overspill.sidecar.upstream import FOREVER, Origin, Pool, Response, UpstreamError
 from overspill.wire.ingress import INGRESSES
 from tests.sidecar import replies
@@ -40,6 +42,8 @@ class Says:
     status: int = 200
     headers: dict[bytes, bytes] = field(default_factory=dict)
     after_s: float = 0.0
+    fails: str = ""
+    """Then nothing comes but this, where it is not empty."""
 
 
 def whole(text: str = "Paris", wire: Wire = Wire.OPENAI) -> Says:
@@ -165,6 +169,8 @@ class Upstreams:
             raise says
         reading = Reading(says, deadline_s, first_byte_s)
         await reading.silence(says.after_s)
+        if says.fails:
+            raise broken(says.fails)
         self.readings.append(reading)
         return cast("Response", reading)
 
@@ -193,10 +199,13 @@ class Unplugged:
 
     def ladder(self, within_s: float = 3600.0, path: str = "/v1/chat/completions") -> Ladder:
         """One request that has so long."""
-        assert self.proxy.runtime
-        request = Request()
-        deadline_s = self.proxy.now_s() + within_s
-        return Ladder(self.proxy, self.proxy.runtime, INGRESSES[path], request, deadline_s)
+        runtime, now_s = self.proxy.runtime, self.proxy.now_s()
+        assert runtime
+        ladder = Ladder(self.proxy, runtime, INGRESSES[path], Request(), now_s + within_s)
+        ladder.tally = Tally(
+            self.proxy.meters, runtime, route=SMALL_FITS, ask=ask(), now_s=self.proxy.now_s()
+        )
+        return ladder
 
     async def open(
         self,
@@ -235,7 +244,7 @@ def unplugged(
         "small": {
             "model": "glm",
             "contextWindow": 32768,
-            "endpoints": SMALL[:small],
+            "endpoints": list(SMALL[:small]),
             "slotsPerEndpoint": 4,
             "inputTokenWeight": "0.1",
             "firstTokenDeadlineS": 5.0,
