@@ -128,7 +128,7 @@ def test_without_its_key_nobody_is_asked() -> None:
         tried.upstream.credential = cast("Credential", SimpleNamespace(key=lambda: ""))
         with pytest.raises(AttemptFailed, match=r"credential \(502\)"):
             await tried.open()
-        assert tried.upstreams.asked == []
+        assert tried.upstreams.sent == []
 
     play(story())
 

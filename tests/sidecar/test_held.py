@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +12,7 @@ from overspill.sidecar.held import checked, is_checked, whole
 from overspill.wire.verify import Check
 from tests.sidecar import replies, unplugged
 from tests.sidecar.replies import Wire
-from tests.sidecar.unplugged import CHAT, Says, Unplugged, ask, broken
+from tests.sidecar.unplugged import CHAT, Says, Unplugged, ask, broken, now_s
 from tests.virtual_time import play
 
 if TYPE_CHECKING:
@@ -50,10 +49,6 @@ async def begun(sidecar: Unplugged, *, streamed: bool, **more: Any) -> Opened:  
         deadline_s=3600.0,
         keep_raw=True,
     )
-
-
-def now_s() -> float:
-    return asyncio.get_running_loop().time()
 
 
 # -- a stream, until it is whole

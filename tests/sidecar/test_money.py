@@ -145,6 +145,7 @@ def test_each_purpose_that_money_is_lent_for_has_a_purse(
         found = (purses.main is not None, purses.trials is not None, purses.lender is not None)
         assert found == (main, trials, main)
         assert len(purses.each()) == main + trials
+        await asyncio.sleep(1.0)
         assert spending.money.purse is None  # not used yet, and nobody is asked
         assert not ledger.asked
 

@@ -10,13 +10,16 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from overspill.api.sidecar_config import SidecarConfig
-from overspill.routing.decide import SMALL_FITS
+from overspill.routing.decide import SMALL_FITS, TOO_COMPLEX
 from overspill.sidecar.ladder import Ladder
 from overspill.sidecar.proxy import Proxy
 from overspill.sidecar.request import Request
 from overspill.sidecar.tally import Tally
 from overspill.sidecar.upstream import FOREVER, Origin, Pool, Response, UpstreamError
+from overspill.telemetry import names
 from overspill.wire.ingress import INGRESSES
 from tests.sidecar import replies
 from tests.sidecar.replies import Wire
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from overspill.wire.ask import Ask
 
 CHAT = INGRESSES["/v1/chat/completions"]
+STAYS = msgspec.structs.replace(SMALL_FITS, may_overflow=False)
+TOO_LONG = msgspec.structs.replace(TOO_COMPLEX, fits_small=False)
 SMALL = ("small-1:8000", "small-2:8000")
 
 
@@ -67,6 +72,17 @@ def broken(kind: str) -> UpstreamError:
     return UpstreamError(kind, kind)
 
 
+Script = list[Says | UpstreamError]
+"""One for each request."""
+GOOD, FAULT, WRONG = whole(), refusal(500, b"fault"), refusal(400, b"wrong")
+RESET, GONE, LATE = broken("reset"), broken("connect"), Says(after_s=60.0)
+
+
+def now_s() -> float:
+    """The loop's time."""
+    return asyncio.get_running_loop().time()
+
+
 class Reading:
     """A response as its reader knows it."""
 
@@ -80,10 +96,10 @@ class Reading:
 
     async def silence(self, pause_s: float, within_s: float = FOREVER) -> None:
         """Raises: UpstreamError where a limit comes first."""
-        now_s = asyncio.get_running_loop().time()
+        at_s = now_s()
         limits = (
-            (self.first_byte_s - now_s, "first_token"),
-            (self._deadline_s - now_s, "deadline"),
+            (self.first_byte_s - at_s, "first_token"),
+            (self._deadline_s - at_s, "deadline"),
             (within_s, "timeout"),
         )
         limit_s, kind = min(limits)
@@ -108,10 +124,10 @@ class Reading:
         return b"".join(parts)
 
     async def read_some(self, size: int, within_s: float) -> bytes:
-        parts, end_s = b"", asyncio.get_running_loop().time() + within_s
+        parts, end_s = b"", now_s() + within_s
         try:
             while len(parts) < size:
-                part = await self.read(end_s - asyncio.get_running_loop().time())
+                part = await self.read(end_s - now_s())
                 if not part:
                     break
                 parts += part
@@ -142,14 +158,9 @@ class Sent:
 class Upstreams:
     """Stands in for the pool: each host says its scripts one by one, the last again and again."""
 
-    scripts: dict[str, list[Says | UpstreamError]]
+    scripts: dict[str, Script]
     sent: list[Sent] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
-
-    @property
-    def asked(self) -> list[str]:
-        """Hosts, in the order in which they were."""
-        return [one.host for one in self.sent]
 
     async def post(
         self,
@@ -160,9 +171,9 @@ class Upstreams:
         deadline_s: float = FOREVER,
         first_byte_s: float = FOREVER,
     ) -> Response:
-        now_s = asyncio.get_running_loop().time()
+        at_s = now_s()
         told = json.loads(body)
-        self.sent.append(Sent(origin.host, head, told, now_s, deadline_s, first_byte_s))
+        self.sent.append(Sent(origin.host, head, told, at_s, deadline_s, first_byte_s))
         scripts = self.scripts[origin.host]
         says = scripts.pop(0) if len(scripts) > 1 else scripts[0]
         if isinstance(says, UpstreamError):
@@ -192,6 +203,18 @@ class Unplugged:
     base: dict[str, Any]
     folder: Path
 
+    @property
+    def hosts(self) -> str:
+        """Who was asked, in order."""
+        return " ".join(one.host for one in self.upstreams.sent)
+
+    @property
+    def decisions(self) -> list[tuple[str, str]]:
+        """Tiers and reasons that were counted as decided."""
+        cells = self.proxy.metrics._cells[names.DECISIONS]
+        told = [dict(labels) for labels, cell in cells.items() for _ in range(int(cell.value))]
+        return [(one["tier"], one["reason"]) for one in told]
+
     def configure(self, **changes: Any) -> None:  # noqa: ANN401 - any JSON value
         """Let the sidecar use its configuration with these fields changed."""
         self.base |= changes
@@ -199,12 +222,10 @@ class Unplugged:
 
     def ladder(self, within_s: float = 3600.0, path: str = "/v1/chat/completions") -> Ladder:
         """One request that has so long."""
-        runtime, now_s = self.proxy.runtime, self.proxy.now_s()
+        runtime, at_s = self.proxy.runtime, self.proxy.now_s()
         assert runtime
-        ladder = Ladder(self.proxy, runtime, INGRESSES[path], Request(), now_s + within_s)
-        ladder.tally = Tally(
-            self.proxy.meters, runtime, route=SMALL_FITS, ask=ask(), now_s=self.proxy.now_s()
-        )
+        ladder = Ladder(self.proxy, runtime, INGRESSES[path], Request(), at_s + within_s)
+        ladder.tally = Tally(self.proxy.meters, runtime, route=SMALL_FITS, ask=ask(), now_s=at_s)
         return ladder
 
     async def open(
@@ -226,7 +247,7 @@ def ask(*, streamed: bool = False, **more: Any) -> Ask:  # noqa: ANN401
 
 def unplugged(
     folder: Path,
-    scripts: dict[str, list[Says | UpstreamError]],
+    scripts: dict[str, Script],
     *,
     small: int = 1,
     anthropic: tuple[str, ...] = (),
