@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from overspill.routing.decide import SMALL_FITS, Reason, Tier
+from overspill.routing.decide import SMALL_FITS, TOO_COMPLEX, Reason, Tier
 from overspill.sidecar import ladder as ladder_module
 from overspill.telemetry import names
 from tests.sidecar import unplugged
@@ -100,6 +100,23 @@ def test_what_may_not_leave_is_not_looked_at(tmp_path: Path) -> None:
         ladder = sidecar.ladder()
         assert await sidecar.open(ladder, STAYS)
         assert (ladder.held, ladder.reason) == (None, Reason.SMALL_FITS)
+
+    play(story())
+
+
+@pytest.mark.parametrize("host", [{}, {"host": [GOOD]}], ids=["alone", "with a host"])
+def test_with_no_frontier_left_an_answer_is_not_looked_at(
+    tmp_path: Path, host: dict[str, Script]
+) -> None:
+    async def story() -> None:
+        sidecar = cascading(tmp_path, small_1=[REFUSES], gpt=[FAULT], **host)
+        ladder = sidecar.ladder()
+        assert await sidecar.open(ladder, TOO_COMPLEX)
+        assert sidecar.hosts == "gpt small-1"
+        assert (ladder.held, ladder.tier) == (None, Tier.SMALL)
+        assert ladder.reason is Reason.FRONTIER_FAILED
+        cell = sidecar.proxy.metrics.cell(names.NOT_VERIFIED, check="Refusal")
+        assert cell.value == 0
 
     play(story())
 

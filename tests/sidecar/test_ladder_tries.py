@@ -210,6 +210,27 @@ def test_what_cannot_go_elsewhere_and_what_comes_whole_may_take_its_time(
     play(story())
 
 
+@pytest.mark.parametrize(
+    ("host", "tier", "asked"),
+    [
+        pytest.param({}, Tier.SMALL, "gpt small-1", id="nobody else is left"),
+        pytest.param({"host": [stream()]}, Tier.HOSTED, "gpt small-1 host", id="a host is"),
+    ],
+)
+def test_the_last_who_is_left_may_take_its_time(
+    tmp_path: Path, host: dict[str, Script], tier: Tier, asked: str
+) -> None:
+    async def story() -> None:
+        slow = Says(pieces=stream().pieces, after_s=60.0)
+        sidecar = unplugged.unplugged(tmp_path, {"small-1": [slow], "gpt": [FAULT], **host})
+        ladder = sidecar.ladder()
+        assert await sidecar.open(ladder, TOO_COMPLEX, streamed=True)
+        assert (ladder.tier, ladder.reason) == (tier, Reason.FRONTIER_FAILED)
+        assert sidecar.hosts == asked
+
+    play(story())
+
+
 @pytest.mark.parametrize("route", [SMALL_FITS, TOO_COMPLEX])
 def test_nobody_is_asked_once_the_time_is_up(tmp_path: Path, route: Route) -> None:
     async def story() -> None:
