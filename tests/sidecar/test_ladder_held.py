@@ -94,6 +94,18 @@ def test_what_the_frontier_calls_wrong_is_answered_by_what_was_held(tmp_path: Pa
     play(story())
 
 
+def test_what_will_do_is_given_and_kept_no_longer(tmp_path: Path) -> None:
+    async def story() -> None:
+        sidecar = cascading(tmp_path, small_1=[GOOD], gpt=[GOOD])
+        ladder = sidecar.ladder()
+        opened = await sidecar.open(ladder, SMALL_FITS)
+        assert opened
+        assert (ladder.tier, ladder.held, opened.raw) == (Tier.SMALL, None, None)
+        assert sidecar.proxy.capacity.in_flight == 1
+
+    play(story())
+
+
 def test_what_may_not_leave_is_not_looked_at(tmp_path: Path) -> None:
     async def story() -> None:
         sidecar = cascading(tmp_path, small_1=[REFUSES], gpt=[GOOD])

@@ -155,6 +155,18 @@ def test_what_cannot_be_paid_falls_back_only_where_the_policy_wants_that(
     play(story())
 
 
+def test_where_nobody_could_be_paid_the_small_models_failure_is_told(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with paying(tmp_path, "0.000001", small_1=[FAULT], gpt=[GOOD]) as sidecar:
+            ladder = sidecar.ladder()
+            assert await sidecar.open(ladder, TOO_COMPLEX) is None
+            assert ladder.last
+            assert ladder.last.body == b"fault"
+            assert ladder.reason is Reason.BUDGET_EXHAUSTED
+
+    play(story())
+
+
 def test_with_money_missing_and_a_failure_it_is_the_failure_that_counts(tmp_path: Path) -> None:
     async def story() -> None:
         scripts: dict[str, Script] = {"small_1": [GOOD], "gpt": [FAULT], "opus": [GOOD]}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from overspill.routing.decide import SMALL_FITS, Reason, Route
+from overspill.routing.decide import SMALL_FITS, Reason, Route, Tier
 from overspill.sidecar import ladder as ladder_module
 from overspill.sidecar.ladder import CALLS_FOR_S
 from tests.sidecar import unplugged
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         pytest.param(FAULT, False, 0.0, id="failed"),
         pytest.param(RESET, False, 0.0, id="broke"),
         pytest.param(refusal(429, b"", {"retry-after": "20"}), False, 20.0, id="wants a rest"),
+        pytest.param(refusal(429, b"", {"retry-after": "2.5"}), False, 2.5, id="a short one"),
         pytest.param(refusal(500, b"", {"retry-after": "20"}), False, 0.0, id="not for a fault"),
     ],
 )
@@ -187,6 +188,22 @@ def test_who_finds_no_room_waits_as_long_as_it_may(
         assert (now_s(), ladder.queued_s) == (waited_s, waited_s)
         assert ladder.reason == (Reason.SMALL_FITS if tier == "small" else Reason.SLOTS_FULL)
         assert sidecar.proxy.meters.queue_wait_s.total == waited_s
+
+    play(story())
+
+
+def test_who_waits_for_an_endpoint_follows_once_the_first_was_answered(tmp_path: Path) -> None:
+    async def story() -> None:
+        slow = Says(pieces=GOOD.pieces, after_s=2.0)
+        scripts: dict[str, Script] = {"small-1": [FAULT, slow, GOOD], "gpt": [GOOD]}
+        sidecar = unplugged.unplugged(tmp_path, scripts, queueMaxWaitS=9.0)
+        await sidecar.open(sidecar.ladder(), SMALL_FITS)
+        await asyncio.sleep(1.5)  # it is to be probed, by one
+        probe, other = sidecar.ladder(), sidecar.ladder()
+        asking = (sidecar.open(one, SMALL_FITS) for one in (probe, other))
+        assert all(await asyncio.gather(*asking))
+        assert (probe.tier, probe.queued_s) == (Tier.SMALL, 0.0)
+        assert (other.tier, other.queued_s) == (Tier.SMALL, 2.0)
 
     play(story())
 

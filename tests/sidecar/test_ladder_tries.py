@@ -10,7 +10,10 @@ import pytest
 from overspill.routing.decide import SMALL_FITS, TOO_COMPLEX, Reason, Route, Tier
 from overspill.sidecar.attempt import AttemptFailed
 from overspill.telemetry import names
+from overspill.wire.ingress import INGRESSES
 from tests.sidecar import unplugged
+from tests.sidecar.replies import Wire
+from tests.sidecar.scene import asking
 from tests.sidecar.unplugged import (
     FAULT,
     GONE,
@@ -22,6 +25,7 @@ from tests.sidecar.unplugged import (
     WRONG,
     Says,
     Script,
+    Unplugged,
     now_s,
     refusal,
     stream,
@@ -32,8 +36,11 @@ from tests.virtual_time import play
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from overspill.sidecar.ladder import Ladder
     from overspill.sidecar.upstream import UpstreamError
 
+MESSAGES = "/v1/messages"
+CLAUDE = unplugged.whole(wire=Wire.ANTHROPIC)
 NOWHERE = Route(tier=Tier.NONE, reason=Reason.BUDGET_EXHAUSTED)
 
 
@@ -315,15 +322,26 @@ def test_where_all_fail_the_frontiers_error_is_told_and_not_the_fall_backs(tmp_p
 
 @pytest.mark.parametrize(("says", "counted"), [(FAULT, 1), (WRONG, 0)])
 def test_what_only_a_small_model_cannot_do_is_no_error_of_it(
-    tmp_path: Path, says: Says, counted: int
+    tmp_path: Path, says: Says, counted: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story() -> None:
         sidecar = unplugged.unplugged(tmp_path, {"small-1": [says], "gpt": [GOOD]})
         await sidecar.open(sidecar.ladder(), SMALL_FITS)
-        kind = f"http_{says.status}"
-        cell = sidecar.proxy.metrics.cell
-        labels = {"tier": "small", "provider": "", "kind": kind}
-        assert cell(names.UPSTREAM_ERRORS, **labels).value == counted
+        labels = {"tier": "small", "provider": "", "kind": f"http_{says.status}"}
+        cell = sidecar.proxy.metrics.cell(names.UPSTREAM_ERRORS, **labels)
+        assert (cell.value, len(caplog.records)) == (counted, counted)
+
+    play(story())
+
+
+def test_an_error_is_told_without_the_key_that_it_repeats(tmp_path: Path) -> None:
+    async def story() -> None:
+        says = refusal(401, b"no such key: sk-provider")
+        sidecar = unplugged.unplugged(tmp_path, {"gpt": [says]}, small=0)
+        ladder = sidecar.ladder()
+        await sidecar.open(ladder, TOO_LONG)
+        assert ladder.last
+        assert ladder.last.body == b"no such key: ***"
 
     play(story())
 
@@ -341,3 +359,47 @@ def test_what_cannot_be_worded_for_one_is_asked_of_the_next(tmp_path: Path) -> N
         assert ladder.runtime.frontier[0].health.usable(now_s())
 
     play(story())
+
+
+def test_what_cannot_be_worded_for_a_small_model_is_not_asked_of_its_like(tmp_path: Path) -> None:
+    async def story() -> None:
+        scripts: dict[str, Script] = {"small-1": [GOOD], "small-2": [GOOD], "opus": [CLAUDE]}
+        sidecar = unplugged.unplugged(tmp_path, scripts, small=2, anthropic=("opus",))
+        ladder = sidecar.ladder(path=MESSAGES)
+        strange = INGRESSES[MESSAGES].read(asking(stream=False, mcp_servers=[{"url": "u"}]))
+        assert await ladder.open(strange, SMALL_FITS)
+        assert sidecar.hosts == "opus"
+        assert (ladder.tier, ladder.reason) == (Tier.FRONTIER, Reason.NOT_TRANSLATABLE)
+        assert work(sidecar, ladder) == 0
+        assert sidecar.proxy.capacity.in_flight == 0
+
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("says", "worth"),
+    [
+        pytest.param(WRONG, False, id="only it cannot do that"),
+        pytest.param(unplugged.whole(" "), False, id="it does that badly"),
+        pytest.param(FAULT, True, id="it is broken"),
+    ],
+)
+def test_what_the_small_model_cannot_do_is_no_work_for_more_of_it(
+    tmp_path: Path, says: Says, worth: bool
+) -> None:
+    cascade = {"verify": ["Truncation"], "holdForS": 10.0}
+
+    async def story() -> None:
+        sidecar = unplugged.unplugged(tmp_path, {"small-1": [says], "gpt": [GOOD]}, cascade=cascade)
+        ladder = sidecar.ladder()
+        assert await sidecar.open(ladder, SMALL_FITS)
+        assert (work(sidecar, ladder) > 0) is worth
+
+    play(story())
+
+
+def work(sidecar: Unplugged, ladder: Ladder) -> float:
+    """What a request counts as work of the small model, once it has ended."""
+    assert ladder.tally
+    ladder.tally.shed()
+    return sidecar.proxy.meters.work.value

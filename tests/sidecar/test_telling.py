@@ -134,6 +134,19 @@ def test_a_report_says_all_that_was_counted_and_under_which_plan(
     play(story())
 
 
+def test_a_report_says_nothing_of_what_did_not_happen(tmp_path: Path, operator: Operator) -> None:
+    async def story() -> None:
+        one = teller(tmp_path)
+        one.graded(TRIAL)
+        assert await one.report()
+        ((batch,),) = operator.batches
+        assert (batch.alone, batch.at_frontier, batch.unseen) == (0, 0, 0)
+        assert (batch.lost_free, batch.lost_paid, batch.missed_free, batch.missed_paid) == (0,) * 4
+        assert batch.spent_usd_micros == 0
+
+    play(story())
+
+
 @pytest.mark.parametrize(
     ("trials", "sizes"),
     [

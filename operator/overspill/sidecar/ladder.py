@@ -152,8 +152,9 @@ class Ladder:
 
     def _instead_of_held(self, opened: Opened | None) -> Opened | None:
         """Count what was held back, or take it where nobody else answered."""
-        if opened is None or self.held is None or self.tally is None:
+        if opened is None or self.held is None:
             return opened or self._take_held()
+        assert self.tally
         small, usage = self.held.upstream, self.held.usage
         stream = self.held.stream
         meter = self.proxy.meters.of(small, self.ingress.operation)
@@ -415,8 +416,8 @@ class Ladder:
         log.warning(json.dumps({"event": "attempt failed", **told}))
 
     def _not_for_small(self) -> None:
-        if self.tally is not None:
-            self.tally.not_for_small()
+        assert self.tally
+        self.tally.not_for_small()
 
     def _decided(self, tier: Tier) -> None:
         self.proxy.meters.decided(tier, self.reason)
