@@ -262,6 +262,17 @@ def test_a_stream_that_does_not_begin_has_failed(
     assert (b"no room" in failure.body) is bool(told)
 
 
+def test_an_announcement_may_be_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = replies.events(Wire.OPENAI)
+    monkeypatch.setattr(attempt, "HEADER_BYTES", len(events[0]))
+
+    async def story() -> None:
+        opened = await Tried(Says(pieces=tuple(events))).open(streamed=True)
+        assert opened.first.startswith(events[0])
+
+    play(story())
+
+
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 def test_what_cannot_be_worded_anew_is_garbled(streamed: bool) -> None:
     event = b'data: {"type":"message_start"}\n\n'

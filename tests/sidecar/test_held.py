@@ -9,9 +9,11 @@ import pytest
 from overspill.sidecar import held
 from overspill.sidecar.attempt import AttemptFailed, open_upstream
 from overspill.sidecar.held import checked, is_checked, whole
+from overspill.wire.ingress import INGRESSES
 from overspill.wire.verify import Check
 from tests.sidecar import replies, unplugged
 from tests.sidecar.replies import Wire
+from tests.sidecar.scene import asking
 from tests.sidecar.unplugged import CHAT, Says, Unplugged, ask, broken, now_s
 from tests.virtual_time import play
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from overspill.sidecar.attempt import Opened
     from overspill.sidecar.upstream import UpstreamError
+    from overspill.wire.ingress import Ingress
 
 HOLD_S = 10.0
 EVENTS = replies.events(Wire.OPENAI, ("Paris",))
@@ -33,18 +36,24 @@ def made(folder: Path, *says: Says | UpstreamError, verify: tuple[str, ...] = ()
     return unplugged.unplugged(folder, {"small-1": list(says), "gpt": []}, cascade=cascade)
 
 
-async def begun(sidecar: Unplugged, *, streamed: bool, **more: Any) -> Opened:  # noqa: ANN401
+async def begun(
+    sidecar: Unplugged,
+    *,
+    streamed: bool,
+    ingress: Ingress = CHAT,
+    **more: Any,  # noqa: ANN401
+) -> Opened:
     """The small model's answer, as far as it is there once it has begun."""
-    asked, runtime = ask(streamed=streamed, **more), sidecar.proxy.runtime
+    asked, runtime = ingress.read(asking(stream=streamed, **more)), sidecar.proxy.runtime
     assert runtime
     (upstream,) = runtime.small.values()
     return await open_upstream(
         sidecar.proxy.pool,
         upstream,
-        CHAT,
+        ingress,
         asked,
         b"",
-        call=CHAT.call(asked, upstream.target),
+        call=ingress.call(asked, upstream.target),
         now_s=sidecar.proxy.unix_s(),
         deadline_s=3600.0,
         keep_raw=True,
@@ -105,6 +114,17 @@ def test_a_stream_that_breaks_off_while_it_is_held_has_failed(
         with pytest.raises(AttemptFailed) as caught:
             await whole(opened, HOLD_S)
         assert (caught.value.kind, caught.value.status) == (kind, 502)
+
+    play(story())
+
+
+def test_a_stream_that_cannot_be_worded_anew_while_it_is_held_has_failed(tmp_path: Path) -> None:
+    async def story() -> None:
+        sidecar = made(tmp_path, Says(pieces=(ROLE, TEXT, b'data: {"choices":5}\n\n', *REST)))
+        messages = INGRESSES["/v1/messages"]
+        opened = await begun(sidecar, streamed=True, ingress=messages)
+        with pytest.raises(AttemptFailed, match=r"garbled \(502\)"):
+            await whole(opened, HOLD_S)
 
     play(story())
 
