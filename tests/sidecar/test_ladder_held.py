@@ -148,6 +148,18 @@ def test_a_stream_that_breaks_while_it_is_held_has_failed(tmp_path: Path) -> Non
     play(story())
 
 
+def test_who_broke_off_while_it_was_held_is_at_work_no_more(tmp_path: Path) -> None:
+    async def story() -> None:
+        cut = Says(pieces=(*stream().pieces[:2], RESET))
+        sidecar = cascading(tmp_path, small_1=[cut], gpt=[stream()])
+        ladder = sidecar.ladder()
+        ladder.runtime.frontier[0].health.failed(0.0, 0.0, retry_after_s=20.0)
+        assert await sidecar.open(ladder, SMALL_FITS, streamed=True) is None
+        assert not ladder.at_work
+
+    play(story())
+
+
 def test_who_leaves_while_an_answer_is_held_leaves_nothing_behind(tmp_path: Path) -> None:
     async def story() -> None:
         slow = Says(pieces=(*stream().pieces[:2], 9.0))

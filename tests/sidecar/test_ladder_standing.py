@@ -188,6 +188,7 @@ def test_who_finds_no_room_waits_as_long_as_it_may(
         assert (now_s(), ladder.queued_s) == (waited_s, waited_s)
         assert ladder.reason == (Reason.SMALL_FITS if tier == "small" else Reason.SLOTS_FULL)
         assert sidecar.proxy.meters.queue_wait_s.total == waited_s
+        assert sum(sidecar.proxy.meters.queue_wait_s.counts) == (queue_s > 0)
 
     play(story())
 
