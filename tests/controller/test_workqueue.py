@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overspill.controller.workqueue import Backoff, Schedule, WorkQueue
-from tests.sidecar.faulty import play
+from tests.clock import play
 
 
 def test_a_key_added_twice_is_handed_out_once_at_the_earlier_time() -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.clock import play
 from tests.sidecar import replies
-from tests.sidecar.faulty import Script, client, play, post
+from tests.sidecar.faulty import Script, client, post
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import ROADS, asking, scene
 

@@ -13,8 +13,9 @@ from overspill.sidecar.answer import JSON, Answer
 from overspill.sidecar.http import Connection, Connections, Server
 from overspill.sidecar.proxy import ADMIN_CONNECTIONS, Admin, Proxy
 from overspill.sidecar.request import Limits, Request, RequestReader
+from tests.clock import play, until
 from tests.sidecar import replies
-from tests.sidecar.faulty import How, Script, client, play, post, until
+from tests.sidecar.faulty import How, Script, client, post
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import ROADS, asking, scene
 

@@ -11,7 +11,8 @@ import pytest
 from overspill.routing.score import InvalidScore
 from overspill.sidecar.runtime import compile_runtime
 from overspill.telemetry import names
-from tests.sidecar.faulty import Got, client, play, post
+from tests.clock import play
+from tests.sidecar.faulty import Got, client, post
 from tests.sidecar.stage import Stage, staged
 
 if TYPE_CHECKING:

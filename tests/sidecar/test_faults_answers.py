@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.clock import play
 from tests.sidecar import replies
-from tests.sidecar.faulty import Client, Got, How, Script, client, play, post
+from tests.sidecar.faulty import Client, Got, How, Script, client, post
 from tests.sidecar.replies import EVENT_STREAM, Framing, Outcome, Wire
 from tests.sidecar.scene import ROADS, Road, Scene, asking, scene
 

@@ -9,8 +9,9 @@ import pytest
 
 from overspill.sidecar.request import Limits
 from overspill.telemetry import names
+from tests.clock import play, until
 from tests.sidecar import replies
-from tests.sidecar.faulty import Got, How, Script, client, play, post, until
+from tests.sidecar.faulty import Got, How, Script, client, post
 from tests.sidecar.replies import EVENT_STREAM, Framing, Wire
 from tests.sidecar.scene import ROADS, Road, Scene, asking, scene
 

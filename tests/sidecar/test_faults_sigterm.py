@@ -16,19 +16,9 @@ from e2e.models.anthropic_server import AnthropicServer
 from e2e.models.ledger import Ledger, Prices
 from e2e.models.openai_server import OpenAIServer
 from e2e.models.physics import Speed
+from tests.clock import bounded, play, until
 from tests.sidecar import replies
-from tests.sidecar.faulty import (
-    Client,
-    Faulty,
-    Got,
-    Script,
-    bounded,
-    client,
-    faulty,
-    play,
-    post,
-    until,
-)
+from tests.sidecar.faulty import Client, Faulty, Got, Script, client, faulty, post
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import asking, frontier
 from tests.sidecar.stage import KEY, Double, serving

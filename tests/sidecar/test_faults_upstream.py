@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.clock import play
 from tests.sidecar import replies
-from tests.sidecar.faulty import Got, How, Script, When, play
+from tests.sidecar.faulty import Got, How, Script, When
 from tests.sidecar.replies import Break, Framing, Outcome, Wire
 from tests.sidecar.scene import ROADS, Road, Scene, scene
 

@@ -10,8 +10,9 @@ from overspill.api.errors import InvalidConfig
 from overspill.api.policy import NEVER_FORWARDED
 from overspill.api.sidecar_config import ProviderConfig, SidecarConfig, parse_sidecar_config
 from overspill.sidecar.runtime import compile_runtime
+from tests.clock import play
 from tests.sidecar import replies
-from tests.sidecar.faulty import Asked, Got, Script, client, play, post
+from tests.sidecar.faulty import Asked, Got, Script, client, post
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import ROADS, Road, Scene, asking, scene
 

@@ -19,7 +19,7 @@ from overspill.budget.lease import Grant, Report
 from overspill.sidecar import link as link_module
 from overspill.sidecar.lender import LocalLender, RemoteLender
 from overspill.sidecar.link import NotAnswered
-from tests.sidecar.faulty import play
+from tests.clock import play
 from tests.sidecar.test_tls import LOCALHOST, certificate
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from overspill.sidecar.metrics import Metrics
 from overspill.sidecar.proxy import Proxy
 from overspill.sidecar.runtime import Credential, compile_runtime
 from overspill.telemetry import names
-from tests.sidecar.faulty import play, until
+from tests.clock import play, until
 from tests.sidecar.stage import Stage, staged
 
 if TYPE_CHECKING:

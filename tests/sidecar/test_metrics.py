@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from overspill.telemetry import names
+from tests.clock import play
 from tests.sidecar import replies
-from tests.sidecar.faulty import How, Script, client, play, post
+from tests.sidecar.faulty import How, Script, client, post
 from tests.sidecar.replies import EVENT_STREAM, Framing, Wire
 from tests.sidecar.scene import ROADS, Road, asking, scene
 

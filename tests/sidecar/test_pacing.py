@@ -11,7 +11,8 @@ import pytest
 from overspill.api.policy import Budget
 from overspill.sidecar.lender import LocalLender
 from overspill.telemetry import names
-from tests.sidecar.faulty import Got, client, play, post, until
+from tests.clock import play, until
+from tests.sidecar.faulty import Got, client, post
 from tests.sidecar.scene import asking
 from tests.sidecar.stage import Stage, staged
 

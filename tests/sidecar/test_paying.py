@@ -12,8 +12,9 @@ import pytest
 from overspill.api.policy import Budget
 from overspill.sidecar.lender import LocalLender
 from overspill.telemetry import names
+from tests.clock import play, until
 from tests.sidecar import replies
-from tests.sidecar.faulty import How, Script, client, play, post, until
+from tests.sidecar.faulty import How, Script, client, post
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import ROADS, Road, Scene, asking, scene
 from tests.sidecar.stage import PRICE

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from tests.clock import play, until
 from tests.sidecar import replies
-from tests.sidecar.faulty import Asked, How, Script, client, play, post, until
+from tests.sidecar.faulty import Asked, How, Script, client, post
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import ROADS, asking, scene
 

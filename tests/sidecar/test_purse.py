@@ -15,7 +15,7 @@ from overspill.budget.period import Period
 from overspill.budget.wallet import Wallet
 from overspill.sidecar.link import NotAnswered
 from overspill.sidecar.purse import WAIT_S, Purse
-from tests.sidecar.faulty import play
+from tests.clock import play
 
 if TYPE_CHECKING:
     from overspill.budget.lease import Grant, Report

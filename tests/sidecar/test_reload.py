@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from overspill.telemetry import names
+from tests.clock import play, until
 from tests.sidecar import replies
-from tests.sidecar.faulty import Script, client, play, until
+from tests.sidecar.faulty import Script, client
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import ROADS, Scene, scene
 

@@ -16,7 +16,7 @@ from overspill.budget.lease import LIFE_S, Grant, Report
 from overspill.budget.wallet import Wallet
 from overspill.sidecar.link import NotAnswered
 from overspill.sidecar.purse import EXCHANGE_S, LEAVE_S, RETRY_S, WAIT_S, Purse
-from tests.simulate.virtual_time import play
+from tests.virtual_time import play
 
 if TYPE_CHECKING:
     from collections.abc import Callable

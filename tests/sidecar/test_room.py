@@ -9,8 +9,9 @@ import pytest
 
 from overspill.routing.capacity import Slot, SmallCapacity
 from overspill.sidecar.room import Room
+from tests.clock import play, until
 from tests.sidecar import replies
-from tests.sidecar.faulty import Asked, How, Script, client, play, post, until
+from tests.sidecar.faulty import Asked, How, Script, client, post
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import ROADS, asking, scene
 

@@ -14,8 +14,9 @@ from overspill.sidecar.runtime import Credential, Upstream
 from overspill.sidecar.upstream import Origin
 from overspill.wire.ask import Target
 from overspill.wire.errors import Wire as Speaks
+from tests.clock import play
 from tests.sidecar import replies
-from tests.sidecar.faulty import Asked, How, Script, play
+from tests.sidecar.faulty import Asked, How, Script
 from tests.sidecar.replies import EVENT_STREAM, Framing, Wire
 from tests.sidecar.scene import ROADS, Road, scene
 from tests.sidecar.stage import KEY

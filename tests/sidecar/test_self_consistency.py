@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from overspill.telemetry import names
+from tests.clock import play, until
 from tests.sidecar import replies
-from tests.sidecar.faulty import Asked, Got, How, Script, client, play, post, until
+from tests.sidecar.faulty import Asked, Got, How, Script, client, post
 from tests.sidecar.replies import Framing, Wire
 from tests.sidecar.scene import ROADS, Road, Scene, asking, scene
 

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.clock import play
 from tests.sidecar import replies
-from tests.sidecar.faulty import Script, client, faulty, play, post
+from tests.sidecar.faulty import Script, client, faulty, post
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import asking, frontier
 from tests.sidecar.stage import staged

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from overspill.wire.errors import openai_error
+from tests.clock import play
 from tests.sidecar import replies
-from tests.sidecar.faulty import Got, Script, client, faulty, play, post
+from tests.sidecar.faulty import Got, Script, client, faulty, post
 from tests.sidecar.replies import Framing, Wire
 from tests.sidecar.scene import ROADS, Road, asking, frontier, scene
 from tests.sidecar.stage import staged

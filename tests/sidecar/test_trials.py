@@ -16,8 +16,9 @@ from overspill.budget.purposes import TRIALS
 from overspill.routing.features import features
 from overspill.telemetry import names
 from overspill.trials.record import Batch, unpack
+from tests.clock import play, until
 from tests.sidecar import replies
-from tests.sidecar.faulty import Asked, Faulty, Got, How, Script, client, faulty, play, post, until
+from tests.sidecar.faulty import Asked, Faulty, Got, How, Script, client, faulty, post
 from tests.sidecar.replies import Framing, Wire
 from tests.sidecar.scene import ROADS, Road, Scene, asking, scene
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from overspill.sidecar.upstream import Origin
+from tests.clock import play, until
 from tests.sidecar import replies
-from tests.sidecar.faulty import Asked, How, Script, client, faulty, play, post, until
+from tests.sidecar.faulty import Asked, How, Script, client, faulty, post
 from tests.sidecar.replies import EVENT_STREAM, Framing, Wire
 from tests.sidecar.scene import ROADS, asking, frontier, scene
 from tests.sidecar.stage import staged

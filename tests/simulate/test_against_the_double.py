@@ -29,7 +29,7 @@ from tests.sidecar.replies import Wire
 from tests.sidecar.scene import frontier
 from tests.sidecar.stage import serving, staged
 from tests.simulate.loads import STEP_S, load
-from tests.simulate.virtual_time import play
+from tests.virtual_time import play
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from overspill.controller.keys import PolicyKey
 from overspill.controller.meters import Meters
 from overspill.telemetry import names
+from tests.clock import play
 from tests.sidecar import replies
-from tests.sidecar.faulty import Script, play
+from tests.sidecar.faulty import Script
 from tests.sidecar.replies import Wire
 from tests.sidecar.scene import ROADS, scene
 

@@ -39,7 +39,6 @@ async def says_so_again(
 async def _second(ladder: Ladder, ask: Ask, opened: Opened, until_s: float) -> Said | None:
     """Return what the same endpoint says to the same request; None where it fails or is late."""
     proxy, ingress, upstream = ladder.proxy, ladder.ingress, opened.upstream
-    native = ingress.wire is upstream.target.wire
     meter, tally = proxy.meters.of(upstream, ingress.operation), ladder.tally
     assert tally
     try:
@@ -48,7 +47,7 @@ async def _second(ladder: Ladder, ask: Ask, opened: Opened, until_s: float) -> S
             upstream,
             ingress,
             replace(ask, stream=False),
-            upstream.own_headers(ladder.request.headers, native=native),
+            upstream.own_headers(ladder.request.headers, native=False),
             call=replace(opened.call, body=asked_again(opened.call.body)),
             now_s=proxy.unix_s(),
             deadline_s=until_s,

@@ -126,8 +126,8 @@ async def open_upstream(
     call: Call,
     now_s: float,
     deadline_s: float,
+    keep_raw: bool,
     first_byte_s: float = FOREVER,
-    keep_raw: bool = False,
 ) -> Opened:
     """Ask one upstream. Raises: AttemptFailed.
 

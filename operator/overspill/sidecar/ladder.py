@@ -120,8 +120,9 @@ class Ladder:
             self._decided(Tier.NONE)
             return None
         if route.tier is Tier.SMALL:
-            opened = await self._try_small(ask, route)
-            if opened is not None or not route.may_overflow or self._is_final():
+            spills = route.may_overflow
+            opened = await self._try_small(ask, route.priority, bounded=spills, looked_at=spills)
+            if opened is not None or not spills or self._is_final():
                 opened = opened or self._take_held()
                 self._decided(Tier.SMALL if opened else Tier.NONE)
                 return opened
@@ -151,8 +152,9 @@ class Ladder:
 
     def _instead_of_held(self, opened: Opened | None) -> Opened | None:
         """Count what was held back, or take it where nobody else answered."""
-        if opened is None or self.held is None or self.tally is None:
+        if opened is None or self.held is None:
             return opened or self._take_held()
+        assert self.tally
         small, usage = self.held.upstream, self.held.usage
         stream = self.held.stream
         meter = self.proxy.meters.of(small, self.ingress.operation)
@@ -172,11 +174,11 @@ class Ladder:
         return self.short and self.last is None
 
     async def _fall_back(self, ask: Ask, route: Route) -> Opened | None:
-        """With no frontier, an answer of the small class is better than none."""
-        failed, short = self.last, self._only_short()
-        opened = await self._try_small(ask, route) or self._take_held()
-        if opened is None and self.runtime.hosted and not self._is_final():
-            opened = await self._try_all(self.runtime.hosted, ask)
+        """With no frontier, an answer of the small class is better than none, late or doubtful."""
+        failed, short, hosted = self.last, self._only_short(), self.runtime.hosted
+        opened = await self._try_small(ask, route.priority, bounded=bool(hosted), looked_at=False)
+        if opened is None and not self._is_final():
+            opened = await self._try_all(hosted, ask)
         self.reason = Reason.BUDGET_EXHAUSTED if short else Reason.FRONTIER_FAILED
         if opened is None and failed is not None:
             self.last = failed  # the client asked the frontier: its error is the one to tell
@@ -195,15 +197,20 @@ class Ladder:
         return self.proxy.now_s() >= self.deadline_s
 
     # -- one's own machines
-    async def _try_small(self, ask: Ask, route: Route) -> Opened | None:
-        """Try endpoints until one answers or none is left."""
+    async def _try_small(
+        self, ask: Ask, priority: int, *, bounded: bool, looked_at: bool
+    ) -> Opened | None:
+        """Try endpoints until one answers or none is left.
+
+        `bounded`: a stream has to begin in time. `looked_at`: somebody may answer better.
+        """
         proxy, tried = self.proxy, set[str]()
         capacity = proxy.capacity
         home = ask.conversation() if capacity.several else None
         while True:
-            slot = proxy.room.take(tried, home, route.priority)
+            slot = proxy.room.take(tried, home, priority)
             if slot is None and not tried and self.runtime.queue_s > 0:
-                slot = await self._wait_for_room(home, route.priority)
+                slot = await self._wait_for_room(home, priority)
             if slot is None:
                 if not tried:
                     healthy = capacity.has_healthy(proxy.now_s())
@@ -211,7 +218,7 @@ class Ladder:
                 return None
             tried.add(slot.address)
             try:
-                opened = await self._ask_small(slot, ask, may_spill=route.may_overflow)
+                opened = await self._ask_small(slot, ask, bounded=bounded, looked_at=looked_at)
             except BaseException:
                 proxy.room.give_back(slot)
                 raise
@@ -233,16 +240,16 @@ class Ladder:
             self.queued_s = proxy.now_s() - began_s
             proxy.meters.queue_wait_s.observe(self.queued_s)
 
-    async def _ask_small(self, slot: Slot, ask: Ask, *, may_spill: bool) -> Opened | None:
+    async def _ask_small(
+        self, slot: Slot, ask: Ask, *, bounded: bool, looked_at: bool
+    ) -> Opened | None:
         proxy, runtime = self.proxy, self.runtime
         upstream = runtime.small.get(slot.address)  # a slot may be of a newer configuration
         upstream = upstream or endpoint(slot.address, runtime.small_target)
         began_s = proxy.now_s()
-        bounded = may_spill and ask.stream
+        until_s = began_s + runtime.first_token_s if bounded and ask.stream else FOREVER
         try:
-            opened = await self._ask(
-                upstream, ask, began_s + runtime.first_token_s if bounded else FOREVER
-            )
+            opened = await self._ask(upstream, ask, until_s)
         except Untranslatable as unfit:
             self.reason, self.unfit = Reason.NOT_TRANSLATABLE, unfit
             self._not_for_small()
@@ -265,7 +272,7 @@ class Ladder:
         in_time = took_s <= LATE_SHARE * runtime.first_token_s if ask.stream else None
         proxy.capacity.answered(slot, in_time=in_time, now_s=began_s + took_s)
         proxy.room.call_next()  # where it was a probe, others may follow
-        if not runtime.checks or not may_spill or not is_checked(opened):
+        if not runtime.checks or not looked_at or not is_checked(opened):
             return opened
         return opened if await self._will_do(ask, opened, slot) else None
 
@@ -409,8 +416,8 @@ class Ladder:
         log.warning(json.dumps({"event": "attempt failed", **told}))
 
     def _not_for_small(self) -> None:
-        if self.tally is not None:
-            self.tally.not_for_small()
+        assert self.tally
+        self.tally.not_for_small()
 
     def _decided(self, tier: Tier) -> None:
         self.proxy.meters.decided(tier, self.reason)

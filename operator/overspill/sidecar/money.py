@@ -43,7 +43,7 @@ class Money:
         """`offered_usd_micros` says what all traffic so far would have cost."""
         self._now_s, self._offered_usd_micros = now_s, offered_usd_micros
         self._used = Purses(None, None, None)
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: dict[asyncio.Task[None], Purse] = {}
         self.local_lender: LocalLender | None = None
         """Lends where no operator does."""
 
@@ -72,13 +72,15 @@ class Money:
         for purse in before.each():
             if purse not in purses.each():
                 task = asyncio.get_running_loop().create_task(purse.retire())
-                self._retiring.add(task)
-                task.add_done_callback(self._retiring.discard)
-        if before.lender is not None and before.lender is not purses.lender and purses.main:
+                self._retiring[task] = purse
+                task.add_done_callback(self._retiring.pop)
+        if purses.lender is None:  # those that retire go on with who lent before
+            return
+        if before.lender is not None and before.lender is not purses.lender:
             before.lender.close()
-        for purse in purses.each():
-            assert purses.lender
+        for purse in (*purses.each(), *self._retiring.values()):
             purse.ask_lender = purses.lender
+        for purse in purses.each():
             purse.start()
 
     def _lender_of(self, config: SidecarConfig, folder: Path) -> Lender | None:
