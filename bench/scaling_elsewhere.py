@@ -6,14 +6,17 @@ elsewhere: here on all other traces, for the same size, prices and start-up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from overspill.simulate.contest import OPTIMAL
 
-Cells = Sequence[Mapping[str, Any]]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.scaling_tables import Cells
+
 ELSEWHERE: Final = "keda-tuned-elsewhere"
 SETTINGS: Final = "settings_usd"
 """What each setting of the grid costs in this cell, USD, in the order of the grid."""
