@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -25,6 +25,15 @@ _ITEM: Final = re.compile(
 _CLOSING: Final = b" \t\r\n{}[],"
 
 
+class Beginning(NamedTuple):
+    """How a conversation begins, as the client tells it."""
+
+    number: int
+    """All turns of one conversation share it, and few others do."""
+    goes_on: bool
+    """Whether anything follows the first user message."""
+
+
 class Ask(msgspec.Struct, kw_only=True):
     """A request, read as far as we need it. Token counts are estimates from its size."""
 
@@ -39,6 +48,8 @@ class Ask(msgspec.Struct, kw_only=True):
     """The field whose first items begin the conversation."""
     whole: Document | None = None
     """What the client sent, where turns of it were left out."""
+    begun: Beginning | None = None
+    """Known once somebody asked: of a long prompt it takes a look at much of it."""
 
     def conversation(self) -> int:
         """Return a number that all turns of one conversation share, and few others do.
@@ -46,28 +57,33 @@ class Ask(msgspec.Struct, kw_only=True):
         It is made of all up to the first user message: a system prompt alone is everybody's. Where
         keys stand in an unusual order, turns may differ, and only a cache hit is lost.
         """
-        head, end = self._beginning()
-        return crc32(head[:end].rstrip(_CLOSING))
+        return self._beginning().number
 
     def goes_on(self) -> bool:
         """Whether anything follows the first user message: an answer, a tool's result."""
-        return self._beginning()[1] is not None
+        return self._beginning().goes_on
 
     def turns_bytes(self) -> int:
         """Return the size of all turns as the client sent them: it grows with a conversation."""
         raw = (self.whole or self.document).fields.get(self.opening)
         return 0 if raw is None else len(memoryview(raw))
 
-    def _beginning(self) -> tuple[bytes, int | None]:
-        """Return the first bytes of the turns, and where what follows the first user's begins."""
-        document, head = self.whole or self.document, b""
-        starts = _ITEM if self.opening == "input" else _ROLE
-        for size in _HASHED_BYTES:
-            head = document.head(self.opening, size)
-            end = _end_of_first(head, starts)
-            if end is not None or len(head) < size:
-                return head, end
-        return head, None
+    def _beginning(self) -> Beginning:
+        if self.begun is None:
+            self.begun = _beginning_of(self.whole or self.document, self.opening)
+        return self.begun
+
+
+def _beginning_of(document: Document, opening: str) -> Beginning:
+    """Look at as much of the turns as it takes to see the end of the first user's."""
+    head, end = b"", None
+    starts = _ITEM if opening == "input" else _ROLE
+    for size in _HASHED_BYTES:
+        head = document.head(opening, size)
+        end = _end_of_first(head, starts)
+        if end is not None or len(head) < size:
+            break
+    return Beginning(crc32(head[:end].rstrip(_CLOSING)), goes_on=end is not None)
 
 
 def _end_of_first(head: bytes, starts: re.Pattern[bytes]) -> int | None:
